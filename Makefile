@@ -1,0 +1,27 @@
+# Two commands from a fresh clone: `make demo` and `make test`. PYTHON may name another interpreter (3.11 to 3.13).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+
+.PHONY: demo test test-all lint
+
+$(STAMP): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and f"Python {sys.version.split()[0]} found; 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/python prepare.py procedural_faces --resolution 48 --data-dir data
+	$(BIN)/python train.py all --preset demo --data procedural_faces --data-dir data --workdir runs/demo
+	$(BIN)/python evaluate.py --workdir runs/demo --samples 1000
+
+lint: $(STAMP)
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+test: $(STAMP)
+	$(BIN)/pytest -m "not slow"
+
+test-all: $(STAMP)
+	$(BIN)/pytest

@@ -1,0 +1,44 @@
+"""How the project speaks to a person when something is wrong: one line, a non-zero exit, no traceback."""
+
+import errno
+import functools
+import sys
+from collections.abc import Callable
+
+USAGE_EXIT_CODE = 2
+
+
+class UserError(Exception):
+    """Something the person can put right: what was found, where, what was expected and what to do, in one line."""
+
+
+def one_line(error: BaseException) -> str:
+    """The text of `error` with its line breaks folded, for a message of one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def command(main: Callable[[], None]) -> Callable[[], None]:
+    """Wrap the `main` of an entry script so that a person's mistakes end in one line.
+
+    A `UserError` exits with status 2, a full or read-only disk with status 2 and the path that failed. Anything
+    else is a fault of this project and keeps its traceback.
+    """
+
+    @functools.wraps(main)
+    def run() -> None:
+        try:
+            main()
+        except UserError as error:
+            sys.exit(_say(error))
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+                raise
+            where = error.filename or "the output directory"
+            sys.exit(_say(UserError(f"cannot write to {where}: {error.strerror}; free some space or choose another place")))
+
+    return run
+
+
+def _say(error: UserError) -> int:
+    print(f"error: {one_line(error)}", file=sys.stderr)
+    return USAGE_EXIT_CODE

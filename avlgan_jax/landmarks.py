@@ -1,0 +1,83 @@
+"""Geometry of the 68 facial landmarks (iBUG 300-W order, as dlib and FAN give them).
+
+Coordinates are (x, y), x to the right and y down, in pixels, measured from the top left *corner* of the picture: the
+centre of the first pixel is (0.5, 0.5). The networks see them normalised, so that the picture spans [-1, 1].
+"Left" and "right" are the person's own: the right eye is on the picture's left.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+COUNT = 68
+
+# The seven groups of the face feature centre loss, equation (4).
+GROUPS = {
+    "jaw": slice(0, 17),
+    "right_brow": slice(17, 22),
+    "left_brow": slice(22, 27),
+    "nose": slice(27, 36),
+    "right_eye": slice(36, 42),
+    "left_eye": slice(42, 48),
+    "mouth": slice(48, 68),
+}
+
+
+def _mirror_order() -> np.ndarray:
+    pairs = [(i, 16 - i) for i in range(8)] + [(17 + i, 26 - i) for i in range(5)]
+    pairs += [(31, 35), (32, 34), (36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46)]
+    pairs += [(48, 54), (49, 53), (50, 52), (55, 59), (56, 58), (60, 64), (61, 63), (65, 67)]
+    order = np.arange(COUNT)
+    for a, b in pairs:
+        order[a], order[b] = b, a
+    return order
+
+
+# Landmark k of a mirrored face is landmark FLIP_ORDER[k] of the face itself.
+FLIP_ORDER = _mirror_order()
+
+
+def flip(landmarks: Float[Array, "*batch 68 2"]) -> Float[Array, "*batch 68 2"]:
+    """Mirror *normalised* landmarks left to right, keeping every point's meaning. Takes numpy or JAX arrays."""
+    return landmarks[..., FLIP_ORDER, :] * np.array([-1.0, 1.0], np.float32)
+
+
+def normalise(landmarks: Float[Array, "*batch 68 2"], resolution: int) -> Float[Array, "*batch 68 2"]:
+    """Pixels of a square picture of side `resolution` to [-1, 1]. Points outside the picture go beyond it."""
+    return landmarks * (2.0 / resolution) - 1.0
+
+
+def to_pixels(normalised: Float[Array, "*batch 68 2"], resolution: int) -> Float[Array, "*batch 68 2"]:
+    """The inverse of `normalise`."""
+    return (normalised + 1.0) * (resolution / 2.0)
+
+
+def feature_centres(landmarks: Float[Array, "*batch 68 2"]) -> Float[Array, "*batch 7 2"]:
+    """The centre h_j of each of the seven GROUPS, equation (4)."""
+    return jnp.stack([landmarks[..., group, :].mean(axis=-2) for group in GROUPS.values()], axis=-2)
+
+
+def draw(normalised: Float[Array, "batch 68 2"], resolution: int, radius: float = 0.012) -> Float[Array, "batch h w 1"]:
+    """The landmark picture of Section IV-A: dark dots (-1) on white (+1), one channel.
+
+    Each dot is a Gaussian of standard deviation `radius` times the picture's side (never under 0.6 pixels), so the
+    picture moves smoothly with its 136 numbers; where dots meet, the darker one counts.
+    """
+    sigma = max(radius * resolution, 0.6)
+    centres = jnp.arange(resolution, dtype=normalised.dtype) + 0.5
+    points = to_pixels(normalised, resolution)
+    falloff = jnp.exp(-0.5 * jnp.square((centres - points[..., None]) / sigma))  # (batch, 68, xy, resolution)
+    ink = jnp.max(falloff[:, :, 1, :, None] * falloff[:, :, 0, None, :], axis=1)
+    return (1.0 - 2.0 * ink)[..., None]
+
+
+def eye_distance(landmarks: Float[np.ndarray, "*batch 68 2"]) -> Float[np.ndarray, "*batch"]:
+    """Distance between the outer eye corners, the usual yardstick of landmark errors (300-W)."""
+    return np.linalg.norm(landmarks[..., 36, :] - landmarks[..., 45, :], axis=-1)
+
+
+def normalised_mean_error(
+    found: Float[np.ndarray, "*batch 68 2"], truth: Float[np.ndarray, "*batch 68 2"]
+) -> Float[np.ndarray, "*batch"]:
+    """Mean distance of the 68 points from the truth, over the true outer eye distance (NME, 300-W)."""
+    return np.linalg.norm(found - truth, axis=-1).mean(axis=-1) / eye_distance(truth)
