@@ -1,0 +1,45 @@
+"""The answer sheet that only drawn faces have: the same face, drawn with the emotion that was asked for."""
+
+import contextlib
+import itertools
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from avlgan_jax import procedural
+
+Picture = tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, "68 2"]]
+Render = Callable[[Int[np.ndarray, "n 4"], Float[np.ndarray, "n 2"]], Iterator[Picture]]
+
+
+def render(face_key: Int[np.ndarray, "4"], emotion: Float[np.ndarray, "2"], resolution: int) -> Picture:
+    """The face of `face_key` (seed, subject, shot, infant; `records.Faces.extras`) showing `emotion`.
+
+    Returns the picture, uint8 (resolution, resolution, 3), and its landmarks in pixels, float32 (68, 2).
+    """
+    seed, subject, shot, infant = (int(part) for part in face_key)
+    face = procedural.sample_face(seed, subject, shot, bool(infant))
+    image, landmarks, _ = procedural.render(face, float(emotion[0]), float(emotion[1]), resolution)
+    return image, landmarks
+
+
+@contextlib.contextmanager
+def renderer(resolution: int) -> Iterator[Render]:
+    """A function that renders many faces ahead of need, one process a core; they end with the `with` block.
+
+    Processes are spawned, not forked: a fork of a program that holds an accelerator or XLA's threads may hang.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with multiprocessing.get_context("spawn").Pool(cores) as pool:
+
+        def render_all(face_keys: Int[np.ndarray, "n 4"], emotions: Float[np.ndarray, "n 2"]) -> Iterator[Picture]:
+            return pool.imap(_render_job, zip(face_keys, emotions, itertools.repeat(resolution)), chunksize=16)
+
+        yield render_all
+
+
+def _render_job(job: tuple[Int[np.ndarray, "4"], Float[np.ndarray, "2"], int]) -> Picture:
+    return render(*job)

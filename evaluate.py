@@ -1,0 +1,105 @@
+"""Score the trained models of a workdir and write its report.
+
+    python evaluate.py --workdir runs/demo
+
+Writes WORKDIR/report/metrics.json, index.html and the figures as PNG. The same checkpoints, data and seed give the same
+files to the byte.
+"""
+
+import contextlib
+import hashlib
+import importlib.metadata
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from avlgan_jax.errors import command
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Score the trained models of a workdir and write its report: metrics.json, index.html and figures."""
+
+    workdir: Path
+    """Folder of the training run (`train.py --workdir`); the report goes to its `report` folder."""
+    data: str | None = None
+    """Prepared data set to evaluate on; by default the one trained on."""
+    data_dir: Path | None = None
+    """Folder of the prepared data; by default the one trained from."""
+    samples: int = 10_000
+    """How many (face, target emotion) pairs to generate; the paper uses 10,000."""
+    split: str = "validation"
+    """Split whose faces are asked for new emotions. Generated pictures are compared with the training split."""
+    seed: int = 0
+    """Decides which face is asked for which emotion, and which faces the figures show."""
+
+
+def evaluate(arguments: Arguments) -> Path:
+    """Do what `Arguments` says and print the result table; returns the path of the report's page.
+
+    Raises UserError where the workdir, the data or the split is missing, or the number of samples impossible.
+    """
+    # Truth is rendered in spawned processes, which import this file: what is heavy stays out of their way.
+    from tqdm import tqdm
+
+    from avlgan_jax import evaluation, gallery, records, report, trained, truth
+
+    models = trained.load(arguments.workdir)
+    data = arguments.data or models.config.data
+    data_dir = Path(arguments.data_dir or models.config.data_dir)
+    resolution = models.config.resolution
+    faces = records.load(data_dir, data, resolution, arguments.split)
+    training = records.load(data_dir, data, resolution, "train")
+    trials = evaluation.draw_trials(faces.emotions, arguments.samples, arguments.seed)
+
+    with contextlib.ExitStack() as stack:
+        drawn = "face_key" in faces.extras
+        render = stack.enter_context(truth.renderer(resolution)) if drawn else None
+        total = evaluation.work(faces, training, arguments.samples)
+        progress = stack.enter_context(tqdm(total=total, desc="evaluate", unit=" pictures", smoothing=0.1))
+        measured = evaluation.measure(models, faces, training, trials, render, progress.update)
+        progress.set_description("figures")
+        shown = gallery.collect(models, faces, arguments.seed, render)
+        figures = report.draw(measured, shown)
+
+    scores = evaluation.score(measured)
+    scores["protocol"] = {
+        "data": data,
+        "split": arguments.split,
+        "resolution": resolution,
+        "faces": len(faces),
+        "training_faces": len(training),
+        "samples": arguments.samples,
+        "seed": arguments.seed,
+    }
+    scores["provenance"] = {
+        "steps": dict(models.steps),
+        "config_digest": hashlib.sha256((arguments.workdir / "config.json").read_bytes()).hexdigest(),
+        "data_digest": records.digest(data_dir, data, resolution),
+        "versions": _versions(),
+    }
+    path = report.write(arguments.workdir / "report", scores, figures, shown.matrices)
+    print(report.text_table(scores))
+    print(f"\nreport: {path}")
+    return path
+
+
+def _versions() -> dict[str, str]:
+    packages = ("avlgan_jax", "jax", "flax", "numpy")
+    found = {"python": platform.python_version()}
+    for package in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+@command
+def main() -> None:
+    """The command line."""
+    evaluate(tyro.cli(Arguments, description=__doc__))
+
+
+if __name__ == "__main__":
+    main()

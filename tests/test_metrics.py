@@ -1,0 +1,106 @@
+"""The metrics against numbers worked out by hand and against closed forms."""
+
+import numpy as np
+import pytest
+
+from avlgan_jax import metrics
+
+
+def test_rmse_of_emotions_is_taken_over_both_axes_together():
+    predicted = np.array([[0.0, 0.0], [1.0, 0.0]])
+    expected = np.array([[0.3, 0.4], [1.0, 0.0]])
+    assert metrics.rmse(predicted, expected) == pytest.approx(np.sqrt((0.09 + 0.16) / 4))
+    assert metrics.rmse(predicted[:, 0], expected[:, 0]) == pytest.approx(0.3 / np.sqrt(2))
+
+
+def test_correlations_by_hand():
+    predicted, expected = np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0])
+    # Covariance 1/3, both variances 2/3, equal means: both correlations are a half.
+    assert metrics.pcc(predicted, expected) == pytest.approx(0.5)
+    assert metrics.ccc(predicted, expected) == pytest.approx(0.5)
+
+
+def test_concordance_punishes_shift_and_scale_and_correlation_does_not():
+    expected = np.array([-1.0, 0.0, 1.0])
+    assert metrics.pcc(expected * 0.5 + 1.0, expected) == pytest.approx(1.0)
+    # 2 cov / (var + var + shift^2) with variances 2/3 and 1/6, covariance 1/3 and shift 1.
+    assert metrics.ccc(expected * 0.5 + 1.0, expected) == pytest.approx((2 / 3) / (2 / 3 + 1 / 6 + 1))
+    assert metrics.ccc(-expected, expected) == pytest.approx(-1.0)
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, 1e-9])
+def test_a_constant_prediction_correlates_with_nothing(constant):
+    expected = np.array([-0.3, 0.1, 0.7], np.float32)
+    predicted = np.full(3, constant, np.float32)
+    assert metrics.pcc(predicted, expected) == 0.0
+    assert metrics.ccc(predicted, expected) == 0.0
+    assert metrics.ccc(predicted, predicted) == 1.0
+
+
+def test_sign_agreement():
+    assert metrics.sagr(np.array([0.2, -0.1, 0.5, -0.9]), np.array([0.9, 0.3, 0.1, -0.2])) == pytest.approx(0.75)
+
+
+def test_moments_are_numpys_whatever_the_batches():
+    features = np.random.default_rng(0).normal(50.0, 3.0, (101, 7)).astype(np.float32)
+    whole = metrics.moments(features)
+    np.testing.assert_allclose(whole.mean, features.mean(0, dtype=np.float64), rtol=1e-13)
+    np.testing.assert_allclose(whole.covariance, np.cov(features.astype(np.float64), rowvar=False), rtol=1e-10)
+    for size in (1, 16, 100):
+        parts = metrics.Moments.empty(7)
+        for start in range(0, 101, size):
+            parts = parts.add(features[start : start + size])
+        np.testing.assert_allclose(parts.mean, whole.mean, rtol=1e-13)
+        np.testing.assert_allclose(parts.scatter, whole.scatter, rtol=1e-10)
+
+
+def test_moments_leave_out_masked_rows():
+    features = np.random.default_rng(1).normal(size=(10, 3))
+    keep = np.arange(10) < 6
+    padded = metrics.Moments.empty(3).add(features, keep)
+    assert padded.count == 6
+    np.testing.assert_allclose(padded.covariance, np.cov(features[:6], rowvar=False), rtol=1e-12)
+
+
+def gaussian(mean, covariance):
+    """Moments with exactly this mean and covariance."""
+    return metrics.Moments(1001, np.asarray(mean, np.float64), np.asarray(covariance, np.float64) * 1000)
+
+
+def test_frechet_of_equal_covariances_is_the_distance_of_the_means():
+    covariance = np.cov(np.random.default_rng(2).normal(size=(50, 4)), rowvar=False)
+    distance = metrics.frechet_distance(gaussian([0, 0, 0, 0], covariance), gaussian([1, 2, 0, -2], covariance))
+    assert distance == pytest.approx(9.0, rel=1e-10)
+
+
+def test_frechet_of_diagonal_gaussians():
+    a, b = np.array([1.0, 4.0, 9.0]), np.array([4.0, 1.0, 0.0])
+    expected = np.sum((np.sqrt(a) - np.sqrt(b)) ** 2) + 0.25
+    found = metrics.frechet_distance(gaussian([0, 0, 0.5], np.diag(a)), gaussian([0, 0, 0], np.diag(b)))
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_frechet_of_any_covariances_agrees_with_the_matrix_square_root():
+    linalg = pytest.importorskip("scipy.linalg")
+    generator = np.random.default_rng(3)
+    a, b = (metrics.moments(generator.normal(size=(40, 6)) @ generator.normal(size=(6, 6))) for _ in range(2))
+    root = linalg.sqrtm(a.covariance @ b.covariance).real
+    expected = np.sum((a.mean - b.mean) ** 2) + np.trace(a.covariance + b.covariance - 2 * root)
+    assert metrics.frechet_distance(a, b) == pytest.approx(expected, rel=1e-9)
+    assert metrics.frechet_distance(b, a) == pytest.approx(expected, rel=1e-9)
+
+
+def test_frechet_of_fewer_vectors_than_dimensions():
+    features = np.random.default_rng(4).normal(size=(5, 64))
+    assert metrics.frechet_distance(metrics.moments(features), metrics.moments(features)) == pytest.approx(0, abs=1e-6)
+    shifted = metrics.moments(features + 1.0)
+    assert metrics.frechet_distance(metrics.moments(features), shifted) == pytest.approx(64.0, rel=1e-6)
+
+
+def test_psnr():
+    black = np.zeros((2, 4, 4, 3), np.uint8)
+    other = black.copy()
+    other[0] = 255
+    other[1] = 10
+    assert metrics.psnr(black, other) == pytest.approx([0.0, 20 * np.log10(25.5)])
+    assert metrics.psnr(black, black) == pytest.approx([10 * np.log10(255**2 * 12)] * 2)
