@@ -1,0 +1,206 @@
+"""From an emotion to facial action units, and how emotions are spread in the wild.
+
+Action units (AUs) are those of FACS (Ekman and Friesen 1978) and, for infants, Baby FACS (Oster 2006). Intensities
+run from 0 (rest) to 1 (as strong as an ordinary person shows it); a little more than 1 is an extreme face.
+"""
+
+import numpy as np
+from jaxtyping import Float
+
+# Every number of a `dict` that `action_units` gives. The last rows are no AUs of FACS but go with them.
+ACTION_UNITS = {
+    "AU1": "inner brow raiser",
+    "AU2": "outer brow raiser",
+    "AU4": "brow lowerer",
+    "AU5": "upper lid raiser",
+    "AU6": "cheek raiser",
+    "AU7": "lid tightener",
+    "AU9": "nose wrinkler",
+    "AU10": "upper lip raiser",
+    "AU12": "lip corner puller",
+    "AU14": "dimpler, on the left side only (contempt)",
+    "AU15": "lip corner depressor",
+    "AU16": "lower lip depressor",
+    "AU17": "chin raiser",
+    "AU19": "tongue show",
+    "AU20": "lip stretcher",
+    "AU23": "lip tightener",
+    "AU25": "lips part",
+    "AU26": "jaw drop",
+    "AU27": "mouth stretch",
+    "AU43": "eye closure (1 is shut)",
+    "flush": "blood in cheeks and nose",
+    "tears": "tears on the lower lid and the cheek",
+    "gaze": "eyes cast down (positive) or up",
+    "pupil": "widening of the pupil",
+}
+
+# Directions on the circumplex, in degrees from pleasure towards arousal, at which an aroused emotion shows its own
+# face: the angles of Table II's centroids, and how far (standard deviation) each reaches to either side.
+_SECTORS = {
+    "delight": (32.0, 18.0),
+    "surprise": (70.0, 13.0),
+    "fear": (98.0, 11.0),
+    "anger": (119.0, 9.0),
+    "contempt": (133.5, 6.0),
+    "disgust": (150.0, 12.0),
+}
+
+
+def _above(x: float) -> float:
+    """max(x, 0) with its corner rounded: 0.02 at 0."""
+    return 0.5 * (x + float(np.sqrt(x * x + 0.0016)))
+
+
+def _sectors(valence: float, arousal: float) -> dict[str, float]:
+    """How much of each aroused emotion is in (valence, arousal): 1 at its Table II centroid, more beyond it."""
+    radius = float(np.hypot(valence, arousal))
+    strength = min(radius / 0.78, 1.25) * float(np.clip(radius / 0.25, 0.0, 1.0))
+    angle = float(np.degrees(np.arctan2(arousal, valence)))
+    away = {name: (angle - centre + 180.0) % 360.0 - 180.0 for name, (centre, _) in _SECTORS.items()}
+    return {name: strength * float(np.exp(-0.5 * (away[name] / _SECTORS[name][1]) ** 2)) for name in _SECTORS}
+
+
+def action_units(valence: float, arousal: float, infant: bool) -> dict[str, float]:
+    """Intensities of the named ACTION_UNITS for one emotion, smooth over the plane, each in [0, 1.5] (gaze from -1).
+
+    Pleasure raises lip corners and cheeks, displeasure lowers corners and brows; arousal opens eyes and mouth, its
+    lack lets the lids fall. The aroused emotions lie side by side on the circumplex and are told apart by sectors of
+    angle (EMFACS prototypes: fear 1+2+4+5+20+25, anger 4+5+7+23, disgust 9+10, contempt a one-sided 14).
+    """
+    units = _infant_units(valence, arousal) if infant else _adult_units(valence, arousal)
+    limited = {name: float(np.clip(units.get(name, 0.0), 0.0, 1.5)) for name in ACTION_UNITS}
+    limited["gaze"] = float(np.clip(units.get("gaze", 0.0), -1.0, 1.0))
+    limited["AU43"] = min(limited["AU43"], 1.0)
+    return limited
+
+
+def _adult_units(valence: float, arousal: float) -> dict[str, float]:
+    pleased, displeased = _above(valence), _above(-valence)
+    aroused, sleepy = _above(arousal), _above(-arousal)
+    felt = _sectors(valence, arousal)
+    delight, surprise, fear = felt["delight"], felt["surprise"], felt["fear"]
+    anger, contempt, disgust = felt["anger"], felt["contempt"], felt["disgust"]
+    sad = displeased * float(np.exp(-_above(arousal) / 0.28))
+    fierce = anger + 0.7 * disgust + 0.5 * contempt
+    return {
+        "AU1": 0.85 * surprise + 0.95 * fear + 0.95 * sad + 0.15 * delight,
+        "AU2": 0.95 * surprise + 0.45 * fear + 0.2 * delight,
+        "AU4": 0.55 * fear + 1.15 * anger + 0.7 * disgust + 0.45 * contempt + 0.6 * sad + 0.25 * displeased,
+        "AU5": 0.45 * aroused + 0.45 * surprise + 0.6 * fear + 0.35 * anger - 0.5 * disgust - 0.25 * contempt,
+        "AU6": 0.95 * pleased + 0.35 * disgust + 0.25 * sad * displeased - 0.4 * surprise,
+        "AU7": 0.6 * anger + 0.6 * disgust + 0.45 * contempt + 0.15 * fear + 0.25 * delight,
+        "AU9": 1.0 * disgust + 0.25 * anger,
+        "AU10": 0.85 * disgust + 0.35 * anger + 0.15 * delight,
+        "AU12": 1.25 * pleased * (1.0 - 0.35 * min(surprise, 1.0)),
+        "AU14": 1.1 * contempt,
+        "AU15": 1.25 * displeased * (1.0 - 0.5 * min(aroused, 1.0)) - 0.4 * fear - 0.15 * contempt,
+        "AU16": 0.5 * anger + 0.45 * fear,
+        "AU17": 0.75 * sad + 0.35 * disgust + 0.3 * contempt,
+        "AU20": 0.95 * fear + 0.3 * anger,
+        "AU23": 0.45 * anger + 0.35 * contempt + 0.2 * displeased * sleepy,
+        "AU25": 0.75 * pleased
+        + 0.6 * delight
+        + 0.8 * surprise
+        + 0.75 * fear
+        + 0.7 * anger
+        + 0.35 * disgust
+        - 0.25 * contempt
+        + 0.2 * sleepy
+        - 0.35 * sad,
+        "AU26": 0.55 * delight * aroused
+        + 0.85 * surprise
+        + 0.3 * fear
+        + 0.15 * anger
+        + 0.1 * sleepy
+        + 0.15 * max(1.0 - 2.0 * fierce, 0.0) * aroused,
+        "AU27": 0.35 * surprise * aroused,
+        "AU43": 0.95 * sleepy**1.1 + 0.18 * sad,
+        "flush": 0.55 * pleased + 0.8 * anger + 0.35 * contempt + 0.2 * disgust - 0.6 * fear + 0.15 * aroused,
+        "tears": 0.9 * sad * displeased,
+        "gaze": 0.45 * sad + 0.35 * sleepy - 0.15 * surprise,
+        "pupil": aroused,
+    }
+
+
+def _infant_units(valence: float, arousal: float) -> dict[str, float]:
+    """Baby FACS: distress is a cry face (brows bulged, eyes squeezed shut, a square mouth, the tongue taut)."""
+    pleased, displeased = _above(valence), _above(-valence)
+    aroused, sleepy = _above(arousal), _above(-arousal)
+    felt = _sectors(valence, arousal)
+    surprise, fear = felt["surprise"], felt["fear"]
+    anger, disgust = felt["anger"] + 0.5 * felt["contempt"], felt["disgust"] + 0.3 * felt["contempt"]
+    sad = displeased * float(np.exp(-_above(arousal) / 0.28))
+    cry = displeased * (0.45 + 0.75 * aroused) / (1.0 + 0.6 * sleepy) + 0.25 * anger
+    squeeze = max(cry - 0.35 * anger - 0.25 * fear, 0.0)
+    return {
+        "AU1": 0.8 * surprise + 0.8 * fear + 0.9 * sad,
+        "AU2": 0.85 * surprise + 0.4 * fear,
+        "AU4": 0.45 * fear + 0.95 * anger + 0.6 * disgust + 0.8 * cry + 0.35 * displeased,
+        "AU5": 0.5 * aroused + 0.45 * surprise + 0.55 * fear + 0.2 * anger - 0.6 * disgust,
+        "AU6": 0.9 * pleased + 0.7 * cry,
+        "AU7": 0.5 * anger + 0.5 * disgust + 0.7 * squeeze,
+        "AU9": 0.9 * disgust + 0.55 * cry,
+        "AU10": 0.6 * disgust + 0.75 * anger + 0.7 * cry * aroused,
+        "AU12": 1.15 * pleased * (1.0 - 0.3 * min(surprise, 1.0)),
+        "AU14": 0.9 * felt["contempt"],
+        "AU15": 1.1 * displeased * (1.0 - 0.45 * min(aroused, 1.0)),
+        "AU16": 0.8 * anger + 0.8 * cry * aroused,
+        "AU17": 0.9 * sad + 0.3 * disgust,
+        "AU19": 0.7 * disgust + 0.8 * cry * aroused + 0.4 * pleased * aroused,
+        "AU20": 0.7 * fear + 0.7 * anger + 0.8 * cry * aroused,
+        "AU25": 0.75 * pleased
+        + 0.6 * felt["delight"]
+        + 0.7 * surprise
+        + 0.6 * fear
+        + 0.8 * anger
+        + 0.6 * disgust
+        + 1.1 * cry * aroused
+        + 0.25 * sleepy
+        - 0.3 * sad,
+        "AU26": 0.3 * pleased
+        + 0.45 * felt["delight"] * aroused
+        + 0.75 * surprise
+        + 0.35 * fear
+        + 0.55 * anger
+        + 0.9 * cry * aroused
+        + 0.1 * sleepy,
+        "AU27": 0.3 * cry * aroused + 0.2 * surprise * aroused,
+        "AU43": 0.95 * sleepy**1.1 + 1.15 * squeeze * aroused + 0.35 * max(cry - 0.5, 0.0),
+        "flush": 0.45 * pleased + 0.7 * anger + 0.9 * cry - 0.4 * fear + 0.15 * aroused,
+        "tears": 1.3 * max(cry - 0.2, 0.0),
+        "gaze": 0.4 * sad + 0.3 * sleepy - 0.1 * surprise,
+        "pupil": aroused,
+    }
+
+
+# The wild of AffectNet as a mixture over the plane: weight, mean (valence, arousal), standard deviations, correlation.
+# Means are Table II's; weights follow the class counts of AffectNet's training set (happy 47 %, neutral 26 %, anger
+# 9 %, sad 9 %, surprise 5 %, fear 2 %, disgust and contempt 1 % each), flattened a little towards the rare ones, and
+# a last, broad part fills the disc so that every emotion occurs.
+MIXTURE = (
+    (0.23, (0.004, 0.004), (0.10, 0.11), 0.0),
+    (0.30, (0.665, 0.134), (0.16, 0.15), 0.25),
+    (0.10, (-0.686, -0.259), (0.15, 0.16), -0.2),
+    (0.07, (0.231, 0.681), (0.18, 0.13), 0.0),
+    (0.05, (-0.116, 0.774), (0.13, 0.10), 0.0),
+    (0.04, (-0.731, 0.434), (0.11, 0.13), 0.1),
+    (0.08, (-0.365, 0.660), (0.13, 0.13), -0.1),
+    (0.03, (-0.555, 0.588), (0.10, 0.10), 0.0),
+    (0.10, (0.0, 0.0), (0.75, 0.75), 0.0),
+)
+
+
+def sample_emotion(generator: np.random.Generator) -> Float[np.ndarray, "2"]:
+    """One (valence, arousal) inside the unit disc, distributed like AffectNet's labels (see MIXTURE).
+
+    A draw that falls outside the disc is pulled back on its ray to a radius in (0.9, 1), so none is thrown away and
+    a draw always takes the same amount of randomness.
+    """
+    part = int(generator.choice(len(MIXTURE), p=[weight for weight, *_ in MIXTURE]))
+    _, mean, deviation, correlation = MIXTURE[part]
+    first, second, edge = generator.standard_normal(), generator.standard_normal(), generator.uniform(0.9, 0.999)
+    second = correlation * first + np.sqrt(1.0 - correlation**2) * second
+    emotion = np.array([mean[0] + deviation[0] * first, mean[1] + deviation[1] * second])
+    radius = float(np.hypot(*emotion))
+    return (emotion * (edge / radius) if radius > edge else emotion).astype(np.float32)

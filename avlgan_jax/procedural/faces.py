@@ -1,0 +1,290 @@
+"""Who is drawn and how the picture is taken: identities and shots, sampled from a seed.
+
+Lengths are in face units: 1 is half the width of an adult's face between the cheekbones. x runs to the right of
+the picture, y down, z toward the viewer; the eyes lie at y = 0. Colours are RGB in [0, 1].
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Colour = tuple[float, float, float]
+Vector = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A person: everything that stays from picture to picture. Factors are about 1, offsets about 0."""
+
+    infant: bool
+    female: bool
+    age: float  # years
+    # Proportions.
+    width: float
+    length: float
+    jaw_width: float
+    chin: float
+    cheek: float
+    eye_size: float
+    eye_spacing: float
+    eye_tilt: float
+    eye_fold: float  # height of the lid crease, 0 for a single lid
+    brow_weight: float
+    brow_arch: float
+    brow_tilt: float
+    nose_width: float
+    nose_length: float
+    nose_depth: float
+    mouth_width: float
+    upper_lip: float
+    lower_lip: float
+    asymmetry: float
+    # The face at rest, and how strongly it shows what it feels.
+    rest_brow: float
+    rest_corner: float
+    rest_lid: float
+    strength: float
+    # Colours and skin.
+    skin: Colour
+    lips: Colour
+    hair: Colour
+    brow: Colour
+    iris: Colour
+    wrinkles: float
+    freckles: float
+    stubble: float
+    beard: float
+    makeup: float
+    # Hair.
+    hair_style: str
+    hair_volume: float
+    hairline: float
+    parting: float
+    wave: float
+    texture: int  # seed of skin and hair grain
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A photograph: pose, framing, light, background and camera."""
+
+    yaw: float  # radians, positive turns the face to the picture's right
+    pitch: float  # positive looks up
+    roll: float  # positive tilts the head clockwise
+    height: float  # of the face from hairline to chin, as a share of the picture
+    offset: tuple[float, float]  # of the face from its place, as a share of the picture
+    light: Vector  # unit vector toward the light
+    key: float
+    ambient: float
+    warmth: float
+    exposure: float
+    backdrop: tuple[Colour, Colour]
+    clothes: Colour
+    blur: float
+    noise: float
+    texture: int  # seed of background and camera noise
+    frame: int = 0  # of a sequence: each has camera noise of its own
+
+
+@dataclass(frozen=True)
+class Face:
+    """A person in a photograph, with every emotion still open: `render` draws it."""
+
+    seed: int
+    subject: int
+    shot_index: int
+    identity: Identity
+    shot: Shot
+
+    @property
+    def infant(self) -> bool:
+        """Whether this is an infant (about half a year to one year old)."""
+        return self.identity.infant
+
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """(seed, subject, shot) as given to `sample_face`."""
+        return self.seed, self.subject, self.shot_index
+
+
+# Skin from fair to deep, as photographs show it under neutral light.
+_SKIN = np.array(
+    [
+        (0.945, 0.795, 0.715),
+        (0.910, 0.740, 0.640),
+        (0.860, 0.675, 0.560),
+        (0.800, 0.605, 0.475),
+        (0.715, 0.520, 0.395),
+        (0.600, 0.420, 0.310),
+        (0.465, 0.310, 0.225),
+        (0.340, 0.220, 0.165),
+    ]
+)
+# Black, dark brown, brown, chestnut, auburn, dark blond, blond, red.
+_HAIR = np.array(
+    [
+        (0.075, 0.065, 0.065),
+        (0.150, 0.105, 0.085),
+        (0.255, 0.170, 0.115),
+        (0.350, 0.225, 0.140),
+        (0.400, 0.205, 0.115),
+        (0.520, 0.395, 0.250),
+        (0.720, 0.575, 0.370),
+        (0.600, 0.290, 0.130),
+    ]
+)
+_GREY = np.array((0.62, 0.61, 0.60))
+# Dark brown, brown, hazel, green, grey, blue.
+_IRIS = np.array(
+    [
+        (0.140, 0.080, 0.050),
+        (0.270, 0.160, 0.085),
+        (0.370, 0.270, 0.140),
+        (0.330, 0.400, 0.260),
+        (0.410, 0.470, 0.510),
+        (0.290, 0.440, 0.620),
+    ]
+)
+_CLOTHES = np.array(
+    [
+        (0.15, 0.17, 0.22),
+        (0.78, 0.78, 0.76),
+        (0.35, 0.42, 0.52),
+        (0.52, 0.22, 0.22),
+        (0.30, 0.38, 0.30),
+        (0.62, 0.55, 0.45),
+        (0.20, 0.20, 0.20),
+        (0.55, 0.45, 0.58),
+    ]
+)
+HAIR_STYLES = {
+    "female": ("long", "bob", "tied", "long", "curls", "bob", "cropped"),
+    "male": ("cropped", "parted", "cropped", "parted", "curls", "receding", "shaved"),
+    "infant": ("fuzz", "fuzz", "tuft", "fringe", "bare"),
+}
+
+
+def _colour(values: np.ndarray) -> Colour:
+    return tuple(float(v) for v in np.clip(values, 0.0, 1.0))
+
+
+def sample_identity(
+    generator: np.random.Generator, infant: bool, female: bool | None = None, tone: float | None = None
+) -> Identity:
+    """A person. `female` and `tone` (0 fair to 1 deep skin) are drawn unless they are given.
+
+    Offsets of the resting face stay within a quarter of what an expression moves, `strength` in [0.8, 1.2].
+    """
+
+    def spread(deviation: float) -> float:
+        return float(np.clip(generator.normal(0.0, deviation), -2.2 * deviation, 2.2 * deviation))
+
+    drawn_female, drawn_tone = bool(generator.random() < 0.5), float(generator.beta(0.9, 1.1))
+    female = drawn_female if female is None else female
+    tone = drawn_tone if tone is None else tone
+    age = float(generator.uniform(0.4, 1.1) if infant else generator.uniform(18.0, 68.0))
+    wrinkles = 0.0 if infant else float(np.clip((age - 28.0) / 36.0, 0.0, 1.0))
+
+    place = tone * (len(_SKIN) - 1)
+    skin = np.array([np.interp(place, np.arange(len(_SKIN)), _SKIN[:, c]) for c in range(3)])
+    skin = skin * (1.0 + 0.02 * generator.standard_normal(3)) * (1.02 if infant else 1.0)
+    darkest = tone > 0.45 or generator.random() < 0.2
+    hair = _HAIR[int(generator.integers(0, 2))] if darkest else _HAIR[int(generator.integers(1, len(_HAIR)))]
+    hair = hair * generator.uniform(0.85, 1.15)
+    brow = 0.75 * hair + 0.25 * skin * 0.5
+    grey = float(np.clip((age - 46.0) / 20.0 + 0.3 * generator.standard_normal(), 0.0, 0.9)) if age > 42.0 else 0.0
+    hair = hair * (1.0 - grey) + _GREY * grey
+    iris = _IRIS[int(generator.integers(0, 2))] if darkest else _IRIS[int(generator.integers(1, len(_IRIS)))]
+    makeup = float(generator.random() < 0.5) * float(generator.uniform(0.3, 1.0)) if female and not infant else 0.0
+    lips = skin * (0.86, 0.60, 0.60) + (0.06, 0.0, 0.02)
+    lips = lips * (1.0 - 0.45 * makeup) + 0.45 * makeup * np.array((0.70, 0.20, 0.25))
+    if infant:
+        lips = skin * (0.93, 0.68, 0.67) + (0.03, 0.0, 0.01)
+    styles = HAIR_STYLES["infant" if infant else "female" if female else "male"]
+    bearded = not infant and not female and generator.random() < 0.22
+    return Identity(
+        infant=infant,
+        female=female,
+        age=age,
+        width=1.0 + spread(0.035) - (0.02 if female and not infant else 0.0),
+        length=1.0 + spread(0.03),
+        jaw_width=1.0 + spread(0.05) - (0.06 if female and not infant else 0.0),
+        chin=1.0 + spread(0.10),
+        cheek=float(generator.uniform(0.0, 1.0)),
+        eye_size=1.0 + spread(0.06) + (0.05 if female else 0.0),
+        eye_spacing=spread(0.02),
+        eye_tilt=spread(0.018),
+        eye_fold=float(generator.uniform(0.3, 1.0)),
+        brow_weight=float(generator.uniform(0.55, 1.0) if female else generator.uniform(0.85, 1.4)),
+        brow_arch=spread(0.02) + (0.01 if female else -0.01),
+        brow_tilt=spread(0.018),
+        nose_width=1.0 + spread(0.09) + 0.18 * (tone - 0.4),
+        nose_length=1.0 + spread(0.06),
+        nose_depth=1.0 + spread(0.12),
+        mouth_width=1.0 + spread(0.07),
+        upper_lip=float(generator.uniform(0.75, 1.25)) + 0.25 * (tone - 0.4),
+        lower_lip=float(generator.uniform(0.85, 1.25)) + 0.2 * (tone - 0.4),
+        asymmetry=spread(0.012),
+        rest_brow=spread(0.018),
+        rest_corner=spread(0.018),
+        rest_lid=spread(0.013),
+        strength=float(generator.uniform(0.8, 1.2)),
+        skin=_colour(skin),
+        lips=_colour(lips),
+        hair=_colour(hair),
+        brow=_colour(brow),
+        iris=_colour(iris * generator.uniform(0.85, 1.2)),
+        wrinkles=wrinkles,
+        freckles=float(generator.uniform(0.3, 1.0)) if tone < 0.35 and generator.random() < 0.25 else 0.0,
+        stubble=0.0 if infant or female else float(generator.uniform(0.0, 0.8)),
+        beard=float(generator.uniform(0.5, 0.9)) if bearded else 0.0,
+        makeup=makeup,
+        hair_style=styles[int(generator.integers(0, len(styles)))],
+        hair_volume=float(generator.uniform(0.0, 1.0)),
+        hairline=spread(0.05),
+        parting=float(generator.uniform(-0.5, 0.5)),
+        wave=float(generator.uniform(0.0, 1.0)),
+        texture=int(generator.integers(0, 2**31)),
+    )
+
+
+def sample_shot(generator: np.random.Generator, tone: Colour) -> Shot:
+    """A photograph of someone whose skin is `tone`: pose, light, background, camera."""
+
+    def spread(deviation: float, limit: float) -> float:
+        return float(np.clip(generator.normal(0.0, deviation), -limit, limit))
+
+    azimuth, elevation = generator.uniform(-1.0, 1.0), generator.uniform(0.2, 0.95)
+    light = np.array([np.sin(azimuth) * np.cos(elevation), -np.sin(elevation), np.cos(azimuth) * np.cos(elevation)])
+    key = float(generator.uniform(0.38, 0.68))
+    # Dark skin is exposed for, as a photographer or a camera's meter would.
+    lift = 0.16 * (0.62 - float(np.mean(tone)))
+    base = generator.uniform(0.10, 0.85) * (1.0 + 0.22 * generator.uniform(-1.0, 1.0, 3))
+    other = np.clip(base * generator.uniform(0.45, 1.5) + 0.05 * generator.standard_normal(3), 0.03, 0.97)
+    return Shot(
+        yaw=np.radians(spread(10.0, 25.0)),
+        pitch=np.radians(spread(4.5, 12.0)),
+        roll=np.radians(spread(4.0, 10.0)),
+        height=float(generator.uniform(0.75, 0.82)),
+        offset=(spread(0.012, 0.025), spread(0.010, 0.02)),
+        light=tuple(float(v) for v in light),
+        key=key,
+        ambient=float(1.0 - key + generator.uniform(-0.02, 0.06)),
+        warmth=spread(0.035, 0.08),
+        exposure=1.0 + lift + spread(0.04, 0.08),
+        backdrop=(_colour(np.clip(base, 0.03, 0.97)), _colour(other)),
+        clothes=_colour(_CLOTHES[int(generator.integers(0, len(_CLOTHES)))] * generator.uniform(0.8, 1.2, 3)),
+        blur=float(generator.uniform(0.0, 0.0035)),
+        noise=float(generator.uniform(0.004, 0.016)),
+        texture=int(generator.integers(0, 2**31)),
+    )
+
+
+def sample_face(seed: int, subject: int, shot: int, infant: bool) -> Face:
+    """The face of `subject` in its `shot`-th photograph. Pure: the same arguments give the same face everywhere.
+
+    The identity depends on (seed, subject, infant) only; the shot (pose, light, background, camera) on all four.
+    """
+    identity = sample_identity(np.random.default_rng((seed, subject, int(infant), 0)), infant)
+    generator = np.random.default_rng((seed, subject, int(infant), 1, shot))
+    return Face(seed, subject, shot, identity, sample_shot(generator, identity.skin))

@@ -1,0 +1,205 @@
+"""Hair: a mass behind the head, a cap above the hair line, strands that run out from the parting."""
+
+import functools
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+
+from avlgan_jax.procedural import painting
+from avlgan_jax.procedural.scene import Sheet
+
+# Style: height above the skull, and where the hair behind the head ends (face units), None for none.
+_STYLES = {
+    "long": (0.17, 2.6),
+    "bob": (0.16, 1.35),
+    "tied": (0.07, None),
+    "curls": (0.30, 0.75),
+    "cropped": (0.08, None),
+    "parted": (0.17, None),
+    "receding": (0.04, None),
+    "shaved": (0.015, None),
+    "fuzz": (0.035, None),
+    "tuft": (0.05, None),
+    "fringe": (0.09, None),
+    "bare": (0.01, None),
+}
+_THIN = {"shaved": 0.55, "fuzz": 0.55, "tuft": 0.5, "bare": 0.16, "receding": 0.9, "fringe": 0.92}
+
+
+@functools.cache
+def _strands() -> Float[np.ndarray, "64 1024"]:
+    """Grain of hair: columns are directions around the crown, rows distances from it; mean 0, deviation 1."""
+    noise = np.random.default_rng(27).standard_normal((64, 1024)).astype(np.float32)
+    fine = cv2.GaussianBlur(noise, (0, 0), sigmaX=1.2, sigmaY=14, borderType=cv2.BORDER_REFLECT)
+    coarse = cv2.GaussianBlur(noise[::-1].copy(), (0, 0), sigmaX=7, sigmaY=18, borderType=cv2.BORDER_REFLECT)
+    return 0.6 * fine / fine.std() + 0.7 * coarse / coarse.std()
+
+
+def _crown(sheet: Sheet) -> Float[np.ndarray, "2"]:
+    who = sheet.face.identity
+    high = -1.35 if not who.infant else -1.15
+    return sheet.camera.turn(np.array([[who.parting * 0.6, high * who.length, 0.25]]))[0]
+
+
+def _comb(sheet: Sheet, box: painting.Box, mask: Float[np.ndarray, "h w"], lit: float) -> None:
+    """Cover `mask` with hair: strands from the crown, a band of light where they turn over."""
+    who, unit = sheet.face.identity, sheet.unit
+    crown = _crown(sheet)
+    x = np.arange(box.x0, box.x1, dtype=np.float32) + np.float32(0.5 - crown[0])
+    y = np.arange(box.y0, box.y1, dtype=np.float32) + np.float32(0.5 - crown[1])
+    x, y = np.broadcast_to(x, mask.shape), np.broadcast_to(y[:, None], mask.shape)
+    radius = np.sqrt(x * x + y * y) / np.float32(unit)
+    angle = np.arctan2(x, np.abs(y) * 0.6 + y * 0.4 + np.float32(0.15 * unit))
+    swing = (0.05 + 0.10 * who.wave) * np.sin(radius * (3.0 + 5.0 * who.wave) + 3.0 * angle)
+    if who.hair_style == "curls":
+        swing = 0.35 * np.sin(radius * 22.0) * np.cos(angle * 19.0)
+    column = ((angle + swing) * 150.0 + 512.0 + (who.texture % 97)).astype(np.float32)
+    strands = cv2.remap(
+        _strands(), column, (radius * 18.0).astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+    )
+    light = sheet.face.shot.light
+    side = np.clip(0.5 + 0.25 * (x * light[0]) / unit, 0.2, 0.8)
+    band = np.exp(-(((radius - 0.62) / 0.22) ** 2))
+    level = 0.72 + 0.34 * strands * 0.55 + (0.55 * band * (1.0 + 0.5 * strands) + 0.5 * (side - 0.5)) * lit
+    colour = np.array(who.hair, np.float32)
+    shine = np.clip(level, 0.25, None)[..., None] * colour + 0.055 * lit * (band * (1.0 + strands))[..., None]
+    part = sheet.canvas[box.slices]
+    part += mask[..., None] * (np.clip(shine, 0.0, 1.0).astype(np.float32) - part)
+
+
+def _shell(sheet: Sheet, height: float) -> Float[np.ndarray, "n 2"]:
+    """The skull's outline grown by `height`, from temple to temple, on the canvas."""
+    skull = sheet.anatomy.skull.copy()
+    centre = np.array([0.0, -0.35, 0.0])
+    away = skull[:, :2] - centre[:2]
+    away /= np.linalg.norm(away, axis=-1, keepdims=True)
+    lifted = skull.copy()
+    lifted[:, :2] += away * height * np.array([0.75, 1.0])
+    return sheet.camera.turn(lifted)
+
+
+def _height(sheet: Sheet) -> float:
+    who = sheet.face.identity
+    return _STYLES[who.hair_style][0] * (0.75 + 0.6 * who.hair_volume)
+
+
+def paint_back(sheet: Sheet) -> None:
+    """Hair behind the head; nothing for short styles."""
+    who, unit = sheet.face.identity, sheet.unit
+    end = _STYLES[who.hair_style][1]
+    if end is None:
+        return
+    shell = _shell(sheet, _height(sheet))
+    length = end * (0.9 + 0.25 * who.hair_volume)
+    spread = 1.14 + 0.12 * who.hair_volume + (0.12 if who.hair_style == "curls" else 0.0)
+    low = sheet.camera.turn(
+        np.array(
+            [
+                (spread, 0.1, -0.35),
+                (spread * 1.02, 0.5 * length, -0.35),
+                (spread * 0.92, length, -0.35),
+                (0.0, length * 1.02, -0.4),
+                (-spread * 0.92, length, -0.35),
+                (-spread * 1.02, 0.5 * length, -0.35),
+                (-spread, 0.1, -0.35),
+            ]
+        )
+    )
+    shape = painting.curve(np.concatenate([shell, low]), 5, closed=True)
+    box = sheet.box(shape, 0.05)
+    mask = painting.fill(box, [shape], 0.012 * unit)
+    _comb(sheet, box, mask, 0.35)
+    # Behind the neck it is dark.
+    chin = sheet.camera.turn(np.array([[0.0, 1.2, -0.2]]))[0]
+    deep = painting.ellipse(chin, (0.8 * unit, 1.0 * unit))
+    painting.shade(sheet.canvas, box, mask * painting.fill(box, [deep], 0.15 * unit) * 0.75, (0.5, 0.48, 0.48))
+
+
+def paint_front(sheet: Sheet) -> None:
+    """Hair above the hair line and, in long styles, locks beside the face."""
+    who, unit = sheet.face.identity, sheet.unit
+    style = who.hair_style
+    shell = _shell(sheet, _height(sheet))
+    line = sheet.anatomy.hairline.copy()
+    if style == "receding":
+        line[2:7, 1] -= np.array([0.22, 0.30, 0.20, 0.30, 0.22])
+    if style == "parted":
+        line[3:6, 1] += np.array([0.10, 0.0, -0.06]) * np.sign(who.parting or 1.0)
+    if style in ("long", "bob"):
+        line[:, 0] *= 0.985
+        line[4, 1] -= 0.06
+        line[[1, 2, 6, 7], 0] *= 0.93
+        line[[0, 8], 0] *= 0.97
+    if style == "fringe":
+        line[2:7, 1] += np.array([0.14, 0.24, 0.22, 0.24, 0.14])
+    if style in ("bare", "fuzz", "tuft"):
+        line[1:8, 1] -= 0.10
+    hairline = sheet.camera.turn(line)
+    inner = painting.curve(hairline, 5)
+    outer = painting.curve(shell, 5)
+    shape = np.concatenate([outer, inner[::-1]])
+    box = sheet.box(shape, 0.12)
+    if style in ("cropped", "parted", "receding", "curls", "tied", "fringe"):
+        sides = _sideburns(sheet, hairline, shell)
+        mask = np.maximum(painting.fill(box, [shape], 0.0), painting.fill(box, sides, 0.0))
+    else:
+        mask = painting.fill(box, [shape], 0.0)
+    edge = {"fuzz": 0.07, "tuft": 0.10, "bare": 0.09, "shaved": 0.03, "long": 0.014, "bob": 0.014}.get(style, 0.028)
+    mask = painting.soften(mask, edge * unit)
+    # The hair's shadow on the forehead, before the hair itself.
+    if style not in ("bare", "fuzz", "tuft", "shaved"):
+        shadow = painting.ribbon(inner + (0.0, 0.035 * unit), np.full(len(inner), 0.07 * unit))
+        painting.shade(sheet.canvas, box, painting.fill(box, [shadow], 0.035 * unit) * 0.40, (0.58, 0.48, 0.45))
+    _comb(sheet, box, mask * _THIN.get(style, 0.97), 1.0)
+    if style in ("long", "bob"):
+        _locks(sheet, hairline)
+    if style == "tuft":
+        top = sheet.camera.turn(np.array([[0.0, -1.42, 0.1]]))[0]
+        tuft = np.stack(
+            [
+                top + (-0.22 * unit, 0.12 * unit),
+                top + (-0.05 * unit, -0.12 * unit),
+                top + (0.16 * unit, -0.06 * unit),
+                top + (0.20 * unit, 0.14 * unit),
+            ]
+        )
+        box = sheet.box(tuft, 0.1)
+        _comb(sheet, box, painting.fill(box, [painting.curve(tuft, 4, closed=True)], 0.04 * unit) * 0.8, 1.0)
+
+
+def _sideburns(sheet: Sheet, hairline: np.ndarray, shell: np.ndarray) -> list[np.ndarray]:
+    """Hair between the temple and the top of the ear."""
+    ears = sheet.camera.turn(sheet.anatomy.ears - (0.0, 0.24, 0.0))
+    pieces = []
+    for corner, edge, ear in ((hairline[0], shell[0], ears[0]), (hairline[-1], shell[-1], ears[1])):
+        drop = np.array((0.0, 0.22 * sheet.unit))
+        pieces.append(np.stack([corner, 0.3 * corner + 0.7 * ear + drop, ear, edge]))
+    return pieces
+
+
+def _locks(sheet: Sheet, hairline: np.ndarray) -> None:
+    """Hair falling over the temples and ears to both sides of the face."""
+    who, unit = sheet.face.identity, sheet.unit
+    end = (_STYLES[who.hair_style][1] or 1.0) * (0.9 + 0.25 * who.hair_volume)
+    for side, start in ((-1.0, hairline[1]), (1.0, hairline[-2])):
+        wide = 1.16 + 0.12 * who.hair_volume
+        path = sheet.camera.turn(
+            np.array(
+                [
+                    (side * 0.99, -0.10, 0.02),
+                    (side * 1.01, 0.45, -0.10),
+                    (side * (0.97 + 0.05 * who.wave), 0.95, -0.12),
+                    (side * 0.95, end, -0.2),
+                    (side * wide * 0.98, end, -0.3),
+                    (side * wide * 1.03, 0.6, -0.3),
+                    (side * wide, -0.1, -0.3),
+                    (side * 1.0, -0.62, -0.2),
+                ]
+            )
+        )
+        shape = painting.curve(np.concatenate([start[None], path]), 4, closed=True)
+        box = sheet.box(shape, 0.06)
+        shadow = painting.fill(box, [shape - (side * 0.05 * unit, -0.01 * unit)], 0.05 * unit)
+        painting.shade(sheet.canvas, box, shadow * 0.30, (0.55, 0.45, 0.43))
+        _comb(sheet, box, painting.fill(box, [shape], 0.010 * unit), 0.8)

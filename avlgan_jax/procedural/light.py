@@ -1,0 +1,142 @@
+"""Light on the head: normals of an ellipsoid with the bumps of a face on it, and what a lamp makes of them."""
+
+import functools
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+
+from avlgan_jax.procedural.camera import Camera
+from avlgan_jax.procedural.faces import Face
+
+_GRID = 96  # light is smooth: it is computed on this grid, whatever the canvas
+_HEAD = {False: ((0.0, 0.12, -0.30), (1.10, 1.78, 1.12)), True: ((0.0, -0.10, -0.30), (1.12, 1.52, 1.12))}
+
+
+class Light(NamedTuple):
+    """What multiplies the painted colours, and what is added on top of them, on the whole canvas."""
+
+    factor: Float[np.ndarray, "h w 3"]
+    gloss: Float[np.ndarray, "h w 1"]
+
+
+@functools.cache
+def _grid(size: int) -> np.ndarray:
+    """x, y (in pixels of a canvas of `size`) of the grid's cells, and their monomials: rows x², xy, y², x, y, 1."""
+    step = size / _GRID
+    axis = (np.arange(_GRID) + 0.5) * step
+    x, y = (v.ravel() for v in np.meshgrid(axis, axis))
+    return np.stack([x, y])
+
+
+def bumps(face: Face, points: Float[np.ndarray, "68 3"], units: dict[str, float]) -> Float[np.ndarray, "n 6"]:
+    """The relief of a face: rows (x, y, z, width, length, height) of Gaussian bumps, in face units of the head."""
+    who = face.identity
+    infant, male = who.infant, not who.female and not who.infant
+    right_eye, left_eye = points[36:42].mean(axis=0), points[42:48].mean(axis=0)
+    smile, raised = units["AU12"] * who.strength, units["AU6"] * who.strength
+    fat = 0.05 + 0.05 * who.cheek + (0.06 if infant else 0.0)
+    cheek_y = points[30, 1] - 0.02 - 0.07 * raised - 0.03 * smile + (0.12 if infant else 0.0)
+    rows = []
+
+    def both(x: float, y: float, z: float, width: float, length: float, height: float) -> None:
+        rows.append((-x, y, z, width, length, height))
+        rows.append((x, y, z, width, length, height))
+
+    ridge = 0.05 if male else 0.03 if not infant else 0.015
+    for brow, eye in ((points[17:22], right_eye), (points[22:27], left_eye)):
+        middle = brow.mean(axis=0)
+        rows.append((middle[0], middle[1] + 0.03, middle[2], 0.27, 0.085, ridge))
+        rows.append((eye[0], eye[1] - 0.02, eye[2], 0.24, 0.13, -0.075 if not infant else -0.045))
+        rows.append((eye[0], eye[1], eye[2], 0.15, 0.085, 0.055))
+    depth = who.nose_depth * (0.62 if infant else 1.0)
+    for index, height in ((27, 0.045), (28, 0.09), (29, 0.115)):
+        rows.append((*points[index], 0.075 * who.nose_width, 0.13, height * depth))
+    rows.append((*points[30], 0.125 * who.nose_width, 0.105, 0.20 * depth))
+    rows.append((*(points[31] + (0.03, -0.03, 0.0)), 0.07, 0.075, 0.085 * depth))
+    rows.append((*(points[35] + (-0.03, -0.03, 0.0)), 0.07, 0.075, 0.085 * depth))
+    both(0.56, cheek_y, 0.4, 0.24, 0.21, fat + 0.06 * smile + 0.06 * raised)
+    both(0.64, cheek_y + 0.42, 0.2, 0.16, 0.2, -0.05 * (1.0 - who.cheek) * (0.0 if infant else 1.0))
+    mouth = points[48:60].mean(axis=0)
+    rows.append((0.0, mouth[1], 0.55, 0.34, 0.24, 0.07))
+    rows.append((0.0, points[33, 1] + 0.09, 0.6, 0.035, 0.07, -0.022))
+    for corner, side in ((48, -1.0), (54, 1.0)):
+        x, y, z = points[corner]
+        rows.append((x + side * 0.06, y, z, 0.06, 0.08, -0.03 - 0.03 * smile - 0.03 * units["AU14"] * (side > 0)))
+    upper, lower = points[[50, 52, 61, 63]].mean(axis=0), points[[57, 66]].mean(axis=0)
+    rows.append((*upper, 0.2, 0.045, 0.03))
+    rows.append((*lower, 0.16, 0.05, 0.045))
+    chin = points[8]
+    rows.append((0.0, 0.5 * (points[57, 1] + chin[1]) - 0.04, 0.5, 0.2, 0.06, -0.05))
+    rows.append((0.0, chin[1] - 0.15, 0.4, 0.2, 0.12, 0.075))
+    both(0.92, -0.42, 0.0, 0.16, 0.28, -0.06)
+    both(0.3, -0.72, 0.5, 0.3, 0.22, 0.03 if not infant else 0.06)
+    furrow = units["AU4"] * who.strength
+    rows.append((0.0, points[21, 1] + 0.02, 0.6, 0.10, 0.07, (0.02 + 0.05 * infant) * furrow))
+    return np.array(rows)
+
+
+def _normals(face: Face, camera: Camera, relief: Float[np.ndarray, "n 6"], size: int) -> Float[np.ndarray, "3 m"]:
+    grid = _grid(size)
+    centre, axes = _HEAD[face.infant]
+    length = face.identity.length
+    middle = camera.project(np.array([centre]))[0]
+    x, y = (grid[0] - middle[0]) / camera.scale, (grid[1] - middle[1]) / camera.scale
+    shape = np.array([axes[0] * face.identity.width, axes[1] * length, axes[2]])
+    m = camera.rotation @ np.diag(shape**-2.0) @ camera.rotation.T
+    # Where the ray through a cell meets the ellipsoid: a quadratic in z; past the rim its tangent stands in.
+    b = m[0, 2] * x + m[1, 2] * y
+    c = m[0, 0] * x * x + 2 * m[0, 1] * x * y + m[1, 1] * y * y - 1.0
+    z = (-b + np.sqrt(np.maximum(b * b - m[2, 2] * c, 0.004))) / m[2, 2]
+    normal = np.stack(
+        [m[0, 0] * x + m[0, 1] * y + m[0, 2] * z, m[1, 0] * x + m[1, 1] * y + m[1, 2] * z, b + m[2, 2] * z]
+    )
+    normal /= np.sqrt((normal * normal).sum(axis=0))
+    # The relief's height is a sum of Gaussians; only its slope counts.
+    at = (camera.turn(relief[:, :3]) - middle[:2]) / camera.scale
+    # Bumps on a turned head are seen narrower; their axes roll with it.
+    cos, sin = np.cos(face.shot.roll), np.sin(face.shot.roll)
+    wide, tall = 0.5 * relief[:, 3] ** -2.0, 0.5 * relief[:, 4] ** -2.0
+    xx, yy, xy = wide * cos * cos + tall * sin * sin, wide * sin * sin + tall * cos * cos, (wide - tall) * cos * sin
+    terms = np.stack(
+        [
+            xx,
+            2 * xy,
+            yy,
+            -2 * (xx * at[:, 0] + xy * at[:, 1]),
+            -2 * (xy * at[:, 0] + yy * at[:, 1]),
+            xx * at[:, 0] ** 2 + 2 * xy * at[:, 0] * at[:, 1] + yy * at[:, 1] ** 2,
+        ],
+        axis=-1,
+    )
+    monomials = np.stack([x * x, x * y, y * y, x, y, np.ones_like(x)])
+    bell = np.exp(-(terms @ monomials).astype(np.float32))
+    height = (relief[:, 5].astype(np.float32) @ bell).reshape(_GRID, _GRID)
+    cell = size / _GRID / camera.scale
+    slope_y, slope_x = np.gradient(height, cell)
+    normal[0] -= slope_x.ravel()
+    normal[1] -= slope_y.ravel()
+    return normal / np.sqrt((normal * normal).sum(axis=0))
+
+
+def shine(face: Face, camera: Camera, points: Float[np.ndarray, "68 3"], units: dict[str, float], size: int) -> Light:
+    """Light on a canvas of `size` pixels for the moved landmarks `points` (face units)."""
+    shot = face.shot
+    normal = _normals(face, camera, bumps(face, points, units), size)
+    toward = np.array(shot.light)
+    facing = toward @ normal
+    lambert = np.clip((facing + 0.35) / 1.35, 0.0, None) ** 1.25
+    reference = ((toward[2] + 0.35) / 1.35) ** 1.25  # so that skin square to the viewer keeps its own colour
+    ambient = shot.ambient * (0.82 + 0.18 * normal[2] - 0.12 * normal[1])
+    level = ambient + shot.key * lambert / reference
+    level = np.minimum(level, 1.15 + 0.35 * (level - 1.15)) * shot.exposure
+    # Light scattered in the skin comes out red where the surface turns away from the lamp.
+    tone = np.stack([level**0.86, level**1.03, level**1.12], axis=-1)
+    tone *= np.array([1.0 + shot.warmth, 1.0, 1.0 - shot.warmth])
+    half = toward + (0.0, 0.0, 1.0)
+    half /= np.linalg.norm(half)
+    gloss = np.clip(half @ normal, 0.0, 1.0) ** 22 * (0.12 if not face.infant else 0.09) * shot.key / 0.5
+    plane = np.concatenate([tone, gloss[:, None]], axis=-1).reshape(_GRID, _GRID, 4).astype(np.float32)
+    plane = cv2.resize(plane, (size, size), interpolation=cv2.INTER_LINEAR)
+    return Light(plane[..., :3], plane[..., 3:])

@@ -1,0 +1,128 @@
+"""Action units as displacements of the landmarks (FACS: which way each muscle pulls the skin)."""
+
+import numpy as np
+from jaxtyping import Float
+
+from avlgan_jax import landmarks
+from avlgan_jax.procedural.anatomy import Anatomy
+
+# For each AU, at intensity 1, in face units of an adult: landmark (half on the picture's left): (dx, dy, dz).
+_PULLS = {
+    "AU1": {21: (0.01, -0.17, 0), 20: (0, -0.13, 0), 19: (0, -0.06, 0)},
+    "AU2": {17: (0, -0.08, 0), 18: (0, -0.15, 0), 19: (0, -0.14, 0), 20: (0, -0.07, 0)},
+    "AU4": {21: (0.055, 0.13, 0), 20: (0.05, 0.11, 0), 19: (0.035, 0.07, 0), 18: (0.02, 0.03, 0), 17: (0.01, 0.01, 0)},
+    "AU6": {2: (-0.012, 0, 0), 3: (-0.015, 0, 0), 17: (0, 0.015, 0)},
+    "AU9": {
+        31: (0.01, -0.06, 0), 32: (0, -0.055, 0), 33: (0, -0.045, 0), 30: (0, -0.04, 0), 29: (0, -0.02, 0),
+        21: (0.01, 0.05, 0), 20: (0, 0.04, 0), 51: (0, -0.05, 0), 50: (0, -0.055, 0), 49: (0, -0.045, 0),
+        61: (0, -0.03, 0), 62: (0, -0.03, 0),
+    },
+    "AU10": {
+        49: (0, -0.10, 0), 50: (0, -0.12, 0), 51: (0, -0.115, 0), 61: (0, -0.12, 0), 62: (0, -0.12, 0),
+        60: (0, -0.01, 0), 31: (-0.02, -0.03, 0), 32: (0, -0.02, 0),
+    },
+    "AU12": {
+        48: (-0.155, -0.17, -0.09), 60: (-0.145, -0.155, -0.09), 49: (-0.10, -0.065, -0.05), 59: (-0.12, -0.07, -0.05),
+        50: (-0.02, 0.005, -0.02), 51: (0, 0.02, -0.02), 61: (-0.05, -0.01, -0.02), 67: (-0.05, 0.005, -0.02),
+        62: (0, 0.025, -0.02), 66: (0, 0.025, -0.02), 58: (-0.045, -0.01, -0.02), 57: (0, 0.005, -0.02),
+        31: (-0.03, -0.015, 0), 3: (-0.02, 0.01, 0), 4: (-0.015, 0.0, 0), 2: (-0.012, 0, 0),
+    },
+    "AU15": {
+        48: (-0.015, 0.14, 0), 60: (-0.01, 0.125, 0), 59: (-0.01, 0.065, 0), 49: (-0.01, 0.055, 0),
+        58: (0, 0.01, 0), 61: (0, 0.015, 0), 67: (0, 0.02, 0),
+    },
+    "AU16": {57: (0, 0.07, 0), 58: (-0.02, 0.075, 0), 59: (-0.02, 0.07, 0), 66: (0, 0.085, 0), 67: (-0.015, 0.09, 0)},
+    "AU17": {
+        57: (0, -0.055, 0.03), 58: (0, -0.045, 0.03), 59: (0, -0.02, 0), 66: (0, -0.045, 0), 67: (0, -0.035, 0),
+        62: (0, -0.045, 0), 61: (0, -0.035, 0), 51: (0, -0.02, 0), 50: (0, -0.02, 0),
+        8: (0, -0.045, 0), 7: (0, -0.035, 0), 6: (0, -0.015, 0),
+    },
+    "AU20": {
+        48: (-0.14, 0.045, -0.05), 60: (-0.13, 0.04, -0.05), 49: (-0.07, 0.02, -0.02), 59: (-0.085, 0.0, -0.02),
+        61: (-0.05, -0.01, 0), 67: (-0.05, 0.02, 0), 58: (-0.04, 0.0, 0),
+    },
+    "AU23": {
+        48: (0.04, 0, 0), 60: (0.04, 0, 0), 49: (0.02, 0.03, 0), 50: (0, 0.045, 0), 51: (0, 0.04, 0),
+        57: (0, -0.05, 0), 58: (0, -0.045, 0), 59: (0.02, -0.03, 0),
+    },
+    "AU25": {
+        61: (0, -0.035, 0), 62: (0, -0.04, 0), 50: (0, -0.02, 0), 51: (0, -0.02, 0), 49: (0, -0.01, 0),
+        66: (0, 0.06, 0), 67: (0, 0.055, 0), 57: (0, 0.04, 0), 58: (0, 0.035, 0), 59: (0, 0.02, 0),
+    },
+    "AU26": {
+        8: (0, 0.26, -0.05), 7: (0.005, 0.255, -0.05), 6: (0.01, 0.23, -0.04), 5: (0.015, 0.17, -0.02),
+        4: (0.015, 0.09, 0), 3: (0.01, 0.03, 0),
+        57: (0, 0.26, -0.04), 58: (0.005, 0.245, -0.04), 59: (0.02, 0.19, -0.03), 48: (0.03, 0.095, -0.02),
+        60: (0.03, 0.10, -0.02), 66: (0, 0.27, -0.04), 67: (0.0, 0.255, -0.04),
+        49: (0.02, 0.0, 0), 61: (0, -0.005, 0),
+    },
+    "AU27": {
+        8: (0, 0.34, -0.08), 7: (0.01, 0.335, -0.08), 6: (0.02, 0.30, -0.06), 5: (0.03, 0.22, -0.04),
+        4: (0.03, 0.12, 0), 3: (0.02, 0.04, 0), 57: (0, 0.34, -0.06), 58: (0.01, 0.325, -0.06),
+        59: (0.035, 0.26, -0.04), 48: (0.055, 0.13, -0.03), 60: (0.06, 0.135, -0.03),
+        66: (0, 0.35, -0.06), 67: (0.01, 0.335, -0.06), 49: (0.04, -0.01, 0), 50: (0.01, -0.03, 0),
+        51: (0, -0.03, 0), 61: (0.02, -0.035, 0), 62: (0, -0.04, 0),
+    },
+}  # fmt: skip
+# What an infant's smaller mouth and jaw and softer brow make of an adult's pull.
+_INFANT_SCALE = {"jaw": 0.72, "right_brow": 0.85, "left_brow": 0.85, "nose": 0.8, "mouth": 0.78}
+
+
+def _pull(half: dict[int, tuple[float, float, float]], infant: bool) -> np.ndarray:
+    move = np.zeros((landmarks.COUNT, 3))
+    for index, displacement in half.items():
+        move[index] = displacement
+        move[landmarks.FLIP_ORDER[index]] = np.array(displacement) * (-1.0, 1.0, 1.0)
+    if infant:
+        for group, scale in _INFANT_SCALE.items():
+            move[landmarks.GROUPS[group]] *= scale
+    return move
+
+
+_NAMES = tuple(_PULLS)
+_MOVES = {
+    infant: np.stack([_pull(half, infant) for half in _PULLS.values()]).reshape(len(_PULLS), -1)
+    for infant in (False, True)
+}
+# Contempt: the corner of the person's left side (the picture's right) is pulled in and up.
+_DIMPLE = {54: (0.06, -0.12, -0.05), 64: (0.055, -0.11, -0.05), 53: (0.02, -0.05, 0), 55: (0.04, -0.05, 0),
+           63: (0.01, -0.03, 0), 65: (0.01, -0.03, 0), 52: (0.0, -0.02, 0), 35: (0.01, -0.02, 0)}  # fmt: skip
+# Pairs (upper, lower): lids and lips that may meet but not cross.
+_LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))
+_LIPS = ((61, 67), (62, 66), (63, 65))
+
+
+def move(anatomy: Anatomy, units: dict[str, float], infant: bool, strength: float) -> Float[np.ndarray, "68 3"]:
+    """The 68 landmarks, in face units, of a head at rest moved by action `units` shown with `strength`."""
+    pulls = np.array([units[name] for name in _NAMES]) * strength
+    points = anatomy.landmarks + (pulls @ _MOVES[infant]).reshape(landmarks.COUNT, 3)
+    scale = 0.78 if infant else 1.0
+    for index, displacement in _DIMPLE.items():
+        points[index] += np.array(displacement) * (units["AU14"] * strength * scale)
+    _move_lids(points, units, strength)
+    for upper, lower in _LIPS:
+        if points[lower, 1] < points[upper, 1]:
+            points[[upper, lower], 1] = points[[upper, lower], 1].mean()
+    # The red of the lips rolls in but does not vanish: the outer edge stays beyond the inner one.
+    for outer, inner in ((50, 61), (51, 62), (52, 63)):
+        points[outer, 1] = min(points[outer, 1], points[inner, 1] - 0.035)
+    for outer, inner in ((58, 67), (57, 66), (56, 65)):
+        points[outer, 1] = max(points[outer, 1], points[inner, 1] + 0.05)
+    return points
+
+
+def _move_lids(points: np.ndarray, units: dict[str, float], strength: float) -> None:
+    """Open, tighten and close the eyes, in shares of their own opening; shut lids meet on one line."""
+    closure = units["AU43"] ** (1.0 / strength) if units["AU43"] > 0 else 0.0
+    wide, tight, raised = (units[name] * strength for name in ("AU5", "AU7", "AU6"))
+    for upper, lower in _LIDS:
+        opening = points[lower, 1] - points[upper, 1]
+        top = points[upper, 1] - opening * (0.42 * wide - 0.20 * tight)
+        bottom = points[lower, 1] - opening * (0.22 * tight + 0.24 * raised - 0.05 * wide)
+        meet = 0.8 * points[lower, 1] + 0.2 * points[upper, 1]
+        least = 0.12 * opening * (1.0 - closure)
+        top, bottom = top + closure * (meet - top), bottom + closure * (meet - bottom)
+        middle = 0.5 * (top + bottom)
+        points[upper, 1], points[lower, 1] = min(top, middle - 0.5 * least), max(bottom, middle + 0.5 * least)
+    # Squinting draws the outer corner down a little, a raised inner brow lifts the upper lid's inner end.
+    points[[36, 45], 1] += 0.012 * raised - 0.008 * wide

@@ -1,0 +1,142 @@
+"""Brushes: smooth curves, anti-aliased masks and blending on float RGB canvases.
+
+Points are (x, y) canvas pixels measured from the top left corner, the first pixel's centre at (0.5, 0.5).
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+
+_SHIFT = 4  # cv2 draws at 1/16 pixel
+
+
+class Box(NamedTuple):
+    """A rectangle of the canvas: what a brush touches."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Index of the rectangle in an image array."""
+        return slice(self.y0, self.y1), slice(self.x0, self.x1)
+
+
+def box_around(points: Float[np.ndarray, "n 2"], margin: float, size: int) -> Box:
+    """The smallest box of whole pixels that holds `points` and `margin` pixels around them, cut to the canvas.
+
+    Outside the canvas it is one pixel at its border, so that every box holds something.
+    """
+    low = np.floor(points.min(axis=0) - margin)
+    high = np.ceil(points.max(axis=0) + margin)
+    x0, y0 = (int(np.clip(v, 0, size - 1)) for v in low)
+    x1, y1 = (int(np.clip(v, 1, size)) for v in high)
+    return Box(x0, y0, max(x1, x0 + 1), max(y1, y0 + 1))
+
+
+def _fixed(points: Float[np.ndarray, "n 2"], box: Box) -> np.ndarray:
+    return np.rint((points - (box.x0 + 0.5, box.y0 + 0.5)) * (1 << _SHIFT)).astype(np.int32)
+
+
+def fill(box: Box, polygons: Sequence[Float[np.ndarray, "n 2"]], blur: float = 0.0) -> Float[np.ndarray, "h w"]:
+    """Coverage in [0, 1] of closed polygons inside `box`, softened by a Gaussian of `blur` pixels."""
+    mask = np.zeros((box.y1 - box.y0, box.x1 - box.x0), np.uint8)
+    for polygon in polygons:
+        cv2.fillPoly(mask, [_fixed(polygon, box)], 255, cv2.LINE_AA, _SHIFT)
+    return soften(mask.astype(np.float32) * (1.0 / 255.0), blur)
+
+
+def lines(
+    box: Box, curves: Sequence[Float[np.ndarray, "n 2"]], thickness: int, blur: float = 0.0
+) -> Float[np.ndarray, "h w"]:
+    """Coverage of open curves drawn `thickness` whole pixels wide."""
+    mask = np.zeros((box.y1 - box.y0, box.x1 - box.x0), np.uint8)
+    cv2.polylines(mask, [_fixed(curve, box) for curve in curves], False, 255, thickness, cv2.LINE_AA, _SHIFT)
+    return soften(mask.astype(np.float32) * (1.0 / 255.0), blur)
+
+
+def soften(mask: Float[np.ndarray, "h w"], blur: float) -> Float[np.ndarray, "h w"]:
+    """`mask` under a Gaussian of `blur` pixels; nothing outside the array."""
+    if blur < 0.3:
+        return mask
+    return cv2.GaussianBlur(mask, (0, 0), blur, borderType=cv2.BORDER_REPLICATE)
+
+
+def tint(
+    canvas: Float[np.ndarray, "h w 3"], box: Box, mask: Float[np.ndarray, "h w"], colour: Float[np.ndarray, "3"]
+) -> None:
+    """Lay `colour` over the canvas where `mask` covers it."""
+    part = canvas[box.slices]
+    part += mask[..., None] * (colour - part)
+
+
+def shade(
+    canvas: Float[np.ndarray, "h w 3"], box: Box, mask: Float[np.ndarray, "h w"], factor: Float[np.ndarray, "3"]
+) -> None:
+    """Multiply the canvas by `factor` where `mask` covers it: shadow below 1, light above."""
+    canvas[box.slices] *= 1.0 + mask[..., None] * (np.asarray(factor, np.float32) - 1.0)
+
+
+@functools.cache
+def _spline_matrix(count: int, per_span: int, closed: bool) -> np.ndarray:
+    """Weights that take `count` knots to a Catmull-Rom curve with `per_span` points between knots."""
+    spans = count if closed else count - 1
+    t = np.linspace(0.0, 1.0, per_span, endpoint=False)
+    basis = 0.5 * np.stack(
+        [-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, -(t**2) + t**3], axis=-1
+    )
+    weights = np.zeros((spans * per_span + (0 if closed else 1), count))
+    for span in range(spans):
+        rows = slice(span * per_span, (span + 1) * per_span)
+        for k in range(4):
+            knot = span + k - 1
+            if closed:
+                weights[rows, knot % count] += basis[:, k]
+            elif knot < 0:  # the knot before the first lies opposite the second
+                weights[rows, 0] += 2 * basis[:, k]
+                weights[rows, 1] -= basis[:, k]
+            elif knot >= count:
+                weights[rows, count - 1] += 2 * basis[:, k]
+                weights[rows, count - 2] -= basis[:, k]
+            else:
+                weights[rows, knot] += basis[:, k]
+    if not closed:
+        weights[-1, -1] = 1.0
+    return weights
+
+
+def curve(knots: Float[np.ndarray, "n d"], per_span: int = 6, closed: bool = False) -> Float[np.ndarray, "m d"]:
+    """A smooth curve through every one of `knots`, which stand in it at every `per_span`-th place."""
+    return _spline_matrix(len(knots), per_span, closed) @ knots
+
+
+def ribbon(spine: Float[np.ndarray, "n 2"], widths: Float[np.ndarray, "n"]) -> Float[np.ndarray, "m 2"]:
+    """The closed outline of a brush stroke of full width `widths` along `spine`."""
+    along = np.gradient(spine, axis=0)
+    normal = np.stack([-along[:, 1], along[:, 0]], axis=-1)
+    normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-6)
+    half = 0.5 * np.asarray(widths)[:, None] * normal
+    return np.concatenate([spine + half, (spine - half)[::-1]])
+
+
+def taper(count: int, start: float, end: float) -> Float[np.ndarray, "count"]:
+    """Stroke widths that swell to 1 in the middle and fall to `start` and `end` at the ends."""
+    t = np.linspace(0.0, 1.0, count)
+    bell = np.sin(np.pi * t)
+    return bell + (1.0 - bell) * (start * (1.0 - t) + end * t)
+
+
+def ellipse(
+    centre: Float[np.ndarray, "2"], radii: tuple[float, float], angle: float = 0.0, count: int = 24
+) -> Float[np.ndarray, "count 2"]:
+    """Outline of an ellipse turned by `angle` radians."""
+    t = np.linspace(0.0, 2.0 * np.pi, count, endpoint=False)
+    x, y = radii[0] * np.cos(t), radii[1] * np.sin(t)
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.stack([centre[0] + cos * x - sin * y, centre[1] + sin * x + cos * y], axis=-1)

@@ -1,0 +1,89 @@
+"""A face and an emotion to a picture and its landmarks."""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from avlgan_jax.procedural import anatomy, camera, eyes, hair, light, mouth, muscles, scene, skin
+from avlgan_jax.procedural.expression import action_units
+from avlgan_jax.procedural.faces import Face
+
+RESOLUTIONS = (32, 256)  # smallest and largest side of a picture
+
+
+class Rendering(NamedTuple):
+    """A drawn face."""
+
+    image: UInt8[np.ndarray, "h w 3"]
+    landmarks: Float[np.ndarray, "68 2"]  # pixels of the picture
+    landmarks_3d: Float[np.ndarray, "68 3"]  # the same with z toward the viewer, in pixels
+
+
+def _oversampling(resolution: int) -> int:
+    """Canvas pixels per picture pixel and axis: small pictures need more to hold an eye."""
+    return 4 if resolution < 40 else 3 if resolution < 60 else 2
+
+
+def render(face: Face, valence: float, arousal: float, resolution: int = 128) -> Rendering:
+    """Draw `face` feeling (`valence`, `arousal`) as a square RGB picture of side `resolution` (32 to 256).
+
+    The ground truth of every conversion: the same face at another emotion differs only in what expression moves;
+    pose, light, background and camera noise are the face's own. The same arguments give the same bytes.
+    Raises ValueError for a resolution or an emotion out of range.
+    """
+    if not RESOLUTIONS[0] <= resolution <= RESOLUTIONS[1]:
+        raise ValueError(f"resolution {resolution} is outside {RESOLUTIONS[0]} to {RESOLUTIONS[1]}")
+    if not (-1.0 <= valence <= 1.0 and -1.0 <= arousal <= 1.0):
+        raise ValueError(f"emotion ({valence}, {arousal}) is outside [-1, 1]")
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        return _draw(face, float(valence), float(arousal), resolution)
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def _draw(face: Face, valence: float, arousal: float, resolution: int) -> Rendering:
+    size = resolution * _oversampling(resolution)
+    rest = anatomy.rest(face.identity)
+    view = camera.frame(rest, face.shot, size)
+    units = action_units(valence, arousal, face.infant)
+    moved = muscles.move(rest, units, face.infant, face.identity.strength)
+    seen = view.project(moved)
+    canvas = np.ascontiguousarray(scene.background(face, size), np.float32)
+    sheet = scene.Sheet(canvas, face, rest, view, units, moved, seen[:, :2])
+
+    hair.paint_back(sheet)
+    scene.paint_body(sheet)
+    ears = scene.paint_ears(sheet)
+    cover = np.maximum(ears, skin.paint_skin(sheet))
+    skin.paint_folds(sheet)
+    skin.paint_nose(sheet)
+    eyes.paint_eyes(sheet)
+    eyes.paint_brows(sheet)
+    mouth.paint_mouth(sheet)
+    lamp = light.shine(face, view, moved, units, size)
+    cover = cover[..., None]
+    canvas *= 1.0 + cover * (lamp.factor - 1.0)
+    canvas += cover * lamp.gloss * (1.0 - 0.5 * canvas)
+    skin.paint_tears(sheet)
+    hair.paint_front(sheet)
+
+    image = _photograph(face, canvas, resolution)
+    scale = np.float32(resolution / size)
+    return Rendering(image, (seen[:, :2] * scale).astype(np.float32), (seen * scale).astype(np.float32))
+
+
+def _photograph(face: Face, canvas: Float[np.ndarray, "h w 3"], resolution: int) -> UInt8[np.ndarray, "r r 3"]:
+    """Lens, sensor and 8 bits: softness, vignette, noise. The noise is the shot's own, whatever is in the picture."""
+    shot = face.shot
+    if shot.blur * canvas.shape[0] > 0.3:
+        canvas = cv2.GaussianBlur(canvas, (0, 0), shot.blur * canvas.shape[0])
+    picture = cv2.resize(canvas, (resolution, resolution), interpolation=cv2.INTER_AREA)
+    axis = np.linspace(-1.0, 1.0, resolution, dtype=np.float32) ** 2
+    picture *= (1.0 - 0.07 * (axis[:, None] + axis))[..., None]
+    generator = np.random.default_rng((shot.texture, resolution, shot.frame))
+    picture += np.float32(shot.noise) * generator.standard_normal(picture.shape, np.float32)
+    return np.rint(np.clip(picture, 0.0, 1.0) * 255.0).astype(np.uint8)
