@@ -7,7 +7,6 @@ files to the byte.
 """
 
 import contextlib
-import hashlib
 import importlib.metadata
 import platform
 from dataclasses import dataclass
@@ -44,7 +43,8 @@ def evaluate(arguments: Arguments) -> Path:
     # Truth is rendered in spawned processes, which import this file: what is heavy stays out of their way.
     from tqdm import tqdm
 
-    from avlgan_jax import evaluation, gallery, records, report, trained, truth
+    from avlgan_jax import config, evaluation, gallery, records, report, trained, truth
+    from avlgan_jax import scores as numbers
 
     models = trained.load(arguments.workdir)
     data = arguments.data or models.config.data
@@ -55,7 +55,7 @@ def evaluate(arguments: Arguments) -> Path:
     trials = evaluation.draw_trials(faces.emotions, arguments.samples, arguments.seed)
 
     with contextlib.ExitStack() as stack:
-        drawn = "face_key" in faces.extras
+        drawn = truth.keys(faces) is not None
         render = stack.enter_context(truth.renderer(resolution)) if drawn else None
         total = evaluation.work(faces, training, arguments.samples)
         progress = stack.enter_context(tqdm(total=total, desc="evaluate", unit=" pictures", smoothing=0.1))
@@ -64,7 +64,8 @@ def evaluate(arguments: Arguments) -> Path:
         shown = gallery.collect(models, faces, arguments.seed, render)
         figures = report.draw(measured, shown)
 
-    scores = evaluation.score(measured)
+    scores = numbers.score(measured)
+    scores["intervals"] = numbers.intervals(measured, arguments.seed)
     scores["protocol"] = {
         "data": data,
         "split": arguments.split,
@@ -76,7 +77,7 @@ def evaluate(arguments: Arguments) -> Path:
     }
     scores["provenance"] = {
         "steps": dict(models.steps),
-        "config_digest": hashlib.sha256((arguments.workdir / "config.json").read_bytes()).hexdigest(),
+        "config_digest": config.digest(models.config),
         "data_digest": records.digest(data_dir, data, resolution),
         "versions": _versions(),
     }

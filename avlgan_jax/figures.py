@@ -56,12 +56,12 @@ def avimage_matrix(image: UInt8[np.ndarray, "h w 3"], grid: UInt8[np.ndarray, "r
     _write(draw, (side / 2, top + side + 16), "input")
     for row in range(steps):
         y = top + row * (side + GAP)
-        _write(draw, (left - 12, y + side / 2), _signed(MATRIX_STEPS[::-1][row], 1), anchor="rm")
+        _write(draw, (left - 12, y + side / 2), signed(MATRIX_STEPS[::-1][row], 1), anchor="rm")
         for column in range(steps):
             canvas.paste(_face(grid[row, column], side), (left + column * (side + GAP), y))
     bottom = top + steps * (side + GAP)
     for column in range(steps):
-        _write(draw, (left + column * (side + GAP) + side / 2, bottom + 14), _signed(MATRIX_STEPS[column], 1))
+        _write(draw, (left + column * (side + GAP) + side / 2, bottom + 14), signed(MATRIX_STEPS[column], 1))
     _write(draw, (left + steps * (side + GAP) / 2, bottom + 44), "valence →")
     _write(draw, (side / 2, top + steps * (side + GAP) / 2), "arousal ↑", size=18)
     return canvas
@@ -182,7 +182,7 @@ def _target(emotion: Float[np.ndarray, "2"], target: Float[np.ndarray, "2"], siz
     panel = panel.resize(size, Image.Resampling.LANCZOS)
     draw = ImageDraw.Draw(panel)
     _write(draw, (width / 2, height - 40), affect.EXPRESSIONS[int(affect.nearest_expression(target))], size=20)
-    _write(draw, (width / 2, height - 15), f"{_signed(target[0])}  {_signed(target[1])}", size=18)
+    _write(draw, (width / 2, height - 15), f"{signed(target[0])}  {signed(target[1])}", size=18)
     return panel
 
 
@@ -233,5 +233,6 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
 
 
-def _signed(value: float, decimals: int = 2) -> str:
+def signed(value: float, decimals: int = 2) -> str:
+    """A number with its sign, a typographic minus, and a plain 0 where it rounds to nothing."""
     return f"{value:+.{decimals}f}".replace("-", "−") if round(float(value), decimals) else "0"

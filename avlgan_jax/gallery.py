@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from avlgan_jax import affect
+from avlgan_jax import affect, truth
 from avlgan_jax.evaluation import MODELS
 from avlgan_jax.records import Faces
 from avlgan_jax.trained import Trained
@@ -112,6 +112,6 @@ def _outputs(
     models: Trained, faces: Faces, targets: Float[np.ndarray, "n 2"], render: Render | None
 ) -> dict[str, UInt8[np.ndarray, "n h w 3"]]:
     outputs = {name: models.convert[name](faces.images, faces.landmarks, targets) for name in MODELS}
-    if render is not None and "face_key" in faces.extras:
-        outputs["truth"] = np.stack([image for image, _ in render(faces.extras["face_key"], targets)])
+    if render is not None:
+        outputs["truth"] = np.stack([image for image, _ in render(truth.keys(faces), targets)])
     return outputs

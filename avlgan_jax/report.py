@@ -21,8 +21,8 @@ from avlgan_jax.gallery import MATRIX_STEPS, Gallery, Matrix
 # The columns of the result table: key in metrics.json, heading, decimals, and whether more is better.
 COLUMNS = (
     ("rmse", "RMSE", 3, False),
-    ("rmse_valence", "RMSE V", 3, False),
-    ("rmse_arousal", "RMSE A", 3, False),
+    ("rmse_valence", "V", 3, False),
+    ("rmse_arousal", "A", 3, False),
     ("pcc_valence", "PCC V", 2, True),
     ("pcc_arousal", "PCC A", 2, True),
     ("ccc_valence", "CCC V", 2, True),
@@ -30,6 +30,7 @@ COLUMNS = (
     ("frechet_regressor", "Fréchet", 2, False),
     ("truth_landmark_nme", "NME", 4, False),
     ("truth_psnr", "PSNR", 2, True),
+    ("truth_ssim", "SSIM", 3, True),
 )
 ROW_NAMES = {
     "avlandmarkgan": "avLandmarkGAN",
@@ -122,9 +123,9 @@ def _scatter_figure(measured: Measured) -> Figure:
     panels = [
         (
             f"{figures.NAMES[name]}: {axis_name}",
-            measured.trials.targets[:, axis],
-            measured.answers[name].predicted[:, axis],
-            measured.infants,
+            measured.trials.emotions[:, axis],
+            measured.models[name].predicted[:, axis],
+            measured.trials.infants,
         )
         for name in MODELS
         for axis, axis_name in enumerate(("valence", "arousal"))

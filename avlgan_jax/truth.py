@@ -10,13 +10,23 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from avlgan_jax import procedural
+from avlgan_jax.records import Faces
 
 Picture = tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, "68 2"]]
 Render = Callable[[Int[np.ndarray, "n 4"], Float[np.ndarray, "n 2"]], Iterator[Picture]]
 
 
+def keys(faces: Faces) -> Int[np.ndarray, "n 4"] | None:
+    """What `render` needs to know of each of the faces, or None where their truth is not to be had.
+
+    That is so for photographs, and for the frames of dyads, whose poses follow from the whole sequence.
+    """
+    drawn = "face_key" in faces.extras and np.all(faces.extras.get("dyad", -1) == -1)
+    return faces.extras["face_key"] if drawn else None
+
+
 def render(face_key: Int[np.ndarray, "4"], emotion: Float[np.ndarray, "2"], resolution: int) -> Picture:
-    """The face of `face_key` (seed, subject, shot, infant; `records.Faces.extras`) showing `emotion`.
+    """The face of `face_key` (seed, subject, shot, infant), as `keys` gives it, showing `emotion`.
 
     Returns the picture, uint8 (resolution, resolution, 3), and its landmarks in pixels, float32 (68, 2).
     """

@@ -104,3 +104,66 @@ def test_psnr():
     other[1] = 10
     assert metrics.psnr(black, other) == pytest.approx([0.0, 20 * np.log10(25.5)])
     assert metrics.psnr(black, black) == pytest.approx([10 * np.log10(255**2 * 12)] * 2)
+
+
+def test_ssim_is_one_for_equal_pictures_and_known_for_constant_ones():
+    pictures = np.random.default_rng(5).integers(0, 256, (2, 16, 20, 3), dtype=np.uint8)
+    assert metrics.ssim(pictures, pictures) == pytest.approx([1.0, 1.0])
+    dark, light = np.full((1, 12, 12, 3), 50, np.uint8), np.full((1, 12, 12, 3), 100, np.uint8)
+    c1 = (0.01 * 255) ** 2
+    assert metrics.ssim(dark, light) == pytest.approx([(2 * 50 * 100 + c1) / (50**2 + 100**2 + c1)])
+
+
+def test_ssim_agrees_with_a_window_by_window_sum():
+    a, b = np.random.default_rng(6).integers(0, 256, (2, 1, 13, 12, 3), dtype=np.uint8)
+    x, y = (picture[0].astype(float) @ [0.299, 0.587, 0.114] for picture in (a, b))
+    line = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
+    window = np.outer(line, line) / np.outer(line, line).sum()
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    found = []
+    for top in range(3):
+        for left in range(2):
+            u, v = x[top : top + 11, left : left + 11], y[top : top + 11, left : left + 11]
+            mu, mv = np.sum(window * u), np.sum(window * v)
+            su, sv = np.sum(window * (u - mu) ** 2), np.sum(window * (v - mv) ** 2)
+            cov = np.sum(window * (u - mu) * (v - mv))
+            found.append((2 * mu * mv + c1) * (2 * cov + c2) / ((mu**2 + mv**2 + c1) * (su + sv + c2)))
+    assert metrics.ssim(a, b) == pytest.approx([np.mean(found)])
+
+
+def test_kernel_distance_by_its_definition():
+    generator = np.random.default_rng(7)
+    a, b = generator.normal(size=(6, 3)), generator.normal(size=(5, 3)) + 1.0
+
+    def kernel(u, v):
+        return (u @ v / 3 + 1) ** 3
+
+    within_a = np.mean([kernel(u, v) for i, u in enumerate(a) for j, v in enumerate(a) if i != j])
+    within_b = np.mean([kernel(u, v) for i, u in enumerate(b) for j, v in enumerate(b) if i != j])
+    across = np.mean([kernel(u, v) for u in a for v in b])
+    assert metrics.kernel_distance(a, b) == pytest.approx(within_a + within_b - 2 * across)
+
+
+def test_kernel_distance_is_unbiased():
+    generator = np.random.default_rng(8)
+    found = [metrics.kernel_distance(*generator.normal(size=(2, 20, 4))) for _ in range(400)]
+    assert abs(np.mean(found)) < 3 * np.std(found) / np.sqrt(400)
+
+
+def test_precision_and_recall_of_modes():
+    generator = np.random.default_rng(9)
+    real = np.concatenate([generator.normal(0, 1, (60, 2)), generator.normal(100, 1, (60, 2))])
+    one_mode = real[:60] + 1e-6
+    precision, recall = metrics.precision_recall(one_mode, real)
+    assert (precision, recall) == (1.0, 0.5)
+    precision, recall = metrics.precision_recall(np.concatenate([real, real + 1000.0]), real)
+    assert (precision, recall) == (0.5, 1.0)
+
+
+def test_the_blocks_of_pairs_leave_no_trace():
+    features = np.random.default_rng(10).normal(size=(2100, 3))
+    few = features[:1030]
+    distances = np.linalg.norm(few[:, None] - few, axis=-1)
+    reach = np.sort(distances, axis=1)[:, 3]
+    expected = np.mean((np.linalg.norm(features[1030:, None] - few, axis=-1) <= reach).any(axis=1))
+    assert metrics.precision_recall(features[1030:], few)[0] == pytest.approx(expected)

@@ -1,0 +1,81 @@
+"""How sure a score is: bootstrap intervals over people.
+
+Trials of one face, and faces of one person, err together, so what is drawn again (with replacement) is people, each
+with all of their trials (the cluster bootstrap). The agreement scores depend on the data through a few means only, so
+a thousand draws cost one matrix product.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+
+DRAWS = 1000
+LEVEL = 0.95
+AXES = ("valence", "arousal")
+
+# A variance this small is that of a constant, seen through the rounding of float32 and of the sums.
+CONSTANT = 1e-14
+
+
+@dataclass(frozen=True)
+class People:
+    """Whose row each of n is, among p people, and how often each of them is in each draw."""
+
+    person: Int[np.ndarray, "n"]
+    drawn: Int[np.ndarray, "draws p"]
+
+
+def draw_people(people: Shaped[np.ndarray, "n"], seed: int) -> People:
+    """DRAWS draws, with replacement, of as many people as there are; `people` names the person of each row."""
+    names, person = np.unique(people, return_inverse=True)
+    count = len(names)
+    generator = np.random.default_rng([seed, 0xB007])
+    shares = np.full(count, 1.0 / max(count, 1))
+    drawn = generator.multinomial(count, shares, size=DRAWS) if count else np.zeros((DRAWS, 0), np.int64)
+    return People(person, drawn)
+
+
+def mean_draws(values: Float[np.ndarray, "n *k"], people: People) -> Float[np.ndarray, "draws *k"] | None:
+    """The mean of `values` over the rows of each draw; None of fewer than two people, for nothing varies then."""
+    count = people.drawn.shape[1]
+    if count < 2:
+        return None
+    sums = np.zeros((count, *values.shape[1:]))
+    np.add.at(sums, people.person, values)
+    rows = people.drawn @ np.bincount(people.person, minlength=count)
+    return np.tensordot(people.drawn, sums, 1) / rows.reshape(-1, *[1] * (values.ndim - 1))
+
+
+def affect_draws(
+    predicted: Float[np.ndarray, "n 2"], expected: Float[np.ndarray, "n 2"], people: People
+) -> dict[str, Float[np.ndarray, "draws"] | None]:
+    """Every score of `scores.affect_scores`, by its name, in every draw."""
+    p, e = predicted.astype(np.float64), expected.astype(np.float64)
+    agree = (np.sign(p) == np.sign(e)).astype(np.float64)
+    moments = mean_draws(np.stack([p, e, p * p, e * e, p * e, (p - e) ** 2, agree], axis=1), people)
+    if moments is None:
+        names = ["rmse", *(f"{kind}_{axis}" for kind in ("rmse", "pcc", "ccc", "sagr") for axis in AXES)]
+        return dict.fromkeys(names)
+    mean_p, mean_e, squares_p, squares_e, products, errors, agreement = np.moveaxis(moments, 1, 0)
+    variance_p, variance_e = squares_p - mean_p**2, squares_e - mean_e**2
+    moving = np.minimum(variance_p, variance_e) > CONSTANT
+    covariance = np.where(moving, products - mean_p * mean_e, 0.0)
+    spread = np.sqrt(np.where(moving, variance_p * variance_e, 1.0))
+    disagreement = np.maximum(variance_p, 0.0) + np.maximum(variance_e, 0.0) + (mean_p - mean_e) ** 2
+    scores = {
+        "rmse": np.sqrt(errors),
+        "pcc": covariance / spread,
+        "ccc": np.where(disagreement > CONSTANT, 2.0 * covariance / np.maximum(disagreement, CONSTANT), 1.0),
+        "sagr": agreement,
+    }
+    by_axis = {f"{kind}_{axis}": values[:, k] for kind, values in scores.items() for k, axis in enumerate(AXES)}
+    return {"rmse": np.sqrt(errors.mean(axis=1)), **by_axis}
+
+
+def interval(draws: Float[np.ndarray, "draws"] | None) -> list[float] | None:
+    """The percentile interval [low, high] at LEVEL of a score's draws."""
+    if draws is None:
+        return None
+    tail = 50.0 * (1.0 - LEVEL)
+    return [float(bound) for bound in np.percentile(draws, (tail, 100.0 - tail))]

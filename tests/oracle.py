@@ -1,0 +1,74 @@
+"""Models whose scores are known beforehand: one that draws the truth, one that changes nothing, and a perfect judge."""
+
+import dataclasses
+import types
+
+import numpy as np
+
+from avlgan_jax import affect, truth
+from avlgan_jax.records import Faces
+
+RESOLUTION = 32
+
+
+def draw_faces(count: int, seed: int, infants: bool = True) -> Faces:
+    """Drawn faces, two of each person, every second person an infant if there are any."""
+    emotions = affect.uniform_disc(np.random.default_rng(seed), count)
+    person = np.arange(count) // 2
+    is_infant = (person % 2 == 1) & infants
+    keys = np.stack([np.full(count, seed), person, np.arange(count), is_infant], axis=1)
+    pictures = [truth.render(key, emotion, RESOLUTION) for key, emotion in zip(keys, emotions, strict=True)]
+    return Faces(
+        images=np.stack([image for image, _ in pictures]),
+        landmarks=np.stack([landmarks for _, landmarks in pictures]),
+        emotions=emotions,
+        expressions=affect.nearest_expression(emotions),
+        infants=is_infant,
+        ids=np.array([f"face-{k}" for k in range(count)]),
+        subjects=np.array([f"person-{k}" for k in person]),
+        extras={"face_key": keys},
+    )
+
+
+def photographs(faces: Faces) -> Faces:
+    """The same faces as if nobody knew how they were drawn."""
+    return dataclasses.replace(faces, extras={})
+
+
+def render_all(keys, emotions):
+    """The truth, drawn in this process."""
+    return (truth.render(key, emotion, RESOLUTION) for key, emotion in zip(keys, emotions, strict=True))
+
+
+def oracle(*known: Faces) -> types.SimpleNamespace:
+    """What `trained.load` gives, for faces that are `known`: avlandmarkgan draws the truth, avgan does nothing.
+
+    The judge knows the emotion of every picture it has seen made.
+    """
+    face_of = {}
+    emotion_of = {}
+    for faces in known:
+        for k in range(len(faces)):
+            key = faces.extras["face_key"][k]
+            face_of[faces.images[k].tobytes()] = face_of[faces.landmarks[k].tobytes()] = key
+            emotion_of[faces.images[k].tobytes()] = faces.emotions[k]
+
+    def draw(images, landmarks, emotions):
+        outputs = []
+        for image, emotion in zip(images, emotions, strict=True):
+            output, _ = truth.render(face_of[image.tobytes()], emotion, RESOLUTION)
+            emotion_of[output.tobytes()] = emotion
+            outputs.append(output)
+        return np.stack(outputs)
+
+    def move(landmarks, emotions):
+        pairs = zip(landmarks, emotions, strict=True)
+        return np.stack([truth.render(face_of[points.tobytes()], emotion, RESOLUTION)[1] for points, emotion in pairs])
+
+    return types.SimpleNamespace(
+        predict=lambda images: np.stack([emotion_of[image.tobytes()] for image in images]),
+        features=lambda images: images.reshape(len(images), 4, -1).mean(axis=2),
+        convert_landmarks=move,
+        convert={"avlandmarkgan": draw, "avgan": lambda images, landmarks, emotions: images},
+        steps={"regressor": 1, "landmark": 2, "image": 3, "avgan": 4},
+    )

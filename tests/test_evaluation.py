@@ -1,0 +1,131 @@
+"""Trials and measurements, on models whose answers are known."""
+
+import numpy as np
+import oracle
+import pytest
+
+from avlgan_jax import evaluation, scores
+from avlgan_jax.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return oracle.draw_faces(12, seed=2)
+
+
+@pytest.fixture(scope="module")
+def training():
+    return oracle.draw_faces(20, seed=1)
+
+
+def measure(faces, training, samples=30, render=oracle.render_all, known=()):
+    trials = evaluation.draw_trials(faces.emotions, samples, seed=0)
+    models = oracle.oracle(*(known or (faces, training)))
+    return evaluation.measure(models, faces, training, trials, render, lambda done: None)
+
+
+@pytest.fixture(scope="module")
+def measured(faces, training):
+    return measure(faces, training)
+
+
+def test_every_face_is_asked_equally_often_for_other_faces_labels():
+    emotions = np.random.default_rng(0).uniform(-1, 1, (7, 2)).astype(np.float32)
+    trials = evaluation.draw_trials(emotions, 40, seed=3)
+    counts = np.bincount(trials.sources, minlength=7)
+    assert set(counts) == {5, 6}
+    own = emotions[trials.sources]
+    assert not np.any(np.all(trials.targets == own, axis=1))
+    assert all(target.tolist() in emotions.tolist() for target in trials.targets)
+
+
+def test_trials_follow_from_the_seed():
+    emotions = np.random.default_rng(0).uniform(-1, 1, (50, 2))
+    first, again, other = (evaluation.draw_trials(emotions, 60, seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.targets, again.targets)
+    np.testing.assert_array_equal(first.sources, again.sources)
+    assert not np.array_equal(first.sources, other.sources)
+
+
+@pytest.mark.parametrize(("faces_there", "samples", "said"), [(5, 0, "--samples is 0"), (1, 5, "1 face")])
+def test_impossible_trials_are_refused(faces_there, samples, said):
+    with pytest.raises(UserError, match=said):
+        evaluation.draw_trials(np.zeros((faces_there, 2)), samples, seed=0)
+
+
+def test_a_model_that_draws_the_truth_scores_perfectly(measured):
+    found = scores.score(measured)["models"]["avlandmarkgan"]
+    assert found["rmse"] == 0.0
+    assert found["pcc_valence"] == pytest.approx(1.0)
+    assert found["ccc_arousal"] == pytest.approx(1.0)
+    assert found["truth_landmark_nme"] == 0.0
+    assert found["truth_psnr"] == pytest.approx(58.92, abs=0.01)
+    assert found["truth_ssim"] == pytest.approx(1.0)
+
+
+def test_a_model_that_does_nothing_scores_as_doing_nothing(measured):
+    found = scores.score(measured)
+    assert found["do_nothing"]["rmse"] > 0.3
+    assert found["do_nothing"]["truth_psnr"] < 45.0
+    for group in (found["do_nothing"], *(found["groups"][name]["do_nothing"] for name in evaluation.GROUPS)):
+        assert group["truth_landmark_nme"] > 0.0
+    avgan = found["models"]["avgan"]
+    for name in (*scores.AFFECT, "truth_psnr", "truth_ssim"):
+        assert avgan[name] == found["do_nothing"][name]
+    assert avgan["truth_landmark_nme"] is None
+
+
+def test_groups_are_the_parts_of_the_whole(measured):
+    found = scores.score(measured)
+    parts = [found["groups"][name] for name in evaluation.GROUPS]
+    counts = [part["samples"] for part in parts]
+    assert sum(counts) == 30
+    assert min(counts) > 0
+    weighted = sum(part["do_nothing"]["truth_psnr"] * n for part, n in zip(parts, counts, strict=True)) / 30
+    assert weighted == pytest.approx(found["do_nothing"]["truth_psnr"])
+
+
+def test_work_counts_every_picture(faces, training):
+    done = []
+    trials = evaluation.draw_trials(faces.emotions, 9, seed=0)
+    evaluation.measure(oracle.oracle(faces, training), faces, training, trials, None, done.append)
+    assert sum(done) == evaluation.work(faces, training, 9) == 2 * 9 + 12 + 20
+
+
+def test_numbers_do_not_depend_on_the_size_of_chunks(measured, faces, training, monkeypatch):
+    monkeypatch.setattr(evaluation, "CHUNK", 7)
+    in_parts = measure(faces, training)
+    assert_same(scores.score(in_parts), scores.score(measured))
+
+
+def assert_same(found, expected):
+    if isinstance(expected, dict):
+        assert found.keys() == expected.keys()
+        for key, value in expected.items():
+            assert_same(found[key], value)
+    elif expected is None:
+        assert found is None
+    else:
+        assert found == pytest.approx(expected, rel=1e-9, abs=1e-6)
+
+
+def test_photographs_have_no_truth(faces, training):
+    plain = oracle.photographs(faces)
+    found = scores.score(measure(plain, training, render=None, known=(faces, training)))
+    assert found["models"]["avlandmarkgan"]["rmse"] == 0.0
+    rows = (found["models"]["avlandmarkgan"], found["do_nothing"], found["groups"]["adult"]["avgan"])
+    assert all(row[name] is None for row in rows for name in scores.TRUTH)
+
+
+def test_the_reference_holds_every_training_face(faces, training, monkeypatch):
+    monkeypatch.setattr(evaluation, "PAIRED_FEATURES", 6)
+    monkeypatch.setattr(evaluation, "CHUNK", 7)
+    models = oracle.oracle(faces, training)
+    reference = evaluation.measure_reference(models, training, lambda done: None)
+    features = models.features(training.images)
+    assert reference.moments["all"].count == 20
+    np.testing.assert_allclose(reference.moments["all"].mean, features.mean(axis=0))
+    np.testing.assert_allclose(reference.moments["infant"].mean, features[training.infants].mean(axis=0))
+    kept = [0, 3, 7, 11, 15, 19]
+    np.testing.assert_array_equal(reference.features, features[kept])
+    np.testing.assert_array_equal(reference.infants, training.infants[kept])

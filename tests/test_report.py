@@ -1,0 +1,123 @@
+"""The report: one page with everything in it, a table that says what metrics.json says, and no half of a report."""
+
+import json
+import re
+
+import numpy as np
+import oracle
+import pytest
+
+from avlgan_jax import evaluation, gallery, report, scores
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    faces, training = oracle.draw_faces(8, seed=2), oracle.draw_faces(12, seed=1)
+    models = oracle.oracle(faces, training)
+    trials = evaluation.draw_trials(faces.emotions, 16, seed=0)
+    measured = evaluation.measure(models, faces, training, trials, oracle.render_all, lambda done: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gallery, "FACES", 2)
+        patch.setattr(gallery, "MATRICES", 2)
+        shown = gallery.collect(models, faces, 0, oracle.render_all)
+    numbers = scores.score(measured)
+    numbers["protocol"] = {
+        "data": "procedural_faces",
+        "split": "validation",
+        "resolution": oracle.RESOLUTION,
+        "faces": 8,
+        "training_faces": 12,
+        "samples": 16,
+        "seed": 0,
+    }
+    numbers["provenance"] = {
+        "steps": models.steps,
+        "config_digest": "c0ffee",
+        "data_digest": "da7a",
+        "versions": {"python": "3"},
+    }
+    figures = report.draw(measured, shown)
+    directory = tmp_path_factory.mktemp("run") / "report"
+    report.write(directory, numbers, figures, shown.matrices)
+    return directory, numbers, figures, shown
+
+
+def test_the_directory_holds_the_page_the_numbers_and_each_figure(written):
+    directory, numbers, figures, _ = written
+    names = {f"{figure.name}.png" for figure in figures} | {"metrics.json", "index.html"}
+    assert {path.name for path in directory.iterdir()} == names
+    assert {"truth", "chain", "expressions", "avimage_matrix_adult", "avimage_matrix_infant", "scatter"} == {
+        figure.name for figure in figures
+    }
+    assert json.loads((directory / "metrics.json").read_text()) == numbers
+    assert [path.name for path in directory.parent.iterdir()] == ["report"]
+
+
+def test_the_page_needs_nothing_but_itself(written):
+    directory, _, figures, _ = written
+    page = (directory / "index.html").read_text()
+    sources = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert len(sources) == len(figures)
+    assert all(source.startswith("data:image/") for source in sources)
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", page)
+    for figure in figures:
+        assert figure.title in page
+        assert figure.alt in page
+
+
+def test_the_page_tells_the_numbers_of_the_file(written):
+    directory, numbers, _, _ = written
+    page = (directory / "index.html").read_text()
+    for name in evaluation.MODELS:
+        assert f"{numbers['models'][name]['frechet_regressor']:.2f}" in page
+    assert f"{numbers['groups']['infant']['do_nothing']['truth_psnr']:.2f}" in page
+    assert "c0ffee" in page
+
+
+def test_the_table_marks_the_better_model_and_leaves_gaps(written):
+    _, numbers, _, _ = written
+    blocks = dict(report.table(numbers))
+    assert list(blocks) == ["everyone", "adults", "infants"]
+    rows = dict(blocks["everyone"])
+    columns = [key for key, *_ in report.COLUMNS]
+    ours, rival = (dict(zip(columns, rows[name], strict=True)) for name in ("avLandmarkGAN", "avGAN"))
+    assert (ours["rmse"].best, rival["rmse"].best) == (True, False)
+    assert (ours["truth_psnr"].best, rival["truth_psnr"].best) == (True, False)
+    assert rival["truth_landmark_nme"].text == report.EMPTY
+    assert not ours["truth_landmark_nme"].best
+    assert "avLandmarkGAN" in report.text_table(numbers)
+
+
+def test_the_pad_holds_every_output_of_every_model(written):
+    _, _, _, shown = written
+    steps = len(gallery.MATRIX_STEPS)
+    assert {matrix.infant for matrix in shown.matrices} == {True, False}
+    for matrix in shown.matrices:
+        assert set(matrix.grids) == {"avlandmarkgan", "avgan", "truth"}
+        assert all(grid.shape == (steps, steps, 32, 32, 3) for grid in matrix.grids.values())
+        np.testing.assert_array_equal(matrix.grids["avlandmarkgan"], matrix.grids["truth"])
+        np.testing.assert_array_equal(matrix.grids["avgan"][3, 5], matrix.image)
+
+
+def test_writing_again_gives_the_same_bytes(written, tmp_path):
+    directory, numbers, figures, shown = written
+    report.write(tmp_path / "report", numbers, figures, shown.matrices)
+    for path in directory.iterdir():
+        assert (tmp_path / "report" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_report_that_fails_half_way_leaves_the_old_one(written, tmp_path):
+    _, numbers, figures, shown = written
+    old = report.write(tmp_path / "report", numbers, figures, shown.matrices).read_bytes()
+    with pytest.raises(ValueError, match="JSON"):
+        report.write(tmp_path / "report", numbers | {"broken": float("nan")}, figures, shown.matrices)
+    assert (tmp_path / "report" / "index.html").read_bytes() == old
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+def test_a_new_report_takes_the_place_of_the_old_one(written, tmp_path):
+    _, numbers, figures, shown = written
+    report.write(tmp_path / "report", numbers, figures, shown.matrices)
+    report.write(tmp_path / "report", numbers, figures[:1], shown.matrices)
+    assert len(list((tmp_path / "report").glob("*.png"))) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
