@@ -81,12 +81,14 @@ def _adult_units(valence: float, arousal: float) -> dict[str, float]:
     felt = _sectors(valence, arousal)
     delight, surprise, fear = felt["delight"], felt["surprise"], felt["fear"]
     anger, contempt, disgust = felt["anger"], felt["contempt"], felt["disgust"]
+    # Contempt is a closed, cold face between two hot ones: it keeps them down.
+    anger, disgust = anger * (1.0 - 0.75 * min(contempt, 1.0)), disgust * (1.0 - 0.75 * min(contempt, 1.0))
     sad = displeased * float(np.exp(-_above(arousal) / 0.28))
     fierce = anger + 0.7 * disgust + 0.5 * contempt
     return {
         "AU1": 0.85 * surprise + 0.95 * fear + 0.95 * sad + 0.15 * delight,
         "AU2": 0.95 * surprise + 0.45 * fear + 0.2 * delight,
-        "AU4": 0.55 * fear + 1.15 * anger + 0.7 * disgust + 0.45 * contempt + 0.6 * sad + 0.25 * displeased,
+        "AU4": 0.55 * fear + 1.15 * anger + 0.7 * disgust + 0.35 * contempt + 0.6 * sad + 0.25 * displeased,
         "AU5": 0.45 * aroused + 0.45 * surprise + 0.6 * fear + 0.35 * anger - 0.5 * disgust - 0.25 * contempt,
         "AU6": 0.95 * pleased + 0.35 * disgust + 0.25 * sad * displeased - 0.4 * surprise,
         "AU7": 0.6 * anger + 0.6 * disgust + 0.45 * contempt + 0.15 * fear + 0.25 * delight,
@@ -105,7 +107,7 @@ def _adult_units(valence: float, arousal: float) -> dict[str, float]:
         + 0.75 * fear
         + 0.7 * anger
         + 0.35 * disgust
-        - 0.25 * contempt
+        - 0.45 * contempt
         + 0.2 * sleepy
         - 0.35 * sad,
         "AU26": 0.55 * delight * aroused
@@ -115,9 +117,9 @@ def _adult_units(valence: float, arousal: float) -> dict[str, float]:
         + 0.1 * sleepy
         + 0.15 * max(1.0 - 2.0 * fierce, 0.0) * aroused,
         "AU27": 0.35 * surprise * aroused,
-        "AU43": 0.95 * sleepy**1.1 + 0.18 * sad,
+        "AU43": 0.95 * sleepy**1.1 + 0.18 * sad + 0.15 * contempt,
         "flush": 0.55 * pleased + 0.8 * anger + 0.35 * contempt + 0.2 * disgust - 0.6 * fear + 0.15 * aroused,
-        "tears": 0.9 * sad * displeased,
+        "tears": 1.6 * max(sad * displeased - 0.35, 0.0),
         "gaze": 0.45 * sad + 0.35 * sleepy - 0.15 * surprise,
         "pupil": aroused,
     }
@@ -168,7 +170,7 @@ def _infant_units(valence: float, arousal: float) -> dict[str, float]:
         "AU27": 0.3 * cry * aroused + 0.2 * surprise * aroused,
         "AU43": 0.95 * sleepy**1.1 + 1.15 * squeeze * aroused + 0.35 * max(cry - 0.5, 0.0),
         "flush": 0.45 * pleased + 0.7 * anger + 0.9 * cry - 0.4 * fear + 0.15 * aroused,
-        "tears": 1.3 * max(cry - 0.2, 0.0),
+        "tears": 1.3 * max(squeeze - 0.15, 0.0),
         "gaze": 0.4 * sad + 0.3 * sleepy - 0.1 * surprise,
         "pupil": aroused,
     }

@@ -196,10 +196,10 @@ def sample_identity(
     hair = hair * (1.0 - grey) + _GREY * grey
     iris = _IRIS[int(generator.integers(0, 2))] if darkest else _IRIS[int(generator.integers(1, len(_IRIS)))]
     makeup = float(generator.random() < 0.5) * float(generator.uniform(0.3, 1.0)) if female and not infant else 0.0
-    lips = skin * (0.86, 0.60, 0.60) + (0.06, 0.0, 0.02)
+    lips = skin * ((0.88, 0.62, 0.62) if female else (0.86, 0.70, 0.68)) + np.array((0.04, 0.0, 0.01))
     lips = lips * (1.0 - 0.45 * makeup) + 0.45 * makeup * np.array((0.70, 0.20, 0.25))
     if infant:
-        lips = skin * (0.93, 0.68, 0.67) + (0.03, 0.0, 0.01)
+        lips = skin * (0.95, 0.70, 0.69) + np.array((0.02, 0.0, 0.01))
     styles = HAIR_STYLES["infant" if infant else "female" if female else "male"]
     bearded = not infant and not female and generator.random() < 0.22
     return Identity(

@@ -36,6 +36,15 @@ def _strands() -> Float[np.ndarray, "64 1024"]:
     return 0.6 * fine / fine.std() + 0.7 * coarse / coarse.std()
 
 
+@functools.cache
+def _curls() -> Float[np.ndarray, "512 512"]:
+    """Grain of curls: blobs of one size with bright tops and deep gaps."""
+    noise = np.random.default_rng(33).standard_normal((512, 512)).astype(np.float32)
+    blobs = cv2.GaussianBlur(noise, (0, 0), 2.2, borderType=cv2.BORDER_REFLECT)
+    blobs -= cv2.GaussianBlur(noise, (0, 0), 6.0, borderType=cv2.BORDER_REFLECT)
+    return np.clip(blobs / blobs.std(), -1.6, 2.2)
+
+
 def _crown(sheet: Sheet) -> Float[np.ndarray, "2"]:
     who = sheet.face.identity
     high = -1.35 if not who.infant else -1.15
@@ -52,12 +61,18 @@ def _comb(sheet: Sheet, box: painting.Box, mask: Float[np.ndarray, "h w"], lit: 
     radius = np.sqrt(x * x + y * y) / np.float32(unit)
     angle = np.arctan2(x, np.abs(y) * 0.6 + y * 0.4 + np.float32(0.15 * unit))
     swing = (0.05 + 0.10 * who.wave) * np.sin(radius * (3.0 + 5.0 * who.wave) + 3.0 * angle)
-    if who.hair_style == "curls":
-        swing = 0.35 * np.sin(radius * 22.0) * np.cos(angle * 19.0)
     column = ((angle + swing) * 150.0 + 512.0 + (who.texture % 97)).astype(np.float32)
     strands = cv2.remap(
         _strands(), column, (radius * 18.0).astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
     )
+    if who.hair_style == "curls":
+        strands = cv2.remap(
+            _curls(),
+            x * np.float32(46.0 / unit) + np.float32(256.0 + who.texture % 61),
+            y * np.float32(46.0 / unit) + np.float32(128.0),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REFLECT,
+        )
     light = sheet.face.shot.light
     side = np.clip(0.5 + 0.25 * (x * light[0]) / unit, 0.2, 0.8)
     band = np.exp(-(((radius - 0.62) / 0.22) ** 2))
@@ -76,6 +91,10 @@ def _shell(sheet: Sheet, height: float) -> Float[np.ndarray, "n 2"]:
     away /= np.linalg.norm(away, axis=-1, keepdims=True)
     lifted = skull.copy()
     lifted[:, :2] += away * height * np.array([0.75, 1.0])
+    if sheet.face.identity.hair_style == "curls":  # a ragged edge
+        lifted = painting.curve(lifted, 6)
+        ragged = np.random.default_rng((sheet.face.identity.texture, 3)).uniform(0.98, 1.05, len(lifted))
+        lifted[:, :2] = centre[:2] + (lifted[:, :2] - centre[:2]) * ragged[:, None]
     return sheet.camera.turn(lifted)
 
 
@@ -128,9 +147,9 @@ def paint_front(sheet: Sheet) -> None:
         line[3:6, 1] += np.array([0.10, 0.0, -0.06]) * np.sign(who.parting or 1.0)
     if style in ("long", "bob"):
         line[:, 0] *= 0.985
-        line[4, 1] -= 0.06
-        line[[1, 2, 6, 7], 0] *= 0.93
-        line[[0, 8], 0] *= 0.97
+        line[4, 1] -= 0.08
+        line[[1, 7], 0] *= 0.95
+        line[[1, 7, 2, 6], 1] += 0.03
     if style == "fringe":
         line[2:7, 1] += np.array([0.14, 0.24, 0.22, 0.24, 0.14])
     if style in ("bare", "fuzz", "tuft"):
@@ -149,23 +168,16 @@ def paint_front(sheet: Sheet) -> None:
     mask = painting.soften(mask, edge * unit)
     # The hair's shadow on the forehead, before the hair itself.
     if style not in ("bare", "fuzz", "tuft", "shaved"):
-        shadow = painting.ribbon(inner + (0.0, 0.035 * unit), np.full(len(inner), 0.07 * unit))
+        shadow = painting.ribbon(inner + sheet.by(0.0, 0.035), np.full(len(inner), 0.07 * unit))
         painting.shade(sheet.canvas, box, painting.fill(box, [shadow], 0.035 * unit) * 0.40, (0.58, 0.48, 0.45))
     _comb(sheet, box, mask * _THIN.get(style, 0.97), 1.0)
     if style in ("long", "bob"):
         _locks(sheet, hairline)
     if style == "tuft":
         top = sheet.camera.turn(np.array([[0.0, -1.42, 0.1]]))[0]
-        tuft = np.stack(
-            [
-                top + (-0.22 * unit, 0.12 * unit),
-                top + (-0.05 * unit, -0.12 * unit),
-                top + (0.16 * unit, -0.06 * unit),
-                top + (0.20 * unit, 0.14 * unit),
-            ]
-        )
-        box = sheet.box(tuft, 0.1)
-        _comb(sheet, box, painting.fill(box, [painting.curve(tuft, 4, closed=True)], 0.04 * unit) * 0.8, 1.0)
+        tuft = sheet.along(top, (-0.22, 0.14), (-0.08, -0.10), (0.14, -0.06), (0.22, 0.14), (0.0, 0.22))
+        box = sheet.box(tuft, 0.2)
+        _comb(sheet, box, painting.fill(box, [painting.curve(tuft, 4, closed=True)], 0.06 * unit) * 0.7, 1.0)
 
 
 def _sideburns(sheet: Sheet, hairline: np.ndarray, shell: np.ndarray) -> list[np.ndarray]:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from avlgan_jax.procedural.camera import Camera
 from avlgan_jax.procedural.faces import Face
 
-_GRID = 96  # light is smooth: it is computed on this grid, whatever the canvas
+_GRID = 72  # light is smooth: it is computed on this grid, whatever the canvas
 _HEAD = {False: ((0.0, 0.12, -0.30), (1.10, 1.78, 1.12)), True: ((0.0, -0.10, -0.30), (1.12, 1.52, 1.12))}
 
 
@@ -23,7 +23,7 @@ class Light(NamedTuple):
 
 @functools.cache
 def _grid(size: int) -> np.ndarray:
-    """x, y (in pixels of a canvas of `size`) of the grid's cells, and their monomials: rows x², xy, y², x, y, 1."""
+    """x and y of the grid's cells in pixels of a canvas of `size`."""
     step = size / _GRID
     axis = (np.arange(_GRID) + 0.5) * step
     x, y = (v.ravel() for v in np.meshgrid(axis, axis))
@@ -80,43 +80,40 @@ def bumps(face: Face, points: Float[np.ndarray, "68 3"], units: dict[str, float]
 def _normals(face: Face, camera: Camera, relief: Float[np.ndarray, "n 6"], size: int) -> Float[np.ndarray, "3 m"]:
     grid = _grid(size)
     centre, axes = _HEAD[face.infant]
-    length = face.identity.length
     middle = camera.project(np.array([centre]))[0]
-    x, y = (grid[0] - middle[0]) / camera.scale, (grid[1] - middle[1]) / camera.scale
-    shape = np.array([axes[0] * face.identity.width, axes[1] * length, axes[2]])
-    m = camera.rotation @ np.diag(shape**-2.0) @ camera.rotation.T
+    x, y = ((grid - middle[:2, None]) / camera.scale).astype(np.float32)
+    shape = np.array([axes[0] * face.identity.width, axes[1] * face.identity.length, axes[2]])
+    m = (camera.rotation @ np.diag(shape**-2.0) @ camera.rotation.T).astype(np.float32)
     # Where the ray through a cell meets the ellipsoid: a quadratic in z; past the rim its tangent stands in.
     b = m[0, 2] * x + m[1, 2] * y
-    c = m[0, 0] * x * x + 2 * m[0, 1] * x * y + m[1, 1] * y * y - 1.0
-    z = (-b + np.sqrt(np.maximum(b * b - m[2, 2] * c, 0.004))) / m[2, 2]
-    normal = np.stack(
-        [m[0, 0] * x + m[0, 1] * y + m[0, 2] * z, m[1, 0] * x + m[1, 1] * y + m[1, 2] * z, b + m[2, 2] * z]
-    )
+    c = m[0, 0] * x * x + 2 * m[0, 1] * x * y + m[1, 1] * y * y - 1
+    z = (np.sqrt(np.maximum(b * b - m[2, 2] * c, np.float32(0.004))) - b) / m[2, 2]
+    normal = m @ np.stack([x, y, z])
     normal /= np.sqrt((normal * normal).sum(axis=0))
-    # The relief's height is a sum of Gaussians; only its slope counts.
+    # The relief's height is a sum of Gaussians; only its slope counts. Its axes roll with the head.
     at = (camera.turn(relief[:, :3]) - middle[:2]) / camera.scale
-    # Bumps on a turned head are seen narrower; their axes roll with it.
     cos, sin = np.cos(face.shot.roll), np.sin(face.shot.roll)
     wide, tall = 0.5 * relief[:, 3] ** -2.0, 0.5 * relief[:, 4] ** -2.0
     xx, yy, xy = wide * cos * cos + tall * sin * sin, wide * sin * sin + tall * cos * cos, (wide - tall) * cos * sin
+    px, py = at.T
     terms = np.stack(
         [
             xx,
             2 * xy,
             yy,
-            -2 * (xx * at[:, 0] + xy * at[:, 1]),
-            -2 * (xy * at[:, 0] + yy * at[:, 1]),
-            xx * at[:, 0] ** 2 + 2 * xy * at[:, 0] * at[:, 1] + yy * at[:, 1] ** 2,
+            -2 * (xx * px + xy * py),
+            -2 * (xy * px + yy * py),
+            xx * px**2 + 2 * xy * px * py + yy * py**2,
         ],
         axis=-1,
     )
     monomials = np.stack([x * x, x * y, y * y, x, y, np.ones_like(x)])
-    bell = np.exp(-(terms @ monomials).astype(np.float32))
-    height = (relief[:, 5].astype(np.float32) @ bell).reshape(_GRID, _GRID)
-    cell = size / _GRID / camera.scale
-    slope_y, slope_x = np.gradient(height, cell)
-    normal[0] -= slope_x.ravel()
-    normal[1] -= slope_y.ravel()
+    bells = terms.astype(np.float32) @ monomials
+    np.exp(np.negative(bells, out=bells), out=bells)
+    height = (relief[:, 5].astype(np.float32) @ bells).reshape(_GRID, _GRID)
+    height *= np.float32(_GRID * camera.scale / size)
+    normal[0].reshape(_GRID, _GRID)[:, 1:-1] -= 0.5 * (height[:, 2:] - height[:, :-2])
+    normal[1].reshape(_GRID, _GRID)[1:-1] -= 0.5 * (height[2:] - height[:-2])
     return normal / np.sqrt((normal * normal).sum(axis=0))
 
 
@@ -124,19 +121,18 @@ def shine(face: Face, camera: Camera, points: Float[np.ndarray, "68 3"], units: 
     """Light on a canvas of `size` pixels for the moved landmarks `points` (face units)."""
     shot = face.shot
     normal = _normals(face, camera, bumps(face, points, units), size)
-    toward = np.array(shot.light)
-    facing = toward @ normal
-    lambert = np.clip((facing + 0.35) / 1.35, 0.0, None) ** 1.25
-    reference = ((toward[2] + 0.35) / 1.35) ** 1.25  # so that skin square to the viewer keeps its own colour
-    ambient = shot.ambient * (0.82 + 0.18 * normal[2] - 0.12 * normal[1])
-    level = ambient + shot.key * lambert / reference
+    toward = np.array(shot.light, np.float32)
+    lambert = np.clip((toward @ normal + 0.35) / 1.35, 0.0, None) ** 1.25
+    reference = float((toward[2] + 0.35) / 1.35) ** 1.25  # so that skin square to the viewer keeps its own colour
+    level = shot.ambient * (0.82 + 0.18 * normal[2] - 0.12 * normal[1]) + (shot.key / reference) * lambert
     level = np.minimum(level, 1.15 + 0.35 * (level - 1.15)) * shot.exposure
     # Light scattered in the skin comes out red where the surface turns away from the lamp.
-    tone = np.stack([level**0.86, level**1.03, level**1.12], axis=-1)
-    tone *= np.array([1.0 + shot.warmth, 1.0, 1.0 - shot.warmth])
-    half = toward + (0.0, 0.0, 1.0)
+    logarithm = np.log(level)
+    warm = np.array([1.0 + shot.warmth, 1.0, 1.0 - shot.warmth], np.float32)
+    tone = np.exp(logarithm[:, None] * np.array([0.86, 1.03, 1.12], np.float32)) * warm
+    half = toward + np.array([0.0, 0.0, 1.0], np.float32)
     half /= np.linalg.norm(half)
-    gloss = np.clip(half @ normal, 0.0, 1.0) ** 22 * (0.12 if not face.infant else 0.09) * shot.key / 0.5
-    plane = np.concatenate([tone, gloss[:, None]], axis=-1).reshape(_GRID, _GRID, 4).astype(np.float32)
+    gloss = np.clip(half @ normal, 0.0, 1.0) ** 22 * ((0.12 if not face.infant else 0.09) * shot.key / 0.5)
+    plane = np.concatenate([tone, gloss[:, None]], axis=-1).reshape(_GRID, _GRID, 4)
     plane = cv2.resize(plane, (size, size), interpolation=cv2.INTER_LINEAR)
     return Light(plane[..., :3], plane[..., 3:])

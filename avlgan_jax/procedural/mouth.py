@@ -7,58 +7,55 @@ from avlgan_jax.procedural import painting
 from avlgan_jax.procedural.scene import Sheet
 
 _CAVITY = np.array((0.16, 0.045, 0.045), np.float32)
-_TONGUE = np.array((0.74, 0.38, 0.38), np.float32)
+_TONGUE = np.array((0.68, 0.35, 0.35), np.float32)
 _GUM = np.array((0.78, 0.44, 0.43), np.float32)
 
 
-def edges(points: Float[np.ndarray, "20 2"]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Outer upper, outer lower, inner upper and inner lower edge of the lips, each from the picture's left corner."""
-    return (
-        painting.curve(points[0:7], 6),
-        painting.curve(points[[0, 11, 10, 9, 8, 7, 6]], 6),
-        painting.curve(points[12:17], 6),
-        painting.curve(points[[12, 19, 18, 17, 16]], 6),
+def edges(points: Float[np.ndarray, "20 2"], gap: float) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n 2"]]:
+    """Closed outer and inner outline of the lips through their landmarks, from the picture's left corner clockwise.
+
+    The corners are sharp in a closed mouth and grow round as it opens by `gap` face units.
+    """
+    round_ = min(gap / 0.30, 1.0) * 0.85
+    sharp = np.concatenate(
+        [painting.curve(points[0:7], 6)[:-1], painting.curve(points[[6, 7, 8, 9, 10, 11, 0]], 6)[:-1]]
     )
+    outer = sharp + round_ * (painting.curve(points[0:12], 6, closed=True) - sharp)
+    return outer, painting.curve(points[12:20], 6, closed=True)
 
 
 def paint_mouth(sheet: Sheet) -> None:
     """Lips over whatever the open mouth shows."""
     who, unit, canvas = sheet.face.identity, sheet.unit, sheet.canvas
-    outer_top, outer_low, inner_top, inner_low = edges(sheet.points[48:68])
-    lips = np.concatenate([outer_top, outer_low[::-1]])
-    box = sheet.box(lips, 0.16)
-    colour = np.array(who.lips, np.float32)
-    soft = 0.010 * unit * (1.0 - 0.5 * who.makeup)
+    gap = _opening(sheet)
+    outer, inner = edges(sheet.points[48:68], gap)
+    top, low = outer[:37], outer[36:]
+    inner_top, inner_low = inner[:25], np.concatenate([inner[24:], inner[:1]])
+    box = sheet.box(outer, 0.16)
+    soft = 0.012 * unit * (1.0 - 0.5 * who.makeup)
 
-    below = outer_low[6:-6] + (0.0, 0.05 * unit)
+    below = low[6:-6] + sheet.by(0.0, 0.05)
     shadow = painting.fill(box, [painting.ribbon(below, np.full(len(below), 0.05 * unit))], 0.03 * unit)
     painting.shade(canvas, box, shadow * 0.38, (0.62, 0.50, 0.48))
-
-    cover = painting.fill(box, [lips], soft)
-    painting.tint(canvas, box, cover * 0.88, colour)
-    upper = np.concatenate([outer_top, inner_top[::-1]])
+    cover = painting.fill(box, [outer], soft)
+    painting.tint(canvas, box, cover * 0.88, np.array(who.lips, np.float32))
+    upper = np.concatenate([top, inner_top[::-1]])
     painting.shade(canvas, box, painting.fill(box, [upper], 0.014 * unit) * cover * 0.8, (0.84, 0.76, 0.76))
-    middle = 0.5 * (inner_low[6:-6] + outer_low[9:-9]) if len(inner_low[6:-6]) == len(outer_low[9:-9]) else None
-    if middle is None:
-        inner = painting.curve(sheet.points[[67, 66, 65]], 6)
-        outer = painting.curve(sheet.points[[58, 57, 56]], 6)
-        middle = 0.5 * inner + 0.5 * outer
-    gleam = painting.fill(
-        box, [painting.ribbon(middle, 0.045 * unit * painting.taper(len(middle), 0.2, 0.2))], 0.022 * unit
-    )
-    painting.shade(canvas, box, gleam * cover * 0.8, (1.22, 1.22, 1.22))
+    middle = painting.curve(0.5 * (sheet.points[[67, 66, 65]] + sheet.points[[58, 57, 56]]), 6)
+    gleam = painting.ribbon(middle, 0.045 * unit * painting.taper(len(middle), 0.2, 0.2))
+    painting.shade(canvas, box, painting.fill(box, [gleam], 0.022 * unit) * cover * 0.8, (1.20, 1.20, 1.20))
 
-    gap = _opening(sheet)
     if gap > 0.004:
-        _paint_cavity(sheet, box, np.concatenate([inner_top, inner_low[::-1]]), gap)
+        _paint_cavity(sheet, box, inner, gap)
 
     # The line where the lips meet or end, darkest at the corners.
-    for edge, strength in ((inner_top, 0.75), (inner_low, 0.35 if gap > 0.03 else 0.75)):
-        line = painting.ribbon(edge, np.maximum(0.020 * unit * painting.taper(len(edge), 0.9, 0.9), 0.6))
-        painting.shade(canvas, box, painting.fill(box, [line], 0.006 * unit) * strength, (0.42, 0.26, 0.25))
-    for corner in (sheet.points[48], sheet.points[54]):
-        spot = painting.ellipse(corner, (0.03 * unit, 0.022 * unit), count=12)
-        painting.shade(canvas, box, painting.fill(box, [spot], 0.014 * unit) * 0.5, (0.5, 0.36, 0.34))
+    width = np.maximum(0.020 * unit * painting.taper(25, 0.9, 0.9), 0.6)
+    seams = 0.75 * painting.fill(box, [painting.ribbon(inner_top, width)], 0.006 * unit)
+    if gap > 0.03:
+        seams = np.maximum(seams, 0.35 * painting.fill(box, [painting.ribbon(inner_low, width)], 0.006 * unit))
+    painting.shade(canvas, box, seams, (0.42, 0.26, 0.25))
+    spots = [painting.ellipse(sheet.points[k], (0.03 * unit, 0.022 * unit), count=12) for k in (48, 54)]
+    painting.shade(canvas, box, painting.fill(box, spots, 0.014 * unit) * 0.5, (0.5, 0.36, 0.34))
 
 
 def _opening(sheet: Sheet) -> float:
@@ -67,7 +64,7 @@ def _opening(sheet: Sheet) -> float:
 
 
 def _arch(sheet: Sheet, drop: float, half: float, bend: float) -> Float[np.ndarray, "13 2"]:
-    """A row of teeth's free edge on the canvas: `drop` below the resting mouth line, `half` as wide, bent at its ends."""
+    """The free edge of a row of teeth on the canvas: `drop` below the resting mouth line, `half` as wide."""
     mouth = sheet.anatomy.mouth
     t = np.linspace(-1.0, 1.0, 13)
     arch = np.stack([mouth[0] + half * t, mouth[1] + drop + bend * t**2, mouth[2] - 0.10 - 0.22 * t**2], axis=-1)
@@ -76,24 +73,20 @@ def _arch(sheet: Sheet, drop: float, half: float, bend: float) -> Float[np.ndarr
 
 def _paint_cavity(sheet: Sheet, box: painting.Box, inner: Float[np.ndarray, "n 2"], gap: float) -> None:
     who, unit, canvas = sheet.face.identity, sheet.unit, sheet.canvas
-    roll = sheet.camera.rotation[:2, :2]
-    down = roll @ (0.0, 1.0) * unit
-    inside = painting.fill(box, [inner]) * min(gap / 0.02, 1.0)
+    down, roll = sheet.by(0.0, 1.0), sheet.face.shot.roll
+    inside = painting.fill(box, [inner]) * np.float32(min(gap / 0.02, 1.0))
     painting.tint(canvas, box, inside, _CAVITY)
     # The jaw carries the lower teeth and the tongue; the chin tells how far it is down.
     jaw = float(sheet.moved[8, 1] - sheet.anatomy.landmarks[8, 1]) + 0.04 * sheet.felt("AU17")
     width = abs(float(sheet.anatomy.landmarks[48, 0])) * 0.86
-
     if jaw > 0.06 or sheet.units["AU19"] > 0.1:
         rise = 0.5 * sheet.units["AU19"]
-        floor = sheet.points[[65, 66, 67]].mean(axis=0)
-        middle = floor + down * (0.03 - 0.10 * rise)
-        tongue = painting.ellipse(middle, (width * 0.66 * unit, (0.075 + 0.07 * rise) * unit), sheet.face.shot.roll)
+        middle = sheet.points[[65, 66, 67]].mean(axis=0) + (0.03 - 0.10 * rise) * down
+        tongue = painting.ellipse(middle, (width * 0.66 * unit, (0.075 + 0.07 * rise) * unit), roll)
         body = painting.fill(box, [tongue], 0.016 * unit) * inside
-        painting.tint(canvas, box, body * 0.9, _TONGUE * 0.92)
-        groove = np.stack([middle - 0.07 * down, middle + 0.03 * down])
-        line = painting.fill(box, [painting.ribbon(groove, np.array([0.03, 0.03]) * unit)], 0.012 * unit)
-        painting.shade(canvas, box, line * body * 0.5, (0.7, 0.55, 0.55))
+        painting.tint(canvas, box, body * 0.9, _TONGUE)
+        groove = painting.ribbon(np.array([middle - 0.07 * down, middle + 0.03 * down]), np.array([0.03, 0.03]) * unit)
+        painting.shade(canvas, box, painting.fill(box, [groove], 0.012 * unit) * body * 0.5, (0.7, 0.55, 0.55))
 
     upper = _arch(sheet, 0.045 if not who.infant else -0.025, width, -0.055)
     row = np.concatenate([upper, upper[::-1] - 0.5 * down])
@@ -102,18 +95,14 @@ def _paint_cavity(sheet: Sheet, box: painting.Box, inner: Float[np.ndarray, "n 2
     if who.infant:
         painting.tint(canvas, box, painting.fill(box, [low_row, row], 0.012 * unit) * inside * 0.85, _GUM)
     else:
-        teeth = np.array((0.93, 0.90, 0.84), np.float32) * (1.0 - 0.08 * who.wrinkles)
-        low_mask = painting.fill(box, [low_row], 0.004 * unit) * inside
-        painting.tint(canvas, box, low_mask * 0.95, teeth * 0.86)
-        mask = painting.fill(box, [row], 0.004 * unit) * inside
-        painting.tint(canvas, box, mask, teeth)
-        gaps = [np.stack([p, p - 0.16 * down]) for p in upper[1:-1]]
-        painting.shade(canvas, box, painting.lines(box, gaps, 1) * mask * min(0.20, 0.0016 * unit), (0.6, 0.5, 0.45))
-    # The lips and cheeks keep light from the sides and the top.
-    centre = inner.mean(axis=0)
-    bright = painting.ellipse(centre, (width * 0.62 * unit, 0.6 * unit), sheet.face.shot.roll)
-    side = 1.0 - painting.fill(box, [bright], 0.09 * unit)
-    painting.shade(canvas, box, inside * side * 0.8, (0.45, 0.36, 0.35))
-    rim = painting.curve(sheet.points[60:65], 6)
-    shade = painting.fill(box, [painting.ribbon(rim, np.full(len(rim), 0.05 * unit))], 0.02 * unit)
-    painting.shade(canvas, box, inside * shade * 0.55, (0.5, 0.42, 0.40))
+        white = np.array((0.93, 0.90, 0.84), np.float32) * (1.0 - 0.08 * who.wrinkles)
+        painting.tint(canvas, box, painting.fill(box, [low_row], 0.004 * unit) * inside * 0.95, white * 0.86)
+        teeth = painting.fill(box, [row], 0.004 * unit) * inside
+        painting.tint(canvas, box, teeth, white)
+        gaps = np.stack([upper[1:-1], upper[1:-1] - 0.16 * down], axis=1)
+        painting.shade(canvas, box, painting.lines(box, gaps, 1) * teeth * min(0.20, 0.0016 * unit), (0.6, 0.5, 0.45))
+    # Lips and cheeks keep the light from the sides and the top.
+    bright = painting.ellipse(inner.mean(axis=0), (width * 0.62 * unit, 0.6 * unit), roll)
+    rim = painting.ribbon(inner[:25], np.full(25, 0.05 * unit))
+    dark = 0.8 - 0.8 * painting.fill(box, [bright], 0.09 * unit) + 0.45 * painting.fill(box, [rim], 0.02 * unit)
+    painting.shade(canvas, box, inside * np.minimum(dark, 1.0), (0.46, 0.37, 0.36))

@@ -4,14 +4,15 @@ Points are (x, y) canvas pixels measured from the top left corner, the first pix
 """
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int, UInt8
 
-_SHIFT = 4  # cv2 draws at 1/16 pixel
+SHIFT = 4  # cv2 draws at 1/16 pixel
 
 
 class Box(NamedTuple):
@@ -33,32 +34,38 @@ def box_around(points: Float[np.ndarray, "n 2"], margin: float, size: int) -> Bo
 
     Outside the canvas it is one pixel at its border, so that every box holds something.
     """
-    low = np.floor(points.min(axis=0) - margin)
-    high = np.ceil(points.max(axis=0) + margin)
-    x0, y0 = (int(np.clip(v, 0, size - 1)) for v in low)
-    x1, y1 = (int(np.clip(v, 1, size)) for v in high)
-    return Box(x0, y0, max(x1, x0 + 1), max(y1, y0 + 1))
+    (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    x0 = min(max(math.floor(left - margin), 0), size - 1)
+    y0 = min(max(math.floor(top - margin), 0), size - 1)
+    return Box(
+        x0, y0, max(min(math.ceil(right + margin), size), x0 + 1), max(min(math.ceil(bottom + margin), size), y0 + 1)
+    )
 
 
-def _fixed(points: Float[np.ndarray, "n 2"], box: Box) -> np.ndarray:
-    return np.rint((points - (box.x0 + 0.5, box.y0 + 0.5)) * (1 << _SHIFT)).astype(np.int32)
+def fixed(points: Float[np.ndarray, "*n 2"], box: Box) -> Int[np.ndarray, "*n 2"]:
+    """Points as cv2 wants them for drawing into `box`: whole numbers of 1/16 pixel from its first pixel's centre."""
+    scaled = points * float(1 << SHIFT)
+    scaled -= ((box.x0 + 0.5) * (1 << SHIFT), (box.y0 + 0.5) * (1 << SHIFT))
+    return np.rint(scaled, out=scaled).astype(np.int32)
+
+
+def _coverage(mask: UInt8[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+    return np.multiply(mask, np.float32(1.0 / 255.0), dtype=np.float32)
 
 
 def fill(box: Box, polygons: Sequence[Float[np.ndarray, "n 2"]], blur: float = 0.0) -> Float[np.ndarray, "h w"]:
     """Coverage in [0, 1] of closed polygons inside `box`, softened by a Gaussian of `blur` pixels."""
     mask = np.zeros((box.y1 - box.y0, box.x1 - box.x0), np.uint8)
     for polygon in polygons:
-        cv2.fillPoly(mask, [_fixed(polygon, box)], 255, cv2.LINE_AA, _SHIFT)
-    return soften(mask.astype(np.float32) * (1.0 / 255.0), blur)
+        cv2.fillPoly(mask, [fixed(polygon, box)], 255, cv2.LINE_AA, SHIFT)
+    return soften(_coverage(mask), blur)
 
 
-def lines(
-    box: Box, curves: Sequence[Float[np.ndarray, "n 2"]], thickness: int, blur: float = 0.0
-) -> Float[np.ndarray, "h w"]:
-    """Coverage of open curves drawn `thickness` whole pixels wide."""
+def lines(box: Box, curves: Float[np.ndarray, "k n 2"], thickness: int, blur: float = 0.0) -> Float[np.ndarray, "h w"]:
+    """Coverage of open curves of equal length drawn `thickness` whole pixels wide."""
     mask = np.zeros((box.y1 - box.y0, box.x1 - box.x0), np.uint8)
-    cv2.polylines(mask, [_fixed(curve, box) for curve in curves], False, 255, thickness, cv2.LINE_AA, _SHIFT)
-    return soften(mask.astype(np.float32) * (1.0 / 255.0), blur)
+    cv2.polylines(mask, list(fixed(curves, box)), False, 255, thickness, cv2.LINE_AA, SHIFT)
+    return soften(_coverage(mask), blur)
 
 
 def soften(mask: Float[np.ndarray, "h w"], blur: float) -> Float[np.ndarray, "h w"]:
@@ -73,14 +80,18 @@ def tint(
 ) -> None:
     """Lay `colour` over the canvas where `mask` covers it."""
     part = canvas[box.slices]
-    part += mask[..., None] * (colour - part)
+    over = np.subtract(colour, part, dtype=np.float32)
+    over *= mask[..., None]
+    part += over
 
 
 def shade(
-    canvas: Float[np.ndarray, "h w 3"], box: Box, mask: Float[np.ndarray, "h w"], factor: Float[np.ndarray, "3"]
+    canvas: Float[np.ndarray, "h w 3"], box: Box, mask: Float[np.ndarray, "h w"], factor: Sequence[float]
 ) -> None:
     """Multiply the canvas by `factor` where `mask` covers it: shadow below 1, light above."""
-    canvas[box.slices] *= 1.0 + mask[..., None] * (np.asarray(factor, np.float32) - 1.0)
+    change = mask[..., None] * np.array([factor[0] - 1.0, factor[1] - 1.0, factor[2] - 1.0], np.float32)
+    change += np.float32(1.0)
+    canvas[box.slices] *= change
 
 
 @functools.cache
@@ -111,20 +122,24 @@ def _spline_matrix(count: int, per_span: int, closed: bool) -> np.ndarray:
     return weights
 
 
-def curve(knots: Float[np.ndarray, "n d"], per_span: int = 6, closed: bool = False) -> Float[np.ndarray, "m d"]:
+def curve(knots: Float[np.ndarray, "*b n d"], per_span: int = 6, closed: bool = False) -> Float[np.ndarray, "*b m d"]:
     """A smooth curve through every one of `knots`, which stand in it at every `per_span`-th place."""
-    return _spline_matrix(len(knots), per_span, closed) @ knots
+    return _spline_matrix(knots.shape[-2], per_span, closed) @ knots
 
 
-def ribbon(spine: Float[np.ndarray, "n 2"], widths: Float[np.ndarray, "n"]) -> Float[np.ndarray, "m 2"]:
-    """The closed outline of a brush stroke of full width `widths` along `spine`."""
-    along = np.gradient(spine, axis=0)
-    normal = np.stack([-along[:, 1], along[:, 0]], axis=-1)
-    normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-6)
-    half = 0.5 * np.asarray(widths)[:, None] * normal
-    return np.concatenate([spine + half, (spine - half)[::-1]])
+def ribbon(spine: Float[np.ndarray, "*b n 2"], widths: Float[np.ndarray, "*b n"]) -> Float[np.ndarray, "*b m 2"]:
+    """The closed outline of a brush stroke (or of many alike) of full width `widths` along `spine`."""
+    half = np.empty_like(spine)
+    along = spine[..., 1:, :] - spine[..., :-1, :]
+    half[..., 1:-1, 0] = -(along[..., 1:, 1] + along[..., :-1, 1])
+    half[..., 1:-1, 1] = along[..., 1:, 0] + along[..., :-1, 0]
+    for end, piece in ((0, 0), (-1, -1)):
+        half[..., end, 0], half[..., end, 1] = -along[..., piece, 1], along[..., piece, 0]
+    half *= (0.5 * widths / (np.hypot(half[..., 0], half[..., 1]) + 1e-9))[..., None]
+    return np.concatenate([spine + half, (spine - half)[..., ::-1, :]], axis=-2)
 
 
+@functools.cache
 def taper(count: int, start: float, end: float) -> Float[np.ndarray, "count"]:
     """Stroke widths that swell to 1 in the middle and fall to `start` and `end` at the ends."""
     t = np.linspace(0.0, 1.0, count)
@@ -132,11 +147,16 @@ def taper(count: int, start: float, end: float) -> Float[np.ndarray, "count"]:
     return bell + (1.0 - bell) * (start * (1.0 - t) + end * t)
 
 
+@functools.cache
+def _circle(count: int) -> Float[np.ndarray, "count 2"]:
+    t = np.linspace(0.0, 2.0 * np.pi, count, endpoint=False)
+    return np.stack([np.cos(t), np.sin(t)], axis=-1)
+
+
 def ellipse(
     centre: Float[np.ndarray, "2"], radii: tuple[float, float], angle: float = 0.0, count: int = 24
 ) -> Float[np.ndarray, "count 2"]:
     """Outline of an ellipse turned by `angle` radians."""
-    t = np.linspace(0.0, 2.0 * np.pi, count, endpoint=False)
-    x, y = radii[0] * np.cos(t), radii[1] * np.sin(t)
-    cos, sin = np.cos(angle), np.sin(angle)
-    return np.stack([centre[0] + cos * x - sin * y, centre[1] + sin * x + cos * y], axis=-1)
+    cos, sin = math.cos(angle), math.sin(angle)
+    turn = np.array([[radii[0] * cos, radii[0] * sin], [-radii[1] * sin, radii[1] * cos]])
+    return _circle(count) @ turn + centre

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from avlgan_jax.procedural import anatomy, camera, eyes, hair, light, mouth, muscles, scene, skin
+from avlgan_jax.procedural import anatomy, camera, eyes, folds, hair, light, mouth, muscles, scene, skin
 from avlgan_jax.procedural.expression import action_units
 from avlgan_jax.procedural.faces import Face
 
@@ -53,13 +53,13 @@ def _draw(face: Face, valence: float, arousal: float, resolution: int) -> Render
     moved = muscles.move(rest, units, face.infant, face.identity.strength)
     seen = view.project(moved)
     canvas = np.ascontiguousarray(scene.background(face, size), np.float32)
-    sheet = scene.Sheet(canvas, face, rest, view, units, moved, seen[:, :2])
+    sheet = scene.Sheet(canvas, face, rest, view, units, moved, seen[:, :2], view.rotation[:2, :2] * view.scale)
 
     hair.paint_back(sheet)
     scene.paint_body(sheet)
     ears = scene.paint_ears(sheet)
     cover = np.maximum(ears, skin.paint_skin(sheet))
-    skin.paint_folds(sheet)
+    folds.paint_folds(sheet)
     skin.paint_nose(sheet)
     eyes.paint_eyes(sheet)
     eyes.paint_brows(sheet)
