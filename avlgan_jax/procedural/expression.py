@@ -168,7 +168,7 @@ def _infant_units(valence: float, arousal: float) -> dict[str, float]:
         + 0.9 * cry * aroused
         + 0.1 * sleepy,
         "AU27": 0.3 * cry * aroused + 0.2 * surprise * aroused,
-        "AU43": 0.95 * sleepy**1.1 + 1.15 * squeeze * aroused + 0.35 * max(cry - 0.5, 0.0),
+        "AU43": 0.95 * sleepy**1.1 + 1.7 * squeeze * aroused + 0.35 * max(cry - 0.5, 0.0),
         "flush": 0.45 * pleased + 0.7 * anger + 0.9 * cry - 0.4 * fear + 0.15 * aroused,
         "tears": 1.3 * max(squeeze - 0.15, 0.0),
         "gaze": 0.4 * sad + 0.3 * sleepy - 0.1 * surprise,

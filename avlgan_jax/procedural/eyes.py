@@ -45,8 +45,8 @@ def paint_eyes(sheet: Sheet) -> None:
     weight = (0.028 + 0.016 * who.makeup + (0.006 if who.female else 0.0)) * (0.75 if who.infant else 1.0)
     widths = np.maximum(weight * unit * (0.35 + 0.65 * _BOW) * (0.55 + 0.45 * _OUTWARD), 0.5)
     rims = list(painting.ribbon(upper - sheet.by(0.0, 0.25 * weight), widths))
-    if not who.infant:
-        reach = 0.035 + 0.02 * who.makeup
+    if who.female and not who.infant:
+        reach = 0.025 + 0.03 * who.makeup
         wings = np.array(
             [sheet.along(upper[k, 0], (-s * 0.03, -0.012), (s * reach, -0.016)) for k, s in enumerate(_SIDES)]
         )

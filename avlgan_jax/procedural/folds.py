@@ -102,7 +102,7 @@ def _brow(sheet: Sheet) -> list[Stroke]:
         furrow = sheet.along(between, (x * 1.25, -0.12), (x, 0.0), (x * 1.2, 0.12))
         strokes.append(Stroke(furrow, 0.035, (0.55 if not who.infant else 0.32) * frown + 0.08 * who.wrinkles))
     bulge = sheet.along(between, (0.0, -0.10), (0.0, 0.06))
-    strokes.append(Stroke(bulge, 0.07, 0.35 * frown, BROAD, True))
+    strokes.append(Stroke(bulge, 0.07, (0.35 if not who.infant else 0.15) * frown, BROAD, True))
     return strokes
 
 

@@ -38,11 +38,12 @@ def _strands() -> Float[np.ndarray, "64 1024"]:
 
 @functools.cache
 def _curls() -> Float[np.ndarray, "512 512"]:
-    """Grain of curls: blobs of one size with bright tops and deep gaps."""
+    """Grain of curls: small blobs in larger clumps."""
     noise = np.random.default_rng(33).standard_normal((512, 512)).astype(np.float32)
     blobs = cv2.GaussianBlur(noise, (0, 0), 2.2, borderType=cv2.BORDER_REFLECT)
     blobs -= cv2.GaussianBlur(noise, (0, 0), 6.0, borderType=cv2.BORDER_REFLECT)
-    return np.clip(blobs / blobs.std(), -1.6, 2.2)
+    locks = cv2.GaussianBlur(noise, (0, 0), 12.0, borderType=cv2.BORDER_REFLECT)
+    return 0.55 * np.clip(blobs / blobs.std(), -1.5, 1.5) + 0.5 * locks / locks.std()
 
 
 def _crown(sheet: Sheet) -> Float[np.ndarray, "2"]:
@@ -51,45 +52,53 @@ def _crown(sheet: Sheet) -> Float[np.ndarray, "2"]:
     return sheet.camera.turn(np.array([[who.parting * 0.6, high * who.length, 0.25]]))[0]
 
 
-def _comb(sheet: Sheet, box: painting.Box, mask: Float[np.ndarray, "h w"], lit: float) -> None:
-    """Cover `mask` with hair: strands from the crown, a band of light where they turn over."""
+def _comb(sheet: Sheet, box: painting.Box, mask: Float[np.ndarray, "h w"], lit: float, loose: float = 0.0) -> None:
+    """Cover `mask` with hair: strands from the crown, a band of light where they turn over.
+
+    `loose` frays the soft edge of the mask into strands.
+    """
     who, unit = sheet.face.identity, sheet.unit
     crown = _crown(sheet)
     x = np.arange(box.x0, box.x1, dtype=np.float32) + np.float32(0.5 - crown[0])
     y = np.arange(box.y0, box.y1, dtype=np.float32) + np.float32(0.5 - crown[1])
     x, y = np.broadcast_to(x, mask.shape), np.broadcast_to(y[:, None], mask.shape)
     radius = np.sqrt(x * x + y * y) / np.float32(unit)
-    angle = np.arctan2(x, np.abs(y) * 0.6 + y * 0.4 + np.float32(0.15 * unit))
-    swing = (0.05 + 0.10 * who.wave) * np.sin(radius * (3.0 + 5.0 * who.wave) + 3.0 * angle)
-    column = ((angle + swing) * 150.0 + 512.0 + (who.texture % 97)).astype(np.float32)
-    strands = cv2.remap(
-        _strands(), column, (radius * 18.0).astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
-    )
     if who.hair_style == "curls":
+        scale = np.float32(64.0 / unit)
         strands = cv2.remap(
             _curls(),
-            x * np.float32(46.0 / unit) + np.float32(256.0 + who.texture % 61),
-            y * np.float32(46.0 / unit) + np.float32(128.0),
+            x * scale + np.float32(256.0 + who.texture % 61),
+            y * scale + np.float32(128.0),
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REFLECT,
         )
-    light = sheet.face.shot.light
-    side = np.clip(0.5 + 0.25 * (x * light[0]) / unit, 0.2, 0.8)
+    else:
+        angle = np.arctan2(x, y + np.float32(0.12 * unit))
+        angle += np.float32(0.06 * who.wave) * np.sin(radius * np.float32(4.0 + 4.0 * who.wave))
+        column = angle * np.float32(150.0) + np.float32(512.0 + who.texture % 97)
+        strands = cv2.remap(
+            _strands(), column, radius * np.float32(18.0), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+        )
+    if loose:
+        mask = np.clip((mask - 0.5 + loose * strands) * 2.2 + 0.5, 0.0, 1.0) * (mask > 0.02)
+    side = np.clip(0.5 + x * np.float32(0.25 * sheet.face.shot.light[0] / unit), 0.2, 0.8)
     band = np.exp(-(((radius - 0.62) / 0.22) ** 2))
-    level = 0.72 + 0.34 * strands * 0.55 + (0.55 * band * (1.0 + 0.5 * strands) + 0.5 * (side - 0.5)) * lit
-    colour = np.array(who.hair, np.float32)
-    shine = np.clip(level, 0.25, None)[..., None] * colour + 0.055 * lit * (band * (1.0 + strands))[..., None]
-    part = sheet.canvas[box.slices]
-    part += mask[..., None] * (np.clip(shine, 0.0, 1.0).astype(np.float32) - part)
+    level = 0.72 + 0.19 * strands + (0.55 * band * (1.0 + 0.5 * strands) + 0.5 * (side - 0.5)) * lit
+    shine = np.array(who.hair, np.float32).reshape(3, 1, 1) * np.maximum(level, 0.25)
+    shine += (0.055 * lit) * (band * (1.0 + strands))
+    painting.tint(sheet.canvas, box, mask, np.clip(shine, 0.0, 1.0).astype(np.float32))
 
 
 def _shell(sheet: Sheet, height: float) -> Float[np.ndarray, "n 2"]:
     """The skull's outline grown by `height`, from temple to temple, on the canvas."""
     skull = sheet.anatomy.skull.copy()
+    end = _STYLES[sheet.face.identity.hair_style][1]
     centre = np.array([0.0, -0.35, 0.0])
     away = skull[:, :2] - centre[:2]
     away /= np.linalg.norm(away, axis=-1, keepdims=True)
     lifted = skull.copy()
+    if end is None:  # short hair lies close above the ears
+        height = height * np.array([0.3, 0.7, 0.95, 1, 1, 1, 1, 1, 0.95, 0.7, 0.3])[:, None]
     lifted[:, :2] += away * height * np.array([0.75, 1.0])
     if sheet.face.identity.hair_style == "curls":  # a ragged edge
         lifted = painting.curve(lifted, 6)
@@ -104,34 +113,26 @@ def _height(sheet: Sheet) -> float:
 
 
 def paint_back(sheet: Sheet) -> None:
-    """Hair behind the head; nothing for short styles."""
+    """Hair behind head and ears; none for the thinnest styles."""
     who, unit = sheet.face.identity, sheet.unit
-    end = _STYLES[who.hair_style][1]
-    if end is None:
+    if who.hair_style in _THIN:
         return
+    end = _STYLES[who.hair_style][1]
     shell = _shell(sheet, _height(sheet))
-    length = end * (0.9 + 0.25 * who.hair_volume)
-    spread = 1.14 + 0.12 * who.hair_volume + (0.12 if who.hair_style == "curls" else 0.0)
-    low = sheet.camera.turn(
-        np.array(
-            [
-                (spread, 0.1, -0.35),
-                (spread * 1.02, 0.5 * length, -0.35),
-                (spread * 0.92, length, -0.35),
-                (0.0, length * 1.02, -0.4),
-                (-spread * 0.92, length, -0.35),
-                (-spread * 1.02, 0.5 * length, -0.35),
-                (-spread, 0.1, -0.35),
-            ]
-        )
-    )
+    if end is None:  # short: down to the nape
+        half = np.array([(0.99, 0.05), (0.93, 0.45), (0.75, 0.80)])
+    else:
+        length = end * (0.9 + 0.25 * who.hair_volume)
+        spread = 1.14 + 0.12 * who.hair_volume + (0.12 if who.hair_style == "curls" else 0.0)
+        half = np.array([(1.0, 0.1), (1.02, 0.5 * length), (0.92, length), (0.45, length * 1.02)]) * (spread, 1.0)
+    low = np.concatenate([half, half[::-1] * (-1.0, 1.0)])
+    low = sheet.camera.turn(np.concatenate([low, np.full((len(low), 1), -0.42)], axis=1))
     shape = painting.curve(np.concatenate([shell, low]), 5, closed=True)
     box = sheet.box(shape, 0.05)
-    mask = painting.fill(box, [shape], 0.012 * unit)
-    _comb(sheet, box, mask, 0.35)
+    mask = painting.fill(box, [shape], (0.012 if who.hair_style != "curls" else 0.03) * unit)
+    _comb(sheet, box, mask, 0.35, 0.25 if who.hair_style == "curls" else 0.0)
     # Behind the neck it is dark.
-    chin = sheet.camera.turn(np.array([[0.0, 1.2, -0.2]]))[0]
-    deep = painting.ellipse(chin, (0.8 * unit, 1.0 * unit))
+    deep = painting.ellipse(sheet.camera.turn(np.array([[0.0, 1.2, -0.2]]))[0], (0.8 * unit, 1.0 * unit))
     painting.shade(sheet.canvas, box, mask * painting.fill(box, [deep], 0.15 * unit) * 0.75, (0.5, 0.48, 0.48))
 
 
@@ -164,13 +165,13 @@ def paint_front(sheet: Sheet) -> None:
         mask = np.maximum(painting.fill(box, [shape], 0.0), painting.fill(box, sides, 0.0))
     else:
         mask = painting.fill(box, [shape], 0.0)
-    edge = {"fuzz": 0.07, "tuft": 0.10, "bare": 0.09, "shaved": 0.03, "long": 0.014, "bob": 0.014}.get(style, 0.028)
+    edge = {"fuzz": 0.08, "tuft": 0.10, "bare": 0.10, "shaved": 0.04, "long": 0.02, "bob": 0.02}.get(style, 0.035)
     mask = painting.soften(mask, edge * unit)
     # The hair's shadow on the forehead, before the hair itself.
     if style not in ("bare", "fuzz", "tuft", "shaved"):
         shadow = painting.ribbon(inner + sheet.by(0.0, 0.035), np.full(len(inner), 0.07 * unit))
         painting.shade(sheet.canvas, box, painting.fill(box, [shadow], 0.035 * unit) * 0.40, (0.58, 0.48, 0.45))
-    _comb(sheet, box, mask * _THIN.get(style, 0.97), 1.0)
+    _comb(sheet, box, mask * _THIN.get(style, 1.0), 1.0, 0.16 if style not in _THIN or style == "fringe" else 0.0)
     if style in ("long", "bob"):
         _locks(sheet, hairline)
     if style == "tuft":
@@ -185,8 +186,8 @@ def _sideburns(sheet: Sheet, hairline: np.ndarray, shell: np.ndarray) -> list[np
     ears = sheet.camera.turn(sheet.anatomy.ears - (0.0, 0.24, 0.0))
     pieces = []
     for corner, edge, ear in ((hairline[0], shell[0], ears[0]), (hairline[-1], shell[-1], ears[1])):
-        drop = np.array((0.0, 0.22 * sheet.unit))
-        pieces.append(np.stack([corner, 0.3 * corner + 0.7 * ear + drop, ear, edge]))
+        drop = np.array((0.0, 0.16 * sheet.unit))
+        pieces.append(np.stack([corner, 0.45 * corner + 0.55 * ear + drop, ear, edge]))
     return pieces
 
 

@@ -17,8 +17,8 @@ _HEAD = {False: ((0.0, 0.12, -0.30), (1.10, 1.78, 1.12)), True: ((0.0, -0.10, -0
 class Light(NamedTuple):
     """What multiplies the painted colours, and what is added on top of them, on the whole canvas."""
 
-    factor: Float[np.ndarray, "h w 3"]
-    gloss: Float[np.ndarray, "h w 1"]
+    factor: Float[np.ndarray, "3 h w"]
+    gloss: Float[np.ndarray, "h w"]
 
 
 @functools.cache
@@ -73,7 +73,7 @@ def bumps(face: Face, points: Float[np.ndarray, "68 3"], units: dict[str, float]
     both(0.92, -0.42, 0.0, 0.16, 0.28, -0.06)
     both(0.3, -0.72, 0.5, 0.3, 0.22, 0.03 if not infant else 0.06)
     furrow = units["AU4"] * who.strength
-    rows.append((0.0, points[21, 1] + 0.02, 0.6, 0.10, 0.07, (0.02 + 0.05 * infant) * furrow))
+    rows.append((0.0, points[21, 1] + 0.02, 0.6, 0.10, 0.07, 0.02 * furrow))
     return np.array(rows)
 
 
@@ -129,10 +129,10 @@ def shine(face: Face, camera: Camera, points: Float[np.ndarray, "68 3"], units: 
     # Light scattered in the skin comes out red where the surface turns away from the lamp.
     logarithm = np.log(level)
     warm = np.array([1.0 + shot.warmth, 1.0, 1.0 - shot.warmth], np.float32)
-    tone = np.exp(logarithm[:, None] * np.array([0.86, 1.03, 1.12], np.float32)) * warm
+    tone = np.exp(np.array([[0.86], [1.03], [1.12]], np.float32) * logarithm) * warm[:, None]
     half = toward + np.array([0.0, 0.0, 1.0], np.float32)
     half /= np.linalg.norm(half)
     gloss = np.clip(half @ normal, 0.0, 1.0) ** 22 * ((0.12 if not face.infant else 0.09) * shot.key / 0.5)
-    plane = np.concatenate([tone, gloss[:, None]], axis=-1).reshape(_GRID, _GRID, 4)
-    plane = cv2.resize(plane, (size, size), interpolation=cv2.INTER_LINEAR)
-    return Light(plane[..., :3], plane[..., 3:])
+    planes = np.concatenate([tone, gloss[None]]).reshape(4, _GRID, _GRID)
+    planes = np.stack([cv2.resize(plane, (size, size), interpolation=cv2.INTER_LINEAR) for plane in planes])
+    return Light(planes[:3], planes[3])

@@ -52,7 +52,7 @@ def _draw(face: Face, valence: float, arousal: float, resolution: int) -> Render
     units = action_units(valence, arousal, face.infant)
     moved = muscles.move(rest, units, face.infant, face.identity.strength)
     seen = view.project(moved)
-    canvas = np.ascontiguousarray(scene.background(face, size), np.float32)
+    canvas = scene.background(face, size)
     sheet = scene.Sheet(canvas, face, rest, view, units, moved, seen[:, :2], view.rotation[:2, :2] * view.scale)
 
     hair.paint_back(sheet)
@@ -65,7 +65,6 @@ def _draw(face: Face, valence: float, arousal: float, resolution: int) -> Render
     eyes.paint_brows(sheet)
     mouth.paint_mouth(sheet)
     lamp = light.shine(face, view, moved, units, size)
-    cover = cover[..., None]
     canvas *= 1.0 + cover * (lamp.factor - 1.0)
     canvas += cover * lamp.gloss * (1.0 - 0.5 * canvas)
     skin.paint_tears(sheet)
@@ -76,12 +75,15 @@ def _draw(face: Face, valence: float, arousal: float, resolution: int) -> Render
     return Rendering(image, (seen[:, :2] * scale).astype(np.float32), (seen * scale).astype(np.float32))
 
 
-def _photograph(face: Face, canvas: Float[np.ndarray, "h w 3"], resolution: int) -> UInt8[np.ndarray, "r r 3"]:
+def _photograph(face: Face, canvas: Float[np.ndarray, "3 h w"], resolution: int) -> UInt8[np.ndarray, "r r 3"]:
     """Lens, sensor and 8 bits: softness, vignette, noise. The noise is the shot's own, whatever is in the picture."""
     shot = face.shot
-    if shot.blur * canvas.shape[0] > 0.3:
-        canvas = cv2.GaussianBlur(canvas, (0, 0), shot.blur * canvas.shape[0])
-    picture = cv2.resize(canvas, (resolution, resolution), interpolation=cv2.INTER_AREA)
+    softness = shot.blur * canvas.shape[-1]
+    if softness > 0.3:
+        canvas = [cv2.GaussianBlur(plane, (0, 0), softness) for plane in canvas]
+    picture = np.stack(
+        [cv2.resize(plane, (resolution, resolution), interpolation=cv2.INTER_AREA) for plane in canvas], -1
+    )
     axis = np.linspace(-1.0, 1.0, resolution, dtype=np.float32) ** 2
     picture *= (1.0 - 0.07 * (axis[:, None] + axis))[..., None]
     generator = np.random.default_rng((shot.texture, resolution, shot.frame))

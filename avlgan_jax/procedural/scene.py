@@ -17,7 +17,7 @@ from avlgan_jax.procedural.painting import Box
 class Sheet:
     """The canvas and what the painters of features need to know."""
 
-    canvas: Float[np.ndarray, "h w 3"]
+    canvas: Float[np.ndarray, "3 h w"]
     face: Face
     anatomy: Anatomy
     camera: Camera
@@ -29,7 +29,7 @@ class Sheet:
     @property
     def size(self) -> int:
         """Side of the canvas in pixels."""
-        return self.canvas.shape[0]
+        return self.canvas.shape[-1]
 
     @property
     def unit(self) -> float:
@@ -58,16 +58,16 @@ class Sheet:
         return anchor + np.array(steps) @ self.axes.T
 
 
-def background(face: Face, size: int) -> Float[np.ndarray, "h w 3"]:
-    """A blurred room or a studio wall."""
+def background(face: Face, size: int) -> Float[np.ndarray, "3 h w"]:
+    """A new canvas with a blurred room or a studio wall."""
     generator = np.random.default_rng((face.shot.texture, 7))
-    first, second = (np.array(colour, np.float32) for colour in face.shot.backdrop)
+    first, second = (np.array(colour, np.float32).reshape(3, 1, 1) for colour in face.shot.backdrop)
     blobs = generator.uniform(-1.0, 1.0, (5, 5)).astype(np.float32)
     slope = generator.uniform(-0.6, 0.6, 2)
     axis = np.linspace(-1.0, 1.0, 5)
     plane = 0.5 + 0.5 * np.clip(0.7 * blobs + slope[0] * axis[:, None] + slope[1] * axis, -1.0, 1.0)
     plane = cv2.resize(plane.astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC)
-    return first + np.clip(plane, 0.0, 1.0)[..., None] * (second - first)
+    return first + np.clip(plane, 0.0, 1.0) * (second - first)
 
 
 def paint_body(sheet: Sheet) -> None:
@@ -95,15 +95,15 @@ def paint_body(sheet: Sheet) -> None:
         ]
     )
     neck = painting.fill(box, [outline])
-    painting.tint(canvas, box, neck, np.array(who.skin, np.float32) * shot.exposure * (0.92, 0.86, 0.84))
+    painting.tint(canvas, box, neck, np.array(who.skin, np.float32) * shot.exposure * (0.92, 0.885, 0.875))
     # A column: dark at its edges, darker on the side away from the lamp, and under the jaw.
     lit = x + 0.22 * np.sign(shot.light[0]) * wide
     core = np.array(
         [(lit - 0.45 * wide, 0.0), (lit + 0.45 * wide, 0.0), (lit + 0.8 * wide, bottom), (lit - 0.8 * wide, bottom)]
     )
-    painting.shade(canvas, box, neck * (1.0 - painting.fill(box, [core], 0.22 * unit)) * 0.75, (0.62, 0.52, 0.50))
+    painting.shade(canvas, box, neck * (1.0 - painting.fill(box, [core], 0.22 * unit)) * 0.75, (0.64, 0.56, 0.54))
     jaw = painting.curve(rest[2:15], 3) + unit * np.array((-0.10 * shot.light[0], 0.17))
-    painting.shade(canvas, box, neck * painting.fill(box, [jaw], 0.08 * unit) * 0.72, (0.52, 0.42, 0.40))
+    painting.shade(canvas, box, neck * painting.fill(box, [jaw], 0.08 * unit) * 0.72, (0.54, 0.46, 0.44))
     collar = base + 0.16 * unit
     shoulder = (2.1 if not who.infant else 1.35) * unit
     cloth = np.array(
@@ -133,7 +133,7 @@ def paint_ears(sheet: Sheet) -> Float[np.ndarray, "h w"]:
     tall = (0.27 if not who.infant else 0.235) * unit
     sides = list(zip((-1.0, 1.0), centres, strict=True))
     shells = [painting.ellipse(c, (0.115 * unit, tall), roll + s * 0.14) for s, c in sides]
-    lobes = [painting.ellipse(c + (-s * 0.03 * unit, 0.85 * tall), (0.06 * unit, 0.07 * unit)) for s, c in sides]
+    lobes = [painting.ellipse(c - (s * 0.03 * unit, -0.85 * tall), (0.06 * unit, 0.07 * unit)) for s, c in sides]
     rims = [
         painting.ellipse(c - (s * 0.01 * unit, 0.08 * tall), (0.082 * unit, 0.78 * tall), roll + s * 0.14)
         for s, c in sides
