@@ -84,12 +84,12 @@ def _adult_units(valence: float, arousal: float) -> dict[str, float]:
     # Contempt is a closed, cold face between two hot ones: it keeps them down.
     anger, disgust = anger * (1.0 - 0.75 * min(contempt, 1.0)), disgust * (1.0 - 0.75 * min(contempt, 1.0))
     sad = displeased * float(np.exp(-_above(arousal) / 0.28))
-    fierce = anger + 0.7 * disgust + 0.5 * contempt
+    calm = 1.0 - min(anger + 0.7 * disgust + 0.7 * contempt, 1.0)
     return {
-        "AU1": 0.85 * surprise + 0.95 * fear + 0.95 * sad + 0.15 * delight,
-        "AU2": 0.95 * surprise + 0.45 * fear + 0.2 * delight,
+        "AU1": 0.75 * surprise + 0.85 * fear + 0.95 * sad + 0.3 * aroused * calm,
+        "AU2": 0.85 * surprise + 0.35 * fear + 0.35 * aroused * calm,
         "AU4": 0.55 * fear + 1.15 * anger + 0.7 * disgust + 0.35 * contempt + 0.6 * sad + 0.25 * displeased,
-        "AU5": 0.45 * aroused + 0.45 * surprise + 0.6 * fear + 0.35 * anger - 0.5 * disgust - 0.25 * contempt,
+        "AU5": 0.65 * aroused + 0.35 * surprise + 0.5 * fear + 0.35 * anger - 0.5 * disgust - 0.25 * contempt,
         "AU6": 0.95 * pleased + 0.35 * disgust + 0.25 * sad * displeased - 0.4 * surprise,
         "AU7": 0.6 * anger + 0.6 * disgust + 0.45 * contempt + 0.15 * fear + 0.25 * delight,
         "AU9": 1.0 * disgust + 0.25 * anger,
@@ -110,12 +110,13 @@ def _adult_units(valence: float, arousal: float) -> dict[str, float]:
         - 0.45 * contempt
         + 0.2 * sleepy
         - 0.35 * sad,
-        "AU26": 0.55 * delight * aroused
-        + 0.85 * surprise
+        "AU26": 0.5 * delight * aroused
+        + 0.3 * pleased * aroused
+        + 0.8 * surprise
         + 0.3 * fear
         + 0.15 * anger
-        + 0.1 * sleepy
-        + 0.15 * max(1.0 - 2.0 * fierce, 0.0) * aroused,
+        + 0.12 * sleepy
+        + 0.2 * aroused * calm,
         "AU27": 0.35 * surprise * aroused,
         "AU43": 0.95 * sleepy**1.1 + 0.18 * sad + 0.15 * contempt,
         "flush": 0.55 * pleased + 0.8 * anger + 0.35 * contempt + 0.2 * disgust - 0.6 * fear + 0.15 * aroused,
@@ -133,47 +134,35 @@ def _infant_units(valence: float, arousal: float) -> dict[str, float]:
     surprise, fear = felt["surprise"], felt["fear"]
     anger, disgust = felt["anger"] + 0.5 * felt["contempt"], felt["disgust"] + 0.3 * felt["contempt"]
     sad = displeased * float(np.exp(-_above(arousal) / 0.28))
-    cry = displeased * (0.45 + 0.75 * aroused) / (1.0 + 0.6 * sleepy) + 0.25 * anger
-    squeeze = max(cry - 0.35 * anger - 0.25 * fear, 0.0)
+    cry = displeased * (0.45 + 0.75 * aroused) / (1.0 + 0.6 * sleepy) + 0.15 * anger
+    squeeze = _above(displeased - 0.25) * 2.4 * (0.15 + 1.4 * aroused)
     return {
-        "AU1": 0.8 * surprise + 0.8 * fear + 0.9 * sad,
-        "AU2": 0.85 * surprise + 0.4 * fear,
-        "AU4": 0.45 * fear + 0.95 * anger + 0.6 * disgust + 0.8 * cry + 0.35 * displeased,
-        "AU5": 0.5 * aroused + 0.45 * surprise + 0.55 * fear + 0.2 * anger - 0.6 * disgust,
+        "AU1": 0.8 * surprise + 0.8 * fear + 0.9 * sad + 0.6 * cry + 0.2 * aroused - 0.4 * anger,
+        "AU2": 0.85 * surprise + 0.4 * fear + 0.25 * aroused * pleased,
+        "AU4": 0.45 * fear + 0.95 * anger + 0.6 * disgust + 0.85 * cry + 0.35 * displeased,
+        "AU5": 0.6 * aroused + 0.4 * surprise + 0.5 * fear + 0.2 * anger - 0.6 * disgust,
         "AU6": 0.9 * pleased + 0.7 * cry,
         "AU7": 0.5 * anger + 0.5 * disgust + 0.7 * squeeze,
         "AU9": 0.9 * disgust + 0.55 * cry,
-        "AU10": 0.6 * disgust + 0.75 * anger + 0.7 * cry * aroused,
+        "AU10": 0.6 * disgust + 0.7 * anger + 0.7 * cry * aroused + 0.25 * pleased,
         "AU12": 1.15 * pleased * (1.0 - 0.3 * min(surprise, 1.0)),
         "AU14": 0.9 * felt["contempt"],
         "AU15": 1.1 * displeased * (1.0 - 0.45 * min(aroused, 1.0)),
         "AU16": 0.8 * anger + 0.8 * cry * aroused,
         "AU17": 0.9 * sad + 0.3 * disgust,
-        "AU19": 0.7 * disgust + 0.8 * cry * aroused + 0.4 * pleased * aroused,
+        "AU19": 0.7 * disgust + 0.8 * cry * aroused + 0.55 * pleased,
         "AU20": 0.7 * fear + 0.7 * anger + 0.8 * cry * aroused,
-        "AU25": 0.75 * pleased
-        + 0.6 * felt["delight"]
-        + 0.7 * surprise
-        + 0.6 * fear
-        + 0.8 * anger
-        + 0.6 * disgust
-        + 1.1 * cry * aroused
-        + 0.25 * sleepy
-        - 0.3 * sad,
-        "AU26": 0.3 * pleased
-        + 0.45 * felt["delight"] * aroused
-        + 0.75 * surprise
-        + 0.35 * fear
-        + 0.55 * anger
-        + 0.9 * cry * aroused
-        + 0.1 * sleepy,
+        "AU25": 0.75 * pleased + 0.6 * felt["delight"] + 0.7 * surprise + 0.6 * fear + 0.8 * anger + 0.6 * disgust
+        + 1.1 * cry * aroused + 0.25 * sleepy - 0.3 * sad,
+        "AU26": 0.25 * pleased + 0.5 * pleased * aroused + 0.35 * felt["delight"] * aroused + 0.75 * surprise
+        + 0.35 * fear + 0.4 * anger + 0.9 * cry * aroused + 0.1 * sleepy,
         "AU27": 0.3 * cry * aroused + 0.2 * surprise * aroused,
-        "AU43": 0.95 * sleepy**1.1 + 1.7 * squeeze * aroused + 0.35 * max(cry - 0.5, 0.0),
+        "AU43": 0.95 * sleepy**1.1 + 1.1 * squeeze + 0.1 * sad,
         "flush": 0.45 * pleased + 0.7 * anger + 0.9 * cry - 0.4 * fear + 0.15 * aroused,
-        "tears": 1.3 * max(squeeze - 0.15, 0.0),
+        "tears": 1.1 * max(squeeze - 0.25, 0.0) + 0.5 * max(sad - 0.6, 0.0),
         "gaze": 0.4 * sad + 0.3 * sleepy - 0.1 * surprise,
         "pupil": aroused,
-    }
+    }  # fmt: skip
 
 
 # The wild of AffectNet as a mixture over the plane: weight, mean (valence, arousal), standard deviations, correlation.

@@ -216,7 +216,7 @@ def sample_identity(
         eye_tilt=spread(0.018),
         eye_fold=float(generator.uniform(0.3, 1.0)),
         brow_weight=float(generator.uniform(0.55, 1.0) if female else generator.uniform(0.85, 1.4)),
-        brow_arch=spread(0.02) + (0.01 if female else -0.01),
+        brow_arch=spread(0.018) + (0.008 if female else -0.016),
         brow_tilt=spread(0.018),
         nose_width=1.0 + spread(0.09) + 0.18 * (tone - 0.4),
         nose_length=1.0 + spread(0.06),
@@ -258,7 +258,7 @@ def sample_shot(generator: np.random.Generator, tone: Colour) -> Shot:
     light = np.array([np.sin(azimuth) * np.cos(elevation), -np.sin(elevation), np.cos(azimuth) * np.cos(elevation)])
     key = float(generator.uniform(0.38, 0.68))
     # Dark skin is exposed for, as a photographer or a camera's meter would.
-    lift = 0.16 * (0.62 - float(np.mean(tone)))
+    lift = 0.30 * (0.62 - float(np.mean(tone)))
     base = generator.uniform(0.10, 0.85) * (1.0 + 0.22 * generator.uniform(-1.0, 1.0, 3))
     other = np.clip(base * generator.uniform(0.45, 1.5) + 0.05 * generator.standard_normal(3), 0.03, 0.97)
     return Shot(
@@ -270,7 +270,7 @@ def sample_shot(generator: np.random.Generator, tone: Colour) -> Shot:
         light=tuple(float(v) for v in light),
         key=key,
         ambient=float(1.0 - key + generator.uniform(-0.02, 0.06)),
-        warmth=spread(0.035, 0.08),
+        warmth=spread(0.025, 0.05),
         exposure=1.0 + lift + spread(0.04, 0.08),
         backdrop=(_colour(np.clip(base, 0.03, 0.97)), _colour(other)),
         clothes=_colour(_CLOTHES[int(generator.integers(0, len(_CLOTHES)))] * generator.uniform(0.8, 1.2, 3)),

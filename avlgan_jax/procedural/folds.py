@@ -77,7 +77,7 @@ def _cheeks(sheet: Sheet) -> list[Stroke]:
     for wing, corner, side in ((31, 48, -1.0), (35, 54, 1.0)):
         dimple = sheet.felt("AU14") if side > 0 else 0.0
         strength = 0.08 + 0.30 * who.wrinkles + 0.55 * smile + 0.50 * sneer + 0.2 * stretch + 0.5 * dimple
-        strength *= 0.60 if who.infant else 1.0
+        strength *= 0.48 if who.infant else 1.0
         out = 0.11 + 0.03 * smile
         top, low = at[wing] + sheet.by(side * 0.045, -0.05), at[corner] + sheet.by(side * out, 0.02)
         middle = 0.5 * (top + low) + sheet.by(side * (0.035 + 0.03 * smile), -0.015)
@@ -108,7 +108,7 @@ def _brow(sheet: Sheet) -> list[Stroke]:
 
 def _nose_root(sheet: Sheet) -> list[Stroke]:
     """A wrinkled nose: short folds across its root and down its flanks."""
-    at, soft = sheet.points, 0.7 if sheet.face.infant else 1.0
+    at, soft = sheet.points, 0.6 if sheet.face.infant else 1.0
     wrinkle = sheet.felt("AU9") * soft
     root = 0.6 * at[27] + 0.4 * at[28]
     strokes = [
@@ -168,7 +168,7 @@ def _under_eyes(sheet: Sheet) -> list[Stroke]:
         strokes.append(Stroke(bag, 0.04, strength))
         strokes.append(Stroke(bag - sheet.by(0.0, 0.045), 0.04, 0.35 * squint + 0.25 * tight, SOFT, True))
         crow = 0.12 * who.wrinkles + 0.42 * squint * (0.35 + 0.65 * who.wrinkles)
-        crow = 0.55 * pinch if who.infant else crow + 0.3 * pinch
+        crow = 0.22 * pinch if who.infant else crow + 0.3 * pinch
         for rise in (-0.08, 0.0, 0.09):
             feet = sheet.along(at[outer], (side * 0.05, 0.3 * rise + 0.01), (side * 0.18, 1.3 * rise + 0.015))
             strokes.append(Stroke(feet, 0.024, crow, FINE))

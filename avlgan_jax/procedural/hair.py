@@ -160,8 +160,9 @@ def paint_front(sheet: Sheet) -> None:
     outer = painting.curve(shell, 5)
     shape = np.concatenate([outer, inner[::-1]])
     box = sheet.box(shape, 0.12)
-    if style in ("cropped", "parted", "receding", "curls", "tied", "fringe"):
-        sides = _sideburns(sheet, hairline, shell)
+    if style not in ("bare", "fuzz", "tuft", "shaved"):
+        sides = _sideburns(sheet, shell)
+        box = sheet.box(np.concatenate([shape, *sides]), 0.12)
         mask = np.maximum(painting.fill(box, [shape], 0.0), painting.fill(box, sides, 0.0))
     else:
         mask = painting.fill(box, [shape], 0.0)
@@ -181,14 +182,14 @@ def paint_front(sheet: Sheet) -> None:
         _comb(sheet, box, painting.fill(box, [painting.curve(tuft, 4, closed=True)], 0.06 * unit) * 0.7, 1.0)
 
 
-def _sideburns(sheet: Sheet, hairline: np.ndarray, shell: np.ndarray) -> list[np.ndarray]:
-    """Hair between the temple and the top of the ear."""
-    ears = sheet.camera.turn(sheet.anatomy.ears - (0.0, 0.24, 0.0))
-    pieces = []
-    for corner, edge, ear in ((hairline[0], shell[0], ears[0]), (hairline[-1], shell[-1], ears[1])):
-        drop = np.array((0.0, 0.16 * sheet.unit))
-        pieces.append(np.stack([corner, 0.45 * corner + 0.55 * ear + drop, ear, edge]))
-    return pieces
+def _sideburns(sheet: Sheet, shell: Float[np.ndarray, "n 2"]) -> list[Float[np.ndarray, "7 2"]]:
+    """Hair from the temples to the tops of the ears."""
+    who = sheet.face.identity
+    low = 0.10 if not who.female else 0.02
+    half = np.array([(-0.86, -0.66, 0.12), (-0.905, -0.36, 0.05), (-0.93, low - 0.12, -0.06), (-0.985, low, -0.15),
+                     (-1.02, -0.02, -0.30), (-1.03, -0.30, -0.30)]) * (who.width, who.length, 1.0)  # fmt: skip
+    sides = [sheet.camera.turn(half), sheet.camera.turn(half * (-1.0, 1.0, 1.0))]
+    return [np.concatenate([side, edge[None]]) for side, edge in zip(sides, (shell[0], shell[-1]), strict=True)]
 
 
 def _locks(sheet: Sheet, hairline: np.ndarray) -> None:

@@ -8,7 +8,7 @@ from avlgan_jax.procedural.scene import Sheet
 
 _CAVITY = np.array((0.16, 0.045, 0.045), np.float32)
 _TONGUE = np.array((0.68, 0.35, 0.35), np.float32)
-_GUM = np.array((0.78, 0.44, 0.43), np.float32)
+_GUM = np.array((0.66, 0.36, 0.35), np.float32)
 
 
 def edges(points: Float[np.ndarray, "20 2"], gap: float) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n 2"]]:
@@ -78,8 +78,8 @@ def _paint_cavity(sheet: Sheet, box: painting.Box, inner: Float[np.ndarray, "n 2
     painting.tint(canvas, box, inside, _CAVITY)
     # The jaw carries the lower teeth and the tongue; the chin tells how far it is down.
     jaw = float(sheet.moved[8, 1] - sheet.anatomy.landmarks[8, 1]) + 0.04 * sheet.felt("AU17")
-    width = abs(float(sheet.anatomy.landmarks[48, 0])) * 0.86
-    if jaw > 0.06 or sheet.units["AU19"] > 0.1:
+    width = abs(float(sheet.anatomy.landmarks[48, 0])) * 0.94
+    if jaw > (0.02 if who.infant else 0.06) or sheet.units["AU19"] > 0.1:
         rise = 0.5 * sheet.units["AU19"]
         middle = sheet.points[[65, 66, 67]].mean(axis=0) + (0.03 - 0.10 * rise) * down
         tongue = painting.ellipse(middle, (width * 0.66 * unit, (0.075 + 0.07 * rise) * unit), roll)
@@ -88,9 +88,9 @@ def _paint_cavity(sheet: Sheet, box: painting.Box, inner: Float[np.ndarray, "n 2
         groove = painting.ribbon(np.array([middle - 0.07 * down, middle + 0.03 * down]), np.array([0.03, 0.03]) * unit)
         painting.shade(canvas, box, painting.fill(box, [groove], 0.012 * unit) * body * 0.5, (0.7, 0.55, 0.55))
 
-    upper = _arch(sheet, 0.045 if not who.infant else -0.025, width, -0.055)
+    upper = _arch(sheet, 0.045 if not who.infant else -0.05, width, -0.055)
     row = np.concatenate([upper, upper[::-1] - 0.5 * down])
-    lower = _arch(sheet, jaw + (0.075 if not who.infant else 0.085), 0.85 * width, -0.035)
+    lower = _arch(sheet, jaw + (0.052 if not who.infant else 0.085), 0.85 * width, -0.035)
     low_row = np.concatenate([lower, lower[::-1] + 0.4 * down])
     if who.infant:
         painting.tint(canvas, box, painting.fill(box, [low_row, row], 0.012 * unit) * inside * 0.85, _GUM)

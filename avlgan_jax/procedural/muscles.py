@@ -65,7 +65,7 @@ _PULLS = {
     },
 }  # fmt: skip
 # What an infant's smaller mouth and jaw and softer brow make of an adult's pull.
-_INFANT_SCALE = {"jaw": 0.72, "right_brow": 0.85, "left_brow": 0.85, "nose": 0.8, "mouth": 0.78}
+_INFANT_SCALE = {"jaw": 0.72, "right_brow": 0.85, "left_brow": 0.85, "nose": 0.8, "mouth": 0.72}
 
 
 def _pull(half: dict[int, tuple[float, float, float]], infant: bool) -> np.ndarray:

@@ -95,15 +95,15 @@ def paint_body(sheet: Sheet) -> None:
         ]
     )
     neck = painting.fill(box, [outline])
-    painting.tint(canvas, box, neck, np.array(who.skin, np.float32) * shot.exposure * (0.92, 0.885, 0.875))
+    painting.tint(canvas, box, neck, np.array(who.skin, np.float32) * shot.exposure * (0.95, 0.92, 0.91))
     # A column: dark at its edges, darker on the side away from the lamp, and under the jaw.
     lit = x + 0.22 * np.sign(shot.light[0]) * wide
     core = np.array(
         [(lit - 0.45 * wide, 0.0), (lit + 0.45 * wide, 0.0), (lit + 0.8 * wide, bottom), (lit - 0.8 * wide, bottom)]
     )
-    painting.shade(canvas, box, neck * (1.0 - painting.fill(box, [core], 0.22 * unit)) * 0.75, (0.64, 0.56, 0.54))
+    painting.shade(canvas, box, neck * (1.0 - painting.fill(box, [core], 0.22 * unit)) * 0.75, (0.66, 0.60, 0.585))
     jaw = painting.curve(rest[2:15], 3) + unit * np.array((-0.10 * shot.light[0], 0.17))
-    painting.shade(canvas, box, neck * painting.fill(box, [jaw], 0.08 * unit) * 0.72, (0.54, 0.46, 0.44))
+    painting.shade(canvas, box, neck * painting.fill(box, [jaw], 0.08 * unit) * 0.72, (0.57, 0.50, 0.48))
     collar = base + 0.16 * unit
     shoulder = (2.1 if not who.infant else 1.35) * unit
     cloth = np.array(
