@@ -1,0 +1,57 @@
+"""What detectors found, kept so that nothing is detected twice: not after a crash, not for another crop or size.
+
+One SQLite file per detector and version. SQLite because a process killed in the middle of a write leaves it whole.
+"""
+
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+
+from avlgan_jax.errors import UserError
+
+# A found face as 68 rows of (x, y) or (x, y, X, Y, Z): 2-D landmarks, and 3-D ones where the detector gives them.
+Found = np.ndarray
+_COMMIT_EVERY = 32
+
+
+class Sidecar:
+    """Outcome of a detection by key: an array (68, 2) or (68, 5) of float32, or the reason why there is none.
+
+    One process may write while others read. Use as a context manager: leaving it commits.
+    """
+
+    def __init__(self, folder: Path, detector: str, version: str):
+        self.path = Path(folder, f"{detector}-{version}.sqlite")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._uncommitted = 0
+        try:
+            self._database = sqlite3.connect(self.path, timeout=60.0)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("CREATE TABLE IF NOT EXISTS found (key TEXT PRIMARY KEY, reason TEXT, points BLOB)")
+        except sqlite3.DatabaseError as error:
+            raise UserError(f"{self.path} cannot be used ({error}); delete it to detect again") from None
+
+    def __enter__(self) -> "Sidecar":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._database.commit()
+        self._database.close()
+
+    def get(self, key: str) -> Found | str | None:
+        """What was found under this key, or None where nothing was looked for yet."""
+        row = self._database.execute("SELECT reason, points FROM found WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            return None
+        reason, points = row
+        return reason if points is None else np.frombuffer(points, "<f4").reshape(68, -1)
+
+    def put(self, key: str, outcome: Found | str) -> None:
+        """Keep an outcome. It is on disk after at most a few dozen more."""
+        reason, points = (outcome, None) if isinstance(outcome, str) else (None, outcome.astype("<f4").tobytes())
+        self._database.execute("INSERT OR REPLACE INTO found VALUES (?, ?, ?)", (key, reason, points))
+        self._uncommitted += 1
+        if self._uncommitted >= _COMMIT_EVERY:
+            self._database.commit()
+            self._uncommitted = 0

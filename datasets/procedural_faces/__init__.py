@@ -1,0 +1,1 @@
+"""Faces drawn by this project."""

@@ -1,0 +1,232 @@
+import dataclasses
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from avlgan_jax import records, tfrecord
+from avlgan_jax.errors import UserError
+
+SIDE = 32
+FEATURES = {
+    "image": {"dtype": "png", "shape": [SIDE, SIDE, 3]},
+    "landmarks": {"dtype": "float32", "shape": [68, 2]},
+    "landmarks_3d": {"dtype": "float32", "shape": [68, 3]},
+    "face_key": {"dtype": "int64", "shape": [4]},
+    "phase": {"dtype": "str", "shape": []},
+}
+
+
+def _faces(count: int) -> records.Faces:
+    generator = np.random.default_rng(count)
+    return records.Faces(
+        images=generator.integers(0, 256, (count, SIDE, SIDE, 3), np.uint8),
+        landmarks=generator.uniform(-5, SIDE + 5, (count, 68, 2)).astype(np.float32),
+        emotions=generator.uniform(-1, 1, (count, 2)).astype(np.float32),
+        expressions=generator.integers(0, 8, count, np.int32),
+        infants=np.arange(count) % 3 == 0,
+        ids=np.array([f"face-{i}é" for i in range(count)]),
+        subjects=np.array([f"person-{i // 4}" for i in range(count)]),
+        extras={
+            "landmarks_3d": generator.normal(size=(count, 68, 3)).astype(np.float32),
+            "face_key": np.stack([np.full(count, -7), np.arange(count), np.arange(count), np.arange(count)], axis=1),
+            "phase": np.array([["play", "still face"][i % 2] for i in range(count)]),
+        },
+    )
+
+
+def _png(image: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, format="png")
+    return stream.getvalue()
+
+
+def _write_tfrecord(path, faces: records.Faces, rows: range) -> None:
+    tf = pytest.importorskip("tensorflow", reason="writes the files that are read without it")
+
+    def floats(values):
+        return tf.train.Feature(float_list=tf.train.FloatList(value=np.ravel(values)))
+
+    def integers(values):
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=np.ravel(values)))
+
+    def text(value):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for i in rows:
+            features = {
+                "image": text(_png(faces.images[i])),
+                "landmarks": floats(faces.landmarks[i]),
+                "valence": floats(faces.emotions[i, 0]),
+                "arousal": floats(faces.emotions[i, 1]),
+                "expression": integers(faces.expressions[i]),
+                "id": text(faces.ids[i].encode()),
+                "subject": text(faces.subjects[i].encode()),
+                "age_group": integers(int(faces.infants[i])),
+                "landmarks_3d": floats(faces.extras["landmarks_3d"][i]),
+                "face_key": integers(faces.extras["face_key"][i]),
+                "phase": text(faces.extras["phase"][i].encode()),
+            }
+            writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    data_dir = tmp_path_factory.mktemp("data")
+    folder = data_dir / "faces" / f"{SIDE}px" / "1.0.0"
+    folder.mkdir(parents=True)
+    train, test = _faces(10), _faces(3)
+    _write_tfrecord(folder / "faces-train.tfrecord-00000-of-00002", train, range(6))
+    _write_tfrecord(folder / "faces-train.tfrecord-00001-of-00002", train, range(6, 10))
+    _write_tfrecord(folder / "faces-test.tfrecord-00000-of-00001", test, range(3))
+    records.write_manifest(
+        folder,
+        name="faces",
+        resolution=SIDE,
+        version="1.0.0",
+        splits={"train": 10, "test": 3},
+        features=FEATURES,
+        options={"seed": 3},
+        command="python prepare.py faces --resolution 32",
+        rejections={},
+    )
+    return data_dir, {"train": train, "test": test}
+
+
+@pytest.fixture
+def data_dir(written, tmp_path):
+    """A copy that a test may damage."""
+    import shutil
+
+    return shutil.copytree(written[0], tmp_path / "data")
+
+
+def _assert_same(found: records.Faces, expected: records.Faces) -> None:
+    for field in dataclasses.fields(records.Faces):
+        if field.name != "extras":
+            np.testing.assert_array_equal(getattr(found, field.name), getattr(expected, field.name))
+    assert found.extras.keys() == expected.extras.keys()
+    for name, array in expected.extras.items():
+        np.testing.assert_array_equal(found.extras[name], array)
+
+
+def test_load_gives_back_what_tensorflow_wrote(written):
+    data_dir, splits = written
+    for split, faces in splits.items():
+        _assert_same(records.load(data_dir, "faces", SIDE, split), faces)
+
+
+def test_second_load_maps_the_cache_and_gives_the_same(data_dir, written):
+    first = records.load(data_dir, "faces", SIDE, "train")
+    images = data_dir / ".cache" / records.digest(data_dir, "faces", SIDE) / "train" / "images.npy"
+    before = images.stat().st_mtime_ns
+    second = records.load(data_dir, "faces", SIDE, "train")
+    assert images.stat().st_mtime_ns == before
+    assert isinstance(second.images, np.memmap)
+    _assert_same(second, first)
+
+
+def test_a_damaged_cache_is_made_again(data_dir, written):
+    records.load(data_dir, "faces", SIDE, "train")
+    images = data_dir / ".cache" / records.digest(data_dir, "faces", SIDE) / "train" / "images.npy"
+    _flip_byte(images)
+    _assert_same(records.load(data_dir, "faces", SIDE, "train"), written[1]["train"])
+
+
+def test_length_resolution_and_take():
+    faces = _faces(10)
+    assert len(faces) == 10
+    assert faces.resolution == SIDE
+    some = faces.take(np.array([7, 2]))
+    assert list(some.ids) == ["face-7é", "face-2é"]
+    np.testing.assert_array_equal(some.extras["face_key"][:, 1], [7, 2])
+    assert len(faces.take(faces.infants)) == 4
+
+
+def _flip_byte(path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    path.write_bytes(bytes(content))
+
+
+def test_a_flipped_byte_names_the_file_and_the_command(data_dir):
+    records.load(data_dir, "faces", SIDE, "train")  # the cache must not hide it
+    damaged = data_dir / "faces" / "32px" / "1.0.0" / "faces-test.tfrecord-00000-of-00001"
+    _flip_byte(damaged)
+    with pytest.raises(UserError, match=r"faces-test\.tfrecord.*python prepare\.py faces --resolution 32"):
+        records.load(data_dir, "faces", SIDE, "train")
+
+
+def test_a_missing_record_file_is_named(data_dir):
+    (data_dir / "faces" / "32px" / "1.0.0" / "faces-test.tfrecord-00000-of-00001").unlink()
+    with pytest.raises(UserError, match=r"faces-test\.tfrecord\S+ is missing"):
+        records.load(data_dir, "faces", SIDE, "train")
+
+
+def test_a_damaged_manifest_is_one_line(data_dir):
+    manifest = data_dir / "faces" / "32px" / "1.0.0" / "manifest.json"
+    manifest.write_text(manifest.read_text()[:100])
+    with pytest.raises(UserError, match=r"manifest\.json is damaged"):
+        records.load(data_dir, "faces", SIDE, "train")
+
+
+def test_missing_data_tells_the_command_and_the_resolutions_there_are(data_dir):
+    with pytest.raises(UserError, match=r"no faces at 64 px.*it is there at 32 px.*python prepare\.py faces"):
+        records.load(data_dir, "faces", 64, "train")
+    with pytest.raises(UserError, match=r"python prepare\.py procedural_faces --resolution 48 --data-dir"):
+        records.digest(data_dir, "procedural_faces", 48)
+
+
+def test_an_unknown_split_lists_those_there_are(data_dir):
+    with pytest.raises(UserError, match="no split 'validation'; it has train, test"):
+        records.load(data_dir, "faces", SIDE, "validation")
+
+
+def test_a_half_written_version_does_not_count(data_dir):
+    unfinished = data_dir / "faces" / "32px" / "2.0.0"
+    unfinished.mkdir()
+    (unfinished / "faces-train.tfrecord-00000-of-00001").write_bytes(b"half")
+    assert len(records.load(data_dir, "faces", SIDE, "train")) == 10
+
+
+def test_digest_follows_the_records_and_nothing_else(data_dir):
+    before = records.digest(data_dir, "faces", SIDE)
+    folder = data_dir / "faces" / "32px" / "1.0.0"
+    manifest = records.find(data_dir, "faces", SIDE)[1]
+    contents = {f.name: getattr(manifest, f.name) for f in dataclasses.fields(manifest) if f.name != "files"}
+    records.write_manifest(folder, **(contents | {"command": "another", "options": {}}))
+    assert records.digest(data_dir, "faces", SIDE) == before
+    _flip_byte(folder / "faces-test.tfrecord-00000-of-00001")
+    records.write_manifest(folder, **contents)
+    assert records.digest(data_dir, "faces", SIDE) != before
+
+
+def test_loading_needs_no_tensorflow(written):
+    script = (
+        "import sys; from avlgan_jax import records;"
+        f"faces = records.load({str(written[0])!r}, 'faces', 32, 'train');"
+        "print(len(faces), 'tensorflow' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["10", "False"]
+
+
+def test_write_text_leaves_the_old_file_when_it_fails(tmp_path):
+    path = tmp_path / "manifest.json"
+    path.write_text("old")
+    with pytest.raises(UnicodeEncodeError):
+        records.write_text(path, "half \udc80")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_truncated_record_is_an_error(written, tmp_path):
+    whole = (written[0] / "faces" / "32px" / "1.0.0" / "faces-test.tfrecord-00000-of-00001").read_bytes()
+    path = tmp_path / "cut.tfrecord"
+    path.write_bytes(whole[:-50])
+    with pytest.raises(ValueError, match="ends inside a record"):
+        list(tfrecord.read(path))
