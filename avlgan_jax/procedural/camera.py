@@ -9,6 +9,8 @@ from avlgan_jax.procedural.anatomy import Anatomy
 from avlgan_jax.procedural.faces import Shot
 
 _PIVOT = np.array([0.0, 0.45, -0.30])  # the head turns about its joint with the neck, roughly
+_DROP = 0.45  # how far the chin can come down (AU25, 26 and 27 in the strongest of faces), face units of an adult
+_MARGIN = 0.03
 _CENTRE = (0.5, 0.462)  # where the middle between hair line and chin comes to lie; a dropped jaw needs room below
 
 
@@ -37,11 +39,14 @@ def rotation(yaw: float, pitch: float, roll: float) -> Float[np.ndarray, "3 3"]:
     return about_z @ about_x @ about_y
 
 
-def frame(anatomy: Anatomy, shot: Shot, size: int) -> Camera:
+def frame(anatomy: Anatomy, shot: Shot, infant: bool, size: int) -> Camera:
     """The camera of `shot` on a canvas of `size` pixels: framed on the face at rest, whatever it will express."""
     turned = rotation(shot.yaw, shot.pitch, shot.roll)
     scale = shot.height * size / anatomy.height
     top, chin = anatomy.hairline[4], anatomy.landmarks[8]
     middle = (np.array([0.5 * (top[0] + chin[0]), 0.5 * (top[1] + chin[1]), 0.2]) - _PIVOT) @ (scale * turned.T)
     place = np.array([_CENTRE[0] + shot.offset[0], _CENTRE[1] + shot.offset[1]]) * size
+    # The widest mouth this face can open must stay in the picture: lift the face where it would not.
+    dropped = (chin - _PIVOT + np.array([0.0, _DROP * (0.63 if infant else 1.0), 0.0])) @ (scale * turned.T) - middle
+    place[1] = min(place[1], (1.0 - _MARGIN) * size - dropped[1])
     return Camera(turned, scale, np.array([place[0] - middle[0], place[1] - middle[1], 0.0]))

@@ -5,11 +5,22 @@ the picture, y down, z toward the viewer; the eyes lie at y = 0. Colours are RGB
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 Colour = tuple[float, float, float]
 Vector = tuple[float, float, float]
+
+
+class Style(NamedTuple):
+    """How much of a feeling a person puts into each part of the face, about 1."""
+
+    brows: float
+    lids: float
+    cheeks: float
+    corners: float
+    jaw: float
 
 
 @dataclass(frozen=True)
@@ -43,7 +54,9 @@ class Identity:
     rest_brow: float
     rest_corner: float
     rest_lid: float
+    rest_part: float  # lips parted, as AU25
     strength: float
+    style: Style
     # Colours and skin.
     skin: Colour
     lips: Colour
@@ -225,17 +238,21 @@ def sample_identity(
         upper_lip=float(generator.uniform(0.75, 1.25)) + 0.25 * (tone - 0.4),
         lower_lip=float(generator.uniform(0.85, 1.25)) + 0.2 * (tone - 0.4),
         asymmetry=spread(0.012),
-        rest_brow=spread(0.018),
-        rest_corner=spread(0.018),
-        rest_lid=spread(0.013),
+        rest_brow=spread(0.026),
+        rest_corner=spread(0.026),
+        rest_lid=spread(0.016),
+        rest_part=float(generator.uniform(0.0, 0.3)) if generator.random() < 0.35 else 0.0,
         strength=float(generator.uniform(0.8, 1.2)),
+        style=Style(*generator.uniform(0.75, 1.25, 5).tolist()),
         skin=_colour(skin),
         lips=_colour(lips),
         hair=_colour(hair),
         brow=_colour(brow),
         iris=_colour(iris * generator.uniform(0.85, 1.2)),
         wrinkles=wrinkles,
-        freckles=float(generator.uniform(0.3, 1.0)) if tone < 0.35 and generator.random() < 0.25 else 0.0,
+        freckles=float(generator.uniform(0.3, 1.0))
+        if not infant and tone < 0.35 and generator.random() < 0.25
+        else 0.0,
         stubble=0.0 if infant or female else float(generator.uniform(0.0, 0.8)),
         beard=float(generator.uniform(0.5, 0.9)) if bearded else 0.0,
         makeup=makeup,

@@ -71,11 +71,11 @@ def _draw(sheet: Sheet, box: painting.Box, strokes: list[Stroke]) -> Float[np.nd
 def _cheeks(sheet: Sheet) -> list[Stroke]:
     """Nasolabial folds, pits beside the mouth, lines of drooping corners."""
     who, at = sheet.face.identity, sheet.points
-    smile, sneer = sheet.felt("AU12"), sheet.felt("AU10") + 0.8 * sheet.felt("AU9")
-    droop, stretch = sheet.felt("AU15"), sheet.felt("AU20")
+    smile, sneer = sheet.units["AU12"], sheet.units["AU10"] + 0.8 * sheet.units["AU9"]
+    droop, stretch = sheet.units["AU15"], sheet.units["AU20"]
     strokes = []
     for wing, corner, side in ((31, 48, -1.0), (35, 54, 1.0)):
-        dimple = sheet.felt("AU14") if side > 0 else 0.0
+        dimple = sheet.units["AU14"] if side > 0 else 0.0
         strength = 0.08 + 0.30 * who.wrinkles + 0.55 * smile + 0.50 * sneer + 0.2 * stretch + 0.5 * dimple
         strength *= 0.48 if who.infant else 1.0
         out = 0.11 + 0.03 * smile
@@ -94,7 +94,7 @@ def _cheeks(sheet: Sheet) -> list[Stroke]:
 def _brow(sheet: Sheet) -> list[Stroke]:
     """Upright furrows of a frown; in infants the skin between the brows bulges more than it creases."""
     who, at = sheet.face.identity, sheet.points
-    frown = sheet.felt("AU4")
+    frown = sheet.units["AU4"]
     between = 0.5 * (at[21] + at[22])
     strokes = []
     for side in (-1.0, 1.0):
@@ -109,7 +109,7 @@ def _brow(sheet: Sheet) -> list[Stroke]:
 def _nose_root(sheet: Sheet) -> list[Stroke]:
     """A wrinkled nose: short folds across its root and down its flanks."""
     at, soft = sheet.points, 0.6 if sheet.face.infant else 1.0
-    wrinkle = sheet.felt("AU9") * soft
+    wrinkle = sheet.units["AU9"] * soft
     root = 0.6 * at[27] + 0.4 * at[28]
     strokes = [
         Stroke(sheet.along(root, (-0.09, y + 0.03), (0.0, y - 0.015), (0.09, y + 0.03)), 0.028, 0.34 * wrinkle, FINE)
@@ -138,11 +138,11 @@ def _wings(sheet: Sheet) -> list[Stroke]:
 def _forehead(sheet: Sheet) -> list[Stroke]:
     """Lines across the forehead; only the middle of them when the inner brow alone goes up."""
     who, at = sheet.face.identity, sheet.points
-    raised = 0.5 * (sheet.felt("AU1") + sheet.felt("AU2")) * (0.35 if who.infant else 1.0)
+    raised = 0.5 * (sheet.units["AU1"] + sheet.units["AU2"]) * (0.35 if who.infant else 1.0)
     strength = raised * (0.28 + 0.35 * who.wrinkles) + 0.12 * who.wrinkles
     between = 0.5 * (at[21] + at[22])
     top = sheet.camera.turn(sheet.anatomy.hairline[4:5])[0]
-    across = 0.34 + 0.20 * min(sheet.felt("AU2"), 1.0)
+    across = 0.34 + 0.20 * min(sheet.units["AU2"], 1.0)
     strokes = []
     for k, share in enumerate((0.32, 0.50, 0.67)):
         middle = (1.0 - share) * between + share * top
@@ -157,7 +157,7 @@ def _forehead(sheet: Sheet) -> list[Stroke]:
 def _under_eyes(sheet: Sheet) -> list[Stroke]:
     """The bag under the eye, the fold a raised cheek pushes up to it, crow's feet, and the pinch of shut eyes."""
     who, at = sheet.face.identity, sheet.points
-    squint, tight = sheet.felt("AU6"), sheet.felt("AU7")
+    squint, tight = sheet.units["AU6"], sheet.units["AU7"]
     soft = 0.55 if who.infant else 1.0
     pinch = sheet.units["AU43"] * min(tight + 0.6 * squint, 1.2)
     strokes = []
@@ -177,7 +177,7 @@ def _under_eyes(sheet: Sheet) -> list[Stroke]:
 
 def _chin(sheet: Sheet) -> list[Stroke]:
     """The dent under the lip; a raised chin bunches and dimples."""
-    at, chin = sheet.points, sheet.felt("AU17")
+    at, chin = sheet.points, sheet.units["AU17"]
     dent = sheet.along(0.5 * (at[57] + at[8]), (-0.17, -0.02), (0.0, -0.05), (0.17, -0.02))
     strokes = [Stroke(dent, 0.07, 0.20 + 0.4 * chin, BROAD)]
     ball = 0.35 * at[57] + 0.65 * at[8]

@@ -35,7 +35,7 @@ def bumps(face: Face, points: Float[np.ndarray, "68 3"], units: dict[str, float]
     who = face.identity
     infant, male = who.infant, not who.female and not who.infant
     right_eye, left_eye = points[36:42].mean(axis=0), points[42:48].mean(axis=0)
-    smile, raised = units["AU12"] * who.strength, units["AU6"] * who.strength
+    smile, raised = units["AU12"], units["AU6"]
     fat = 0.05 + 0.05 * who.cheek + (0.06 if infant else 0.0)
     cheek_y = points[30, 1] - 0.02 - 0.07 * raised - 0.03 * smile + (0.12 if infant else 0.0)
     rows = []
@@ -72,7 +72,7 @@ def bumps(face: Face, points: Float[np.ndarray, "68 3"], units: dict[str, float]
     rows.append((0.0, chin[1] - 0.15, 0.4, 0.2, 0.12, 0.075))
     both(0.92, -0.42, 0.0, 0.16, 0.28, -0.06)
     both(0.3, -0.72, 0.5, 0.3, 0.22, 0.03 if not infant else 0.06)
-    furrow = units["AU4"] * who.strength
+    furrow = units["AU4"]
     rows.append((0.0, points[21, 1] + 0.02, 0.6, 0.10, 0.07, 0.02 * furrow))
     return np.array(rows)
 

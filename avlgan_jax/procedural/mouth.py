@@ -77,7 +77,7 @@ def _paint_cavity(sheet: Sheet, box: painting.Box, inner: Float[np.ndarray, "n 2
     inside = painting.fill(box, [inner]) * np.float32(min(gap / 0.02, 1.0))
     painting.tint(canvas, box, inside, _CAVITY)
     # The jaw carries the lower teeth and the tongue; the chin tells how far it is down.
-    jaw = float(sheet.moved[8, 1] - sheet.anatomy.landmarks[8, 1]) + 0.04 * sheet.felt("AU17")
+    jaw = float(sheet.moved[8, 1] - sheet.anatomy.landmarks[8, 1]) + 0.04 * sheet.units["AU17"]
     width = abs(float(sheet.anatomy.landmarks[48, 0])) * 0.94
     if jaw > (0.02 if who.infant else 0.06) or sheet.units["AU19"] > 0.1:
         rise = 0.5 * sheet.units["AU19"]

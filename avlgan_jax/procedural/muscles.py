@@ -5,6 +5,7 @@ from jaxtyping import Float
 
 from avlgan_jax import landmarks
 from avlgan_jax.procedural.anatomy import Anatomy
+from avlgan_jax.procedural.faces import Identity
 
 # For each AU, at intensity 1, in face units of an adult: landmark (half on the picture's left): (dx, dy, dz).
 _PULLS = {
@@ -89,19 +90,44 @@ _DIMPLE = {54: (0.06, -0.12, -0.05), 64: (0.055, -0.11, -0.05), 53: (0.02, -0.05
            63: (0.01, -0.03, 0), 65: (0.01, -0.03, 0), 52: (0.0, -0.02, 0), 35: (0.01, -0.02, 0),
            24: (0, -0.05, 0), 25: (0, -0.07, 0),
            26: (0, -0.04, 0), 23: (0, -0.02, 0)}  # fmt: skip
+# The part of the face that moves, for the person's own style (`Identity.style`).
+_REGIONS = {
+    **dict.fromkeys(("AU1", "AU2", "AU4"), "brows"),
+    **dict.fromkeys(("AU5", "AU7"), "lids"),
+    **dict.fromkeys(("AU6", "AU9", "flush"), "cheeks"),
+    **dict.fromkeys(("AU12", "AU14", "AU15", "AU20"), "corners"),
+    **dict.fromkeys(("AU10", "AU16", "AU25", "AU26", "AU27"), "jaw"),
+}
+_JAW_LIMITS = {"AU26": 1.2, "AU27": 0.5}  # the joint goes no further
 # Pairs (upper, lower): lids and lips that may meet but not cross.
 _LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))
 _LIPS = ((61, 67), (62, 66), (63, 65))
 
 
-def move(anatomy: Anatomy, units: dict[str, float], infant: bool, strength: float) -> Float[np.ndarray, "68 3"]:
-    """The 68 landmarks, in face units, of a head at rest moved by action `units` shown with `strength`."""
-    pulls = np.array([units[name] for name in _NAMES]) * strength
+def show(units: dict[str, float], identity: Identity) -> dict[str, float]:
+    """Action units as this person shows them: no two people put as much of a feeling into brow, eyes and mouth."""
+    shown = {}
+    for name, value in units.items():
+        gain = identity.strength * (getattr(identity.style, _REGIONS[name]) if name in _REGIONS else 1.0)
+        shown[name] = value * gain
+    shown["gaze"] = units["gaze"]
+    # Shut eyes are shut in everyone; how heavy the lids of the tired are is their own.
+    gain = identity.strength * identity.style.lids
+    shown["AU43"] = units["AU43"] ** (1.0 / gain) if units["AU43"] > 0.0 else 0.0
+    shown["AU25"] += identity.rest_part
+    for name, limit in _JAW_LIMITS.items():
+        shown[name] = limit * float(np.tanh(shown[name] / limit))
+    return shown
+
+
+def move(anatomy: Anatomy, units: dict[str, float], infant: bool) -> Float[np.ndarray, "68 3"]:
+    """The 68 landmarks, in face units, of a head at rest moved by the action units it shows."""
+    pulls = np.array([units[name] for name in _NAMES])
     points = anatomy.landmarks + (pulls @ _MOVES[infant]).reshape(landmarks.COUNT, 3)
     scale = 0.78 if infant else 1.0
     for index, displacement in _DIMPLE.items():
-        points[index] += np.array(displacement) * (units["AU14"] * strength * scale)
-    _move_lids(points, units, strength)
+        points[index] += np.array(displacement) * (units["AU14"] * scale)
+    _move_lids(points, units)
     for upper, lower in _LIPS:
         if points[lower, 1] < points[upper, 1]:
             points[[upper, lower], 1] = points[[upper, lower], 1].mean()
@@ -113,10 +139,9 @@ def move(anatomy: Anatomy, units: dict[str, float], infant: bool, strength: floa
     return points
 
 
-def _move_lids(points: np.ndarray, units: dict[str, float], strength: float) -> None:
+def _move_lids(points: np.ndarray, units: dict[str, float]) -> None:
     """Open, tighten and close the eyes, in shares of their own opening; shut lids meet on one line."""
-    closure = units["AU43"] ** (1.0 / strength) if units["AU43"] > 0 else 0.0
-    wide, tight, raised = (units[name] * strength for name in ("AU5", "AU7", "AU6"))
+    closure, wide, tight, raised = (units[name] for name in ("AU43", "AU5", "AU7", "AU6"))
     for upper, lower in _LIDS:
         opening = points[lower, 1] - points[upper, 1]
         top = points[upper, 1] - opening * (0.36 * wide - 0.20 * tight)

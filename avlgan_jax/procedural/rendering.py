@@ -48,9 +48,9 @@ def render(face: Face, valence: float, arousal: float, resolution: int = 128) ->
 def _draw(face: Face, valence: float, arousal: float, resolution: int) -> Rendering:
     size = resolution * _oversampling(resolution)
     rest = anatomy.rest(face.identity)
-    view = camera.frame(rest, face.shot, size)
-    units = action_units(valence, arousal, face.infant)
-    moved = muscles.move(rest, units, face.infant, face.identity.strength)
+    view = camera.frame(rest, face.shot, face.infant, size)
+    units = muscles.show(action_units(valence, arousal, face.infant), face.identity)
+    moved = muscles.move(rest, units, face.infant)
     seen = view.project(moved)
     canvas = scene.background(face, size)
     sheet = scene.Sheet(canvas, face, rest, view, units, moved, seen[:, :2], view.rotation[:2, :2] * view.scale)

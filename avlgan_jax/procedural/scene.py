@@ -21,7 +21,7 @@ class Sheet:
     face: Face
     anatomy: Anatomy
     camera: Camera
-    units: dict[str, float]
+    units: dict[str, float]  # action units as this person shows them
     moved: Float[np.ndarray, "68 3"]  # landmarks in face units
     points: Float[np.ndarray, "68 2"]  # landmarks in canvas pixels
     axes: Float[np.ndarray, "2 2"]  # the face's x and y, one face unit long, on the canvas
@@ -35,10 +35,6 @@ class Sheet:
     def unit(self) -> float:
         """Canvas pixels per face unit."""
         return self.camera.scale
-
-    def felt(self, name: str) -> float:
-        """Intensity of an action unit as this person shows it."""
-        return self.units[name] * self.face.identity.strength
 
     def box(self, points: Float[np.ndarray, "n 2"], margin: float) -> Box:
         """The box around `points` with a margin in face units."""

@@ -61,8 +61,8 @@ def _paint_blood(sheet: Sheet, mask: Float[np.ndarray, "h w"]) -> None:
     """Cheeks and nose: rosy at rest, redder with the flush of the moment, pale in fear (a flush below the rest)."""
     who, unit, points = sheet.face.identity, sheet.unit, sheet.moved
     rest = 0.34 if who.infant else 0.22 + 0.2 * who.makeup
-    flush = rest + 0.62 * sheet.felt("flush")
-    lift = 0.08 * sheet.felt("AU6")
+    flush = rest + 0.62 * sheet.units["flush"]
+    lift = 0.08 * sheet.units["AU6"]
     low = 0.10 if who.infant else 0.0
     cheeks = np.array(
         [(-0.60, points[30, 1] - 0.05 - lift + low, 0.42), (0.60, points[30, 1] - 0.05 - lift + low, 0.42)]
@@ -129,7 +129,7 @@ def paint_nose(sheet: Sheet) -> None:
     box = sheet.box(base, 0.12)
     painting.shade(sheet.canvas, box, painting.fill(box, [base], 0.028 * unit) * 0.55, (0.62, 0.47, 0.43))
     size = (0.8 if sheet.face.infant else 1.0) * unit
-    wide = 0.055 * size * (1.0 + 0.25 * sheet.felt("AU9") + 0.15 * sheet.felt("AU4"))
+    wide = 0.055 * size * (1.0 + 0.25 * sheet.units["AU9"] + 0.15 * sheet.units["AU4"])
     roll, sink = sheet.face.shot.roll, sheet.by(0.0, -0.022)
     holes = [
         painting.ellipse(0.52 * at[wing] + 0.48 * at[33] + sink, (wide, 0.023 * size), side * 0.35 + roll, 16)
