@@ -61,7 +61,11 @@ class FacesBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             version=str(self.version),
             splits={name: split.num_examples for name, split in self.info.splits.items()},
             features=features.describe(self.info.features),
-            options=dataclasses.asdict(self.options),
+            options=dataclasses.asdict(self.options) | self._source(dl_manager),
             command=self.command,
             rejections=self.rejections,
         )
+
+    def _source(self, dl_manager: tfds.download.DownloadManager) -> dict:
+        """Where the data came from, if from files: it belongs to the options the records were made with."""
+        return {}

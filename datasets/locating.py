@@ -6,6 +6,7 @@ import functools
 import hashlib
 import io
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +89,7 @@ def locate(
             else:
                 accepted.append((photograph, outcome))
     if spared:
-        print(f"{spared} of {len(photographs)} detections spared: they were kept in {sidecar.path}")
+        print(f"{spared} of {len(photographs)} detections spared: they were kept in {sidecar.path}", file=sys.stderr)
     return accepted, rejections
 
 

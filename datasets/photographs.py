@@ -69,6 +69,9 @@ class PhotographBuilder(FacesBuilder, skip_registration=True):
             beyond["landmarks_3d"] = tfds.features.Tensor(shape=(68, 3), dtype=np.float32)
         return self.dataset_info_from_configs(features=features.faces(self.resolution, **beyond))
 
+    def _source(self, dl_manager: tfds.download.DownloadManager) -> dict:
+        return {"manual_dir": str(Path(dl_manager.manual_dir).resolve())}
+
     def _split_generators(self, dl_manager: tfds.download.DownloadManager):
         folder = Path(dl_manager.manual_dir)
         listed = list(self.list_photographs(folder))

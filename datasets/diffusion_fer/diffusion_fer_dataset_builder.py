@@ -28,7 +28,7 @@ class Options(photographs.Options):
 
 
 class Builder(photographs.PhotographBuilder):
-    """DatasetBuilder of diffusion_fer: every image of the sheet whose face is found, split by person."""
+    """1,007 or more photorealistic synthetic faces (CC0): those whose face is found, split by person."""
 
     Options = Options
 

@@ -13,7 +13,10 @@ from datasets.procedural_faces import plan
 
 
 class Builder(FacesBuilder):
-    """DatasetBuilder of procedural_faces. The records do not depend on the number of workers."""
+    """Faces drawn from a seed, with exact labels and landmarks: people, infants, and mother-infant dyads.
+
+    The records do not depend on the number of workers.
+    """
 
     VERSION = tfds.core.Version("1.0.0")
     Options = plan.Options
