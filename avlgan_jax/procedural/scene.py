@@ -75,7 +75,7 @@ def paint_body(sheet: Sheet) -> None:
     pivot = sheet.camera.turn(np.array([[0.0, 1.0 if not who.infant else 0.75, -0.35]]))[0]
     wide = ((0.57 if who.female else 0.68) if not who.infant else 0.48) * unit
     bottom, x = sheet.size + 2.0, 0.6 * pivot[0] + 0.4 * chin[0]
-    base = chin[1] + (0.36 if not who.infant else 0.10) * unit
+    base = chin[1] + (0.28 if not who.infant else 0.10) * unit
     outline = np.array(
         [
             (pivot[0] - 1.05 * wide, pivot[1] - 0.3 * unit),
