@@ -1,0 +1,140 @@
+"""Orbax checkpoints of a training state: saved while training goes on, the newest and the best kept, restored exactly.
+
+Orbax itself restores a file with a flipped byte without a word and takes an empty folder for a checkpoint. So each
+save is followed by a manifest of the SHA-256 of its files; a step without one was never finished, and one that
+disagrees is passed over for the newest good one, and named.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from orbax.checkpoint.checkpoint_managers import preservation_policy as policies
+
+from avlgan_jax.errors import UserError, one_line
+
+State = Any
+_MANIFEST = "sha256.json"
+_log = logging.getLogger(__name__)
+
+
+class Checkpoints:
+    """The checkpoints of one model in `directory`, one folder per step.
+
+    The `keep` newest are kept, and the one with the highest `score` given to `save`.
+    """
+
+    def __init__(self, directory: Path, keep: int):
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory.absolute()
+        self._unsealed: int | None = None
+        for step in self._folders():
+            if not self._manifest_path(step).exists():
+                shutil.rmtree(self.directory / str(step))  # a save that was cut short
+        best = policies.BestN(n=1, get_metric_fn=lambda metrics: metrics["score"], reverse=False)
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(n=keep), best]),
+        )
+        self._manager = ocp.CheckpointManager(self.directory, options=options)
+
+    def save(self, step: int, state: State, score: float) -> None:
+        """Begin to save `state`, to be whole by the next `save` or `wait`. Raises UserError when the disk refuses."""
+        self.wait()
+        self._unsealed = step
+        with self._telling_of(step):
+            self._manager.save(step, args=ocp.args.StandardSave(_storable(state)), metrics={"score": score}, force=True)
+
+    def wait(self) -> None:
+        """Until the save under way is on disk and sealed by its manifest."""
+        if self._unsealed is None:
+            return
+        step = self._unsealed
+        with self._telling_of(step):
+            self._manager.wait_until_finished()
+            self._seal(step)
+        self._unsealed = None
+
+    def latest(self) -> int | None:
+        """The newest step whose files agree with its manifest; worse ones are named in the log and passed over."""
+        steps = sorted(self._manager.all_steps(), reverse=True)
+        for step in steps:
+            problem = self._problem(step)
+            if problem is None:
+                return step
+            _log.warning("checkpoint %s is damaged (%s); trying an older one", self.directory / str(step), problem)
+        if steps:
+            raise UserError(f"every checkpoint in {self.directory} is damaged; delete the folder and train again")
+        return None
+
+    def restore(self, step: int, like: State) -> State:
+        """The state of `step`, in the shapes and on the devices of `like`. Raises UserError if it does not fit."""
+        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, _storable(like))
+        try:
+            found = self._manager.restore(step, args=ocp.args.StandardRestore(abstract))
+        except (ValueError, KeyError, OSError) as error:
+            raise UserError(
+                f"the checkpoint {self.directory / str(step)} does not fit this model: {one_line(error)[:300]}; "
+                "use the config it was trained with, or another workdir"
+            ) from error
+        return found.replace(key=jax.random.wrap_key_data(found.key))
+
+    def close(self) -> None:
+        """Finish the save under way and release the threads."""
+        try:
+            self.wait()
+        finally:
+            self._manager.close()
+
+    @contextlib.contextmanager
+    def _telling_of(self, step: int):
+        """Turn a disk's refusal into a message, and leave nothing half-written."""
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            self._unsealed = None
+            shutil.rmtree(self.directory / str(step), ignore_errors=True)
+            for partial in self.directory.glob(f"{step}.*tmp*"):
+                shutil.rmtree(partial, ignore_errors=True)
+            sound = [kept for kept in self._folders() if kept != step]
+            raise UserError(
+                f"cannot save step {step} to {self.directory}: {one_line(error)[:200]}; "
+                + (f"the checkpoint of step {max(sound)} is intact; " if sound else "")
+                + "free some space and start again"
+            ) from error
+
+    def _folders(self) -> list[int]:
+        return [int(path.name) for path in self.directory.iterdir() if path.name.isdigit()]
+
+    def _manifest_path(self, step: int) -> Path:
+        return self.directory / str(step) / _MANIFEST
+
+    def _seal(self, step: int) -> None:
+        path = self._manifest_path(step)
+        partial = path.with_name(f"{_MANIFEST}.partial")
+        partial.write_text(json.dumps(_digests(path.parent), indent=1))
+        os.replace(partial, path)
+
+    def _problem(self, step: int) -> str | None:
+        try:
+            expected = json.loads(self._manifest_path(step).read_text())
+        except ValueError:
+            return _MANIFEST
+        found = _digests(self.directory / str(step))
+        return next((name for name in expected if found.get(name) != expected[name]), None)
+
+
+def _storable(state: State) -> State:
+    """Typed keys as the numbers they hold."""
+    return state.replace(key=jax.random.key_data(state.key))
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(_MANIFEST))
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

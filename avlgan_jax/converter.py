@@ -1,0 +1,189 @@
+"""The adversarial skeleton that the landmark converter, the image converter and avGAN share: equations (5) and (10).
+
+A converter is a generator G(source, condition), a discriminator D(source), and two ways of seeing a batch: the source
+with its own condition, and the condition it shall be converted to. A step updates D, then G with its cycle there and
+back. Everything is a pure function `(state, batch, key) -> (state, metrics)`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jaxtyping import Array, Float, Int, Key
+
+from avlgan_jax import losses
+from avlgan_jax.batches import Batch
+from avlgan_jax.config import AdversarialTraining, LandmarkTraining
+from avlgan_jax.networks import Condition, Verdict
+from avlgan_jax.optimisation import Params, averaged, copy, mean_over_devices
+
+Metrics = dict[str, Float[Array, ""]]
+Source = Float[Array, "batch *shape"]
+
+
+class State(struct.PyTreeNode):
+    """All that training changes, and `frozen`: parameters of models trained before that this one looks through."""
+
+    step: Int[Array, ""]
+    key: Key[Array, ""]
+    generator: Params
+    discriminator: Params
+    generator_optimizer: optax.OptState
+    discriminator_optimizer: optax.OptState
+    ema: Params | None
+    frozen: Params
+
+    @property
+    def evaluated(self) -> Params:
+        """The generator's weights that evaluation uses: the averaged ones where there are any."""
+        return self.generator if self.ema is None else self.ema
+
+
+@dataclass(frozen=True)
+class Converter:
+    """The parts of one converter."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+    training: AdversarialTraining
+    view: Callable[[Params, Batch], tuple[Source, Condition, Condition]]
+    """(frozen parameters, batch) -> source, its own condition, the condition it shall be converted to."""
+    optimizer: optax.GradientTransformation
+
+    def init(self, key: Key[Array, ""], batch: Batch, frozen: Params) -> State:
+        """A fresh state; `batch` gives shapes only."""
+        for_generator, for_discriminator, for_training = jax.random.split(key, 3)
+        source, own, _ = self.view(frozen, batch)
+        generator = self.generator.init(for_generator, source, own)["params"]
+        discriminator = self.discriminator.init(for_discriminator, source)["params"]
+        return State(
+            step=jnp.zeros((), jnp.int32),
+            key=for_training,
+            generator=generator,
+            discriminator=discriminator,
+            generator_optimizer=self.optimizer.init(generator),
+            discriminator_optimizer=self.optimizer.init(discriminator),
+            ema=copy(generator) if self.training.ema_decay else None,
+            frozen=frozen,
+        )
+
+    def judge(self, discriminator: Params, source: Source) -> Verdict:
+        """D's verdict on a batch of sources, real or generated."""
+        return self.discriminator.apply({"params": discriminator}, source)
+
+    def generate(self, generator: Params, source: Source, condition: Condition):
+        """G's output for a batch of sources."""
+        return self.generator.apply({"params": generator}, source, condition)
+
+    def discriminator_objective(
+        self, discriminator: Params, real: Source, fake: Source, own: Condition, mix: Float[Array, "batch"]
+    ) -> tuple[Float[Array, ""], Metrics]:
+        """L_D of equations (5) and (10), with the penalties that the config asks for."""
+        training = self.training
+        both = self.judge(discriminator, jnp.concatenate([real, fake]))
+        on_real, on_fake = (jax.tree.map(lambda leaf, half=half: jnp.split(leaf, 2)[half], both) for half in (0, 1))
+        parts = {
+            "adversarial": losses.discriminator_adversarial(training.adversarial_loss, on_real.logits, on_fake.logits),
+            "emotion": losses.emotion(on_real.emotions, own.emotions),
+        }
+        total = parts["adversarial"] + training.emotion_weight * parts["emotion"]
+        if on_real.landmarks is not None:
+            parts["landmark"] = losses.landmark(on_real.landmarks, own.landmarks)
+            total += training.landmark_weight * parts["landmark"]
+
+        def score(x: Source):
+            return self.judge(discriminator, x).logits
+
+        if training.adversarial_loss == "wgan_gp":
+            parts["gradient_penalty"] = losses.wasserstein_penalty(score, real, fake, mix)
+            total += training.gradient_penalty * parts["gradient_penalty"]
+        if training.r1_weight:
+            parts["r1"] = losses.r1_penalty(score, real)
+            total += training.r1_weight * parts["r1"]
+        return total, {"loss": total, "logit_real": on_real.logits.mean(), "logit_fake": on_fake.logits.mean()} | parts
+
+    def generator_objective(
+        self, generator: Params, generated, discriminator: Params, real: Source, own: Condition, target: Condition
+    ) -> tuple[Float[Array, ""], Metrics]:
+        """L_G of equations (5) and (10); `generated` is G(real, target), the way back is made here."""
+        training = self.training
+        verdict = self.judge(discriminator, generated.output)
+        back = self.generate(generator, generated.output, own)
+        parts = {
+            "adversarial": losses.generator_adversarial(training.adversarial_loss, verdict.logits),
+            "emotion": losses.emotion(verdict.emotions, target.emotions),
+            "reconstruction": losses.reconstruction(real, back.output),
+        }
+        total = (
+            parts["adversarial"]
+            + training.emotion_weight * parts["emotion"]
+            + training.reconstruction_weight * parts["reconstruction"]
+        )
+        if isinstance(training, LandmarkTraining):
+            parts["centre"] = losses.face_feature_centre(real, generated.output)
+            total += training.centre_weight * parts["centre"]
+        if verdict.landmarks is not None:
+            parts["landmark"] = losses.landmark(verdict.landmarks, target.landmarks)
+            total += training.landmark_weight * parts["landmark"]
+        if generated.mask is not None:
+            parts["mask"] = losses.mask_size(generated.mask)
+            total += training.mask_weight * parts["mask"]
+        return total, {"loss": total, "moved": jnp.mean(jnp.abs(generated.output - real))} | parts
+
+    def validate(self, state: State, batch: Batch) -> Metrics:
+        """L_G's parts on faces not trained on, with the evaluated weights; `score` (higher is better) leaves out the
+        adversarial part, which has no meaning from one step to the next."""
+        real, own, target = self.view(state.frozen, batch)
+        generated = self.generate(state.evaluated, real, target)
+        total, metrics = self.generator_objective(state.evaluated, generated, state.discriminator, real, own, target)
+        return metrics | {"score": metrics["adversarial"] - total}
+
+    def step(self, state: State, batch: Batch, key: Key[Array, ""], axis: str | None = None) -> tuple[State, Metrics]:
+        """One step: D on real and generated, then (every `d_steps`) G through D and back round the cycle.
+
+        `axis` names the mapped axis over which gradients and metrics are averaged. The metrics are scalars named
+        `d/...` and `g/...`.
+        """
+        real, own, target = self.view(state.frozen, batch)
+        # Noise by place in the global batch: the same whichever device an example is on.
+        mix = jax.vmap(lambda place: jax.random.uniform(jax.random.fold_in(key, place)))(batch.position)
+
+        # One forward pass serves both: D sees its value, G later pulls its gradient back through it.
+        generated, pull_back = jax.vjp(lambda generator: self.generate(generator, real, target), state.generator)
+        fake = jax.lax.stop_gradient(generated.output)
+        d_gradients, d_metrics = jax.grad(self.discriminator_objective, has_aux=True)(
+            state.discriminator, real, fake, own, mix
+        )
+        d_gradients, d_metrics = mean_over_devices((d_gradients, d_metrics), axis)
+        d_updates, d_optimizer = self.optimizer.update(d_gradients, state.discriminator_optimizer)
+        discriminator = optax.apply_updates(state.discriminator, d_updates)
+
+        def update_generator(state: State) -> tuple[State, Metrics]:
+            (direct, through_output), g_metrics = jax.grad(self.generator_objective, argnums=(0, 1), has_aux=True)(
+                state.generator, generated, discriminator, real, own, target
+            )
+            (indirect,) = pull_back(through_output)
+            g_gradients = jax.tree.map(jnp.add, direct, indirect)
+            g_gradients, g_metrics = mean_over_devices((g_gradients, g_metrics), axis)
+            g_updates, g_optimizer = self.optimizer.update(g_gradients, state.generator_optimizer)
+            generator = optax.apply_updates(state.generator, g_updates)
+            ema = averaged(state.ema, generator, state.step // self.training.d_steps, self.training.ema_decay)
+            state = state.replace(generator=generator, generator_optimizer=g_optimizer, ema=ema)
+            return state, g_metrics | {"gradient_norm": optax.global_norm(g_gradients)}
+
+        if self.training.d_steps == 1:
+            state, g_metrics = update_generator(state)
+        else:
+            shapes = jax.eval_shape(update_generator, state)[1]
+            nothing = {name: jnp.full(leaf.shape, jnp.nan, leaf.dtype) for name, leaf in shapes.items()}
+            its_turn = (state.step + 1) % self.training.d_steps == 0
+            state, g_metrics = jax.lax.cond(its_turn, update_generator, lambda state: (state, nothing), state)
+
+        state = state.replace(step=state.step + 1, discriminator=discriminator, discriminator_optimizer=d_optimizer)
+        d_metrics |= {"gradient_norm": optax.global_norm(d_gradients)}
+        metrics = {f"d/{name}": value for name, value in d_metrics.items()}
+        return state, metrics | {f"g/{name}": value for name, value in g_metrics.items()}

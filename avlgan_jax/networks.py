@@ -1,0 +1,233 @@
+"""The networks: generators and discriminators of images and of landmarks, and the ResNet-18 of avGAN and the judge.
+
+All are pure functions of their parameters. No layer has running statistics and none couples the examples of a batch,
+so an example's output does not depend on its neighbours, on the batch size, or on the number of devices.
+
+A generator maps a source and a `Condition` to `Generated`; a discriminator maps a picture or landmarks to a `Verdict`.
+"""
+
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from avlgan_jax import landmarks as lm
+from avlgan_jax.config import LandmarkBody
+from avlgan_jax.layers import Conv, InstanceNorm, torch_uniform
+
+Image = Float[Array, "batch height width 3"]
+Points = Float[Array, "batch 68 2"]
+Emotions = Float[Array, "batch 2"]
+
+
+class Condition(NamedTuple):
+    """What a generator is asked for: emotions, and landmarks in [-1, 1] where the model uses them."""
+
+    emotions: Emotions
+    landmarks: Points | None = None
+
+
+class Generated(NamedTuple):
+    """A generator's output, and the mask it was blended with (1: painted anew, 0: the source) if it has one."""
+
+    output: Float[Array, "batch *shape"]
+    mask: Float[Array, "batch height width 1"] | None = None
+
+
+class Verdict(NamedTuple):
+    """A discriminator's opinion: real/fake logits (one or one per patch), emotions, and landmarks if it reads them."""
+
+    logits: Float[Array, "batch *patches"]
+    emotions: Emotions
+    landmarks: Points | None = None
+
+
+def _tile(emotions: Emotions, height: int, width: int) -> Float[Array, "batch height width 2"]:
+    return jnp.broadcast_to(emotions[:, None, None, :], (emotions.shape[0], height, width, 2))
+
+
+class ImageGenerator(nn.Module):
+    """G_i: StarGAN's generator (Choi et al. 2018) with the emotion and the landmark picture as further channels.
+
+    Zero padding, because instance norm would remove a tiled label under reflection padding. `masked` gives a picture
+    and a mask that blends it with the source (GANimation, Pumarola et al. 2018) instead of the picture itself.
+    Side lengths must be multiples of 4.
+    """
+
+    width: int = 64
+    blocks: int = 6
+    masked: bool = False
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Image, condition: Condition) -> Generated:
+        def norm_relu(y):
+            return nn.relu(InstanceNorm()(y))
+
+        height, width = x.shape[1:3]
+        channels = [x, _tile(condition.emotions, height, width)]
+        if condition.landmarks is not None:
+            channels.append(lm.draw(condition.landmarks, height))
+        y = jnp.concatenate(channels, axis=-1)
+        y = norm_relu(Conv(self.width, 7, padding=3, dtype=self.dtype)(y))
+        for factor in (2, 4):
+            y = norm_relu(Conv(factor * self.width, 4, stride=2, padding=1, dtype=self.dtype)(y))
+        for _ in range(self.blocks):
+            z = norm_relu(Conv(4 * self.width, 3, padding=1, dtype=self.dtype)(y))
+            y = y + InstanceNorm()(Conv(4 * self.width, 3, padding=1, dtype=self.dtype)(z))
+        for factor in (2, 1):
+            y = norm_relu(Conv(factor * self.width, 4, upsample=True, dtype=self.dtype)(y))
+        picture = jnp.tanh(Conv(3, 7, padding=3, dtype=self.dtype)(y).astype(jnp.float32))
+        if not self.masked:
+            return Generated(picture)
+        # A bias of -1 starts the mask at about 0.27: identity and colours are there from the first step.
+        mask = nn.sigmoid(Conv(1, 7, padding=3, dtype=self.dtype, name="mask")(y).astype(jnp.float32) - 1.0)
+        return Generated(mask * picture + (1.0 - mask) * x, mask)
+
+
+class ImageDiscriminator(nn.Module):
+    """D_i: StarGAN's six 4x4 stride-2 layers, with heads for real/fake patches, emotion and the 136 coordinates."""
+
+    width: int = 64
+    layers: int = 6
+    reads_landmarks: bool = True
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Image) -> Verdict:
+        y = x
+        for layer in range(self.layers):
+            y = Conv(self.width * 2**layer, 4, stride=2, padding=1, bias=True, dtype=self.dtype)(y)
+            y = nn.leaky_relu(y, 0.01)
+        logits = Conv(1, 3, padding=1, dtype=self.dtype, name="logits")(y)
+        # A kernel as large as the last feature map reads all of it at once.
+        labels = Conv(2 + 2 * lm.COUNT * self.reads_landmarks, y.shape[1], dtype=self.dtype, name="labels")(y)
+        labels = labels.reshape(x.shape[0], -1).astype(jnp.float32)
+        points = labels[:, 2:].reshape(-1, lm.COUNT, 2) if self.reads_landmarks else None
+        return Verdict(logits[..., 0].astype(jnp.float32), labels[:, :2], points)
+
+
+class ResNet18(nn.Module):
+    """ResNet-18 (He et al. 2016) up to its pooled features, of size 8 `width`.
+
+    `group_norm` puts GroupNorm where the original has BatchNorm (which would couple examples and devices); without it
+    there is no norm, and each block's branch has a gain that starts at zero, so that depth stays trainable. Pictures
+    under 96 px skip the max pooling of the stem, which would leave them too few pixels.
+    """
+
+    width: int = 64
+    group_norm: bool = True
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Image) -> Float[Array, "batch features"]:
+        y = nn.relu(self._norm(Conv(self.width, 7, stride=2, padding=3, bias=True, dtype=self.dtype)(x)))
+        if x.shape[1] >= 96:
+            y = nn.max_pool(y, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+        for stage in range(4):
+            for block in range(2):
+                y = self._block(y, self.width * 2**stage, stride=2 if stage and not block else 1)
+        return y.mean(axis=(1, 2)).astype(jnp.float32)
+
+    def _norm(self, y: jax.Array) -> jax.Array:
+        return nn.GroupNorm(num_groups=8, epsilon=1e-5, dtype=self.dtype)(y) if self.group_norm else y
+
+    def _block(self, x: jax.Array, features: int, stride: int) -> jax.Array:
+        y = nn.relu(self._norm(Conv(features, 3, stride, padding=1, bias=True, dtype=self.dtype)(x)))
+        y = self._norm(Conv(features, 3, padding=1, bias=True, dtype=self.dtype)(y))
+        if not self.group_norm:
+            y = _Gain()(y)
+        if stride != 1 or x.shape[-1] != features:
+            x = self._norm(Conv(features, 1, stride, bias=True, dtype=self.dtype)(x))
+        return nn.relu(x + y)
+
+
+class _Gain(nn.Module):
+    """A learned factor that starts at zero."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return x * self.param("gain", nn.initializers.zeros, ()).astype(x.dtype)
+
+
+class ResNetDiscriminator(nn.Module):
+    """The discriminator of avGAN as reconstructed here: a ResNet-18 without norm, one logit and the emotion."""
+
+    width: int = 64
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Image) -> Verdict:
+        features = ResNet18(self.width, group_norm=False, dtype=self.dtype)(x)
+        heads = nn.Dense(3, kernel_init=torch_uniform)(features)
+        return Verdict(heads[:, :1], heads[:, 1:])
+
+
+class Regressor(nn.Module):
+    """The judge: a ResNet-18 that reads valence and arousal from a picture. Gives (emotions, pooled features)."""
+
+    width: int = 64
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Image) -> tuple[Emotions, Float[Array, "batch features"]]:
+        features = ResNet18(self.width, dtype=self.dtype)(x)
+        return nn.Dense(2, kernel_init=torch_uniform)(features), features
+
+
+class LandmarkGenerator(nn.Module):
+    """G_l: landmarks in [-1, 1] and an emotion to landmarks.
+
+    `dense` works on the 136 numbers, `conv1d` convolves over the 68 points with x and y as two channels (both read
+    from Section IV-A). `residual` gives a displacement that is added to the source and starts at nothing.
+    """
+
+    width: int = 256
+    blocks: int = 3
+    body: LandmarkBody = "dense"
+    residual: bool = True
+
+    @nn.compact
+    def __call__(self, x: Points, condition: Condition) -> Generated:
+        batch = x.shape[0]
+        if self.body == "dense":
+            layer, y = nn.Dense, jnp.concatenate([x.reshape(batch, -1), condition.emotions], axis=-1)
+        else:
+            tiled = jnp.broadcast_to(condition.emotions[:, None], (batch, lm.COUNT, 2))
+            layer, y = _point_convolution, jnp.concatenate([x, tiled], axis=-1)
+        y = nn.relu(layer(self.width)(y))
+        for _ in range(self.blocks):
+            y = y + layer(self.width)(nn.relu(layer(self.width)(y)))
+        last = nn.initializers.zeros if self.residual else torch_uniform
+        size = 2 * lm.COUNT if self.body == "dense" else 2
+        y = layer(size, kernel_init=last)(nn.relu(y)).reshape(batch, lm.COUNT, 2)
+        return Generated(x + y if self.residual else y)
+
+
+class LandmarkDiscriminator(nn.Module):
+    """D_l: landmarks in [-1, 1] to one logit and an emotion. `body` as in LandmarkGenerator."""
+
+    width: int = 256
+    layers: int = 4
+    body: LandmarkBody = "dense"
+
+    @nn.compact
+    def __call__(self, x: Points) -> Verdict:
+        batch = x.shape[0]
+        y = x.reshape(batch, -1) if self.body == "dense" else x
+        for _ in range(self.layers):
+            layer = nn.Dense(self.width) if self.body == "dense" else _point_convolution(self.width, stride=2)
+            y = nn.leaky_relu(layer(y), 0.01)
+        heads = nn.Dense(3, kernel_init=torch_uniform)(y.reshape(batch, -1))
+        return Verdict(heads[:, :1], heads[:, 1:])
+
+
+def _point_convolution(features: int, stride: int = 1, **options) -> nn.Conv:
+    return nn.Conv(features, (5,), strides=(stride,), **options)
+
+
+def parameter_count(parameters: dict) -> int:
+    """How many numbers a parameter tree holds."""
+    return sum(leaf.size for leaf in jax.tree.leaves(parameters))

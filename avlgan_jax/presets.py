@@ -1,0 +1,80 @@
+"""Named configs. Each docstring says the command, the machine, the time, and what came out."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from avlgan_jax.config import Config, ImageTraining, LandmarkTraining, RegressorTraining
+
+
+def paper() -> Config:
+    """The paper to the letter: 128 px, batch 16, Adam 1e-4, 400,000 iterations, weights 5/10/10/10, minimax.
+
+    `python train.py all --preset paper --data affectnet --workdir runs/paper`
+    1.0e18 FLOP for the image converter; not run to its end here.
+    """
+    return Config()
+
+
+def modern() -> Config:
+    """The paper's networks and weights with what trained better here; `docs/experiments.md` has the evidence.
+
+    `python train.py all --preset modern --data affectnet --workdir runs/modern`
+    """
+    image = ImageTraining(
+        steps=200_000, learning_rate=2e-4, adversarial_loss="nonsaturating", masked=True, mask_weight=0.1, ema_decay=0.999,
+        targets="uniform",
+    )  # fmt: skip
+    return Config(
+        regressor=RegressorTraining(steps=40_000, batch_size=64, learning_rate=1e-3, beta1=0.9, decay="cosine"),
+        landmark=LandmarkTraining(
+            steps=100_000, batch_size=64, learning_rate=2e-4, adversarial_loss="nonsaturating", residual=True,
+            ema_decay=0.999, targets="uniform", centre_weight=1.0,
+        ),
+        image=image,
+        avgan=replace(image, use_landmarks=False, discriminator="resnet18"),
+    )  # fmt: skip
+
+
+def demo() -> Config:
+    """A quarter of an hour on two cores, on procedural faces of 48 px.
+
+    `make demo`
+    """
+    image = replace(
+        modern().image, steps=1_200, batch_size=16, width=24, blocks=3, d_width=32, d_layers=4, ema_decay=0.99
+    )
+    recipe = modern()
+    return replace(
+        recipe,
+        resolution=48,
+        regressor=replace(recipe.regressor, steps=600, batch_size=32, width=16),
+        landmark=replace(recipe.landmark, steps=4_000, ema_decay=0.99, learning_rate=5e-4),
+        image=image,
+        avgan=replace(image, steps=600, use_landmarks=False, discriminator="resnet18", d_width=16),
+        checkpoint_every=200,
+        sample_every=400,
+        log_every=20,
+    )
+
+
+def debug() -> Config:
+    """A few steps of small networks at 32 px, to see that everything runs: seconds.
+
+    `python train.py all --preset debug --data procedural_faces --workdir runs/debug`
+    """
+    tiny = {"steps": 4, "batch_size": 4}
+    recipe = demo()
+    return replace(
+        recipe,
+        resolution=32,
+        regressor=replace(recipe.regressor, **tiny, width=8),
+        landmark=replace(recipe.landmark, **tiny, width=16, blocks=1),
+        image=replace(recipe.image, **tiny, width=4, blocks=1, d_width=4),
+        avgan=replace(recipe.avgan, **tiny, width=4, blocks=1, d_width=8),
+        checkpoint_every=2,
+        sample_every=2,
+        log_every=1,
+    )
+
+
+PRESETS: dict[str, Callable[[], Config]] = {"paper": paper, "modern": modern, "demo": demo, "debug": debug}

@@ -1,0 +1,66 @@
+"""The sample grid written while a converter trains: a face a row, first as it is, then at each expression of Table II."""
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from avlgan_jax import affect
+from avlgan_jax import landmarks as lm
+from avlgan_jax.batches import Batch
+from avlgan_jax.converter import State
+from avlgan_jax.models import Model
+from avlgan_jax.optimisation import to_pixels
+from avlgan_jax.records import Faces
+
+ROWS = 6
+_POINTS_SIDE = 128
+_INK = (32, 96, 160)
+
+
+def grid(model: Model, state: State, faces: Faces) -> UInt8[np.ndarray, "height width 3"]:
+    """Up to ROWS faces at the eight expressions, as the model's averaged weights make them now.
+
+    The landmark converter's faces are their points; the image converter's have the converted points drawn on a copy
+    below each row.
+    """
+    shown = faces.take(np.arange(min(ROWS, len(faces))))
+    count, targets = len(shown), affect.TABLE_II
+    batch = Batch(
+        landmarks=np.repeat(lm.normalise(shown.landmarks, shown.resolution), len(targets), axis=0).astype(np.float32),
+        emotions=np.repeat(shown.emotions, len(targets), axis=0),
+        targets=np.tile(targets, (count, 1)),
+        position=np.arange(count * len(targets), dtype=np.int32),
+        images=np.repeat(shown.images, len(targets), axis=0) if model.with_images else None,
+    )
+    source, _, target = model.trainer.view(state.frozen, batch)
+    output = np.asarray(model.trainer.generate(state.evaluated, source, target).output)
+    output = output.reshape(count, len(targets), *output.shape[1:])
+    if not model.with_images:
+        return _columns([_row_of_points(s, o) for s, o in zip(batch.landmarks[:: len(targets)], output, strict=True)])
+    rows = []
+    points = None if target.landmarks is None else np.asarray(target.landmarks).reshape(count, len(targets), 68, 2)
+    for index, image in enumerate(shown.images):
+        painted = np.asarray(to_pixels(output[index]))
+        rows.append(np.concatenate([image, *painted], axis=1))
+        if points is not None:
+            drawn = [_draw(p, lm.to_pixels(q, shown.resolution)) for p, q in zip(painted, points[index], strict=True)]
+            rows.append(np.concatenate([_draw(image, shown.landmarks[index]), *drawn], axis=1))
+    return _columns(rows)
+
+
+def _row_of_points(source: Float[np.ndarray, "68 2"], output: Float[np.ndarray, "n 68 2"]):
+    side = _POINTS_SIDE
+    white = np.full((side, side, 3), 255, np.uint8)
+    output = np.concatenate([source[None], output])
+    return np.concatenate([_draw(white, lm.to_pixels(points, side)) for points in output], axis=1)
+
+
+def _draw(image: UInt8[np.ndarray, "h w 3"], points: Float[np.ndarray, "68 2"]) -> UInt8[np.ndarray, "h w 3"]:
+    drawn = image.copy()
+    for x, y in points:
+        cv2.circle(drawn, (round(16 * (x - 0.5)), round(16 * (y - 0.5))), 8, _INK, -1, cv2.LINE_AA, shift=4)
+    return drawn
+
+
+def _columns(rows: list[np.ndarray]) -> UInt8[np.ndarray, "height width 3"]:
+    return np.concatenate(rows, axis=0)

@@ -1,0 +1,69 @@
+"""Train one of the four models, or all of them in order, on prepared records.
+
+    python train.py all --preset demo --data procedural_faces --workdir runs/demo
+    python train.py image --preset modern --data affectnet --workdir runs/affectnet --image.steps 300000
+
+The regressor stands alone; the image converter needs the landmark converter of the same workdir. A run that was
+stopped goes on where it was when the same command is given again.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from avlgan_jax.config import MODEL_NAMES, Config
+from avlgan_jax.errors import command
+from avlgan_jax.presets import PRESETS
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Which model to train, from which preset, and where."""
+
+    model: tyro.conf.Positional[Literal["regressor", "landmark", "image", "avgan", "all"]]
+    """Model to train; `all` trains the judge, the two converters and avGAN, in the order above."""
+    workdir: Path
+    """Folder of the run: config, checkpoints, metrics, samples."""
+    config: Annotated[Config, tyro.conf.arg(name="")]
+    """What the preset says, changed by the options below."""
+    preset: Literal["paper", "modern", "demo", "debug"] = "modern"
+    """Where the options below start from."""
+
+
+@dataclass(frozen=True)
+class _PresetOnly:
+    preset: Literal["paper", "modern", "demo", "debug"] = "modern"
+
+
+def parse(arguments: list[str] | None = None) -> Arguments:
+    """The command line; a first look finds the preset, whose values are the defaults of all other options."""
+    chosen, _ = tyro.cli(_PresetOnly, args=arguments, return_unknown_args=True, add_help=False)
+    defaults = tyro.MISSING_NONPROP
+    return tyro.cli(
+        Arguments,
+        description=__doc__,
+        args=arguments,
+        default=Arguments(model=defaults, workdir=defaults, config=PRESETS[chosen.preset](), preset=chosen.preset),
+    )
+
+
+@command
+def main() -> None:
+    """The command line."""
+    arguments = parse()
+    # Loading JAX takes a second or two, so it comes after the command line has been found to be sound.
+    import jax
+
+    from avlgan_jax import loop, parallel
+
+    jax.config.update("jax_compilation_cache_dir", os.fspath(arguments.workdir.absolute() / ".compiled"))
+    parallel.one_cpu_device_per_core()
+    for name in MODEL_NAMES if arguments.model == "all" else (arguments.model,):
+        loop.train(arguments.config, name, arguments.workdir)
+
+
+if __name__ == "__main__":
+    main()
