@@ -16,6 +16,8 @@ import tyro
 
 from avlgan_jax.errors import command
 
+# The truth is rendered in spawned processes, which import this file: what is heavy is imported where it is used.
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -40,57 +42,68 @@ def evaluate(arguments: Arguments) -> Path:
 
     Raises UserError where the workdir, the data or the split is missing, or the number of samples impossible.
     """
-    # Truth is rendered in spawned processes, which import this file: what is heavy stays out of their way.
     from tqdm import tqdm
 
-    from avlgan_jax import config, evaluation, gallery, records, report, trained, truth
-    from avlgan_jax import scores as numbers
+    from avlgan_jax import config, evaluation, gallery, records, report, scores, sections, trained, truth
+    from avlgan_jax.experiments import baby, circumplex, table_ii
 
     models = trained.load(arguments.workdir)
     data = arguments.data or models.config.data
     data_dir = Path(arguments.data_dir or models.config.data_dir)
-    resolution = models.config.resolution
+    resolution, seed = models.config.resolution, arguments.seed
     faces = records.load(data_dir, data, resolution, arguments.split)
     training = records.load(data_dir, data, resolution, "train")
-    trials = evaluation.draw_trials(faces.emotions, arguments.samples, arguments.seed)
+    _, manifest = records.find(data_dir, data, resolution)
+    frames = records.load(data_dir, data, resolution, "dyads") if "dyads" in manifest.splits else None
+    trials = evaluation.draw_trials(faces.emotions, arguments.samples, seed)
 
     with contextlib.ExitStack() as stack:
-        drawn = truth.keys(faces) is not None
-        render = stack.enter_context(truth.renderer(resolution)) if drawn else None
+        render = stack.enter_context(truth.renderer(resolution)) if truth.keys(faces) is not None else None
         total = evaluation.work(faces, training, arguments.samples)
-        progress = stack.enter_context(tqdm(total=total, desc="evaluate", unit=" pictures", smoothing=0.1))
+        progress = stack.enter_context(tqdm(total=total, desc="trials", unit=" pictures", smoothing=0.1))
         measured = evaluation.measure(models, faces, training, trials, render, progress.update)
+        progress.set_description("around the plane")
+        around = circumplex.measure(models, faces, seed, render)
+        progress.set_description("dyads")
+        dyads = baby.measure(models, frames) if frames is not None else {}
         progress.set_description("figures")
-        shown = gallery.collect(models, faces, arguments.seed, render)
-        figures = report.draw(measured, shown)
+        means = table_ii.numbers(training)
+        shown = gallery.collect(models, faces, seed, render, table_ii.means(means))
+        figures = sections.draw(measured, shown, around, dyads)
 
-    scores = numbers.score(measured)
-    scores["intervals"] = numbers.intervals(measured, arguments.seed)
-    scores["protocol"] = {
-        "data": data,
-        "split": arguments.split,
-        "resolution": resolution,
-        "faces": len(faces),
-        "training_faces": len(training),
-        "samples": arguments.samples,
-        "seed": arguments.seed,
+    numbers = scores.score(measured)
+    for name in evaluation.MODELS:
+        numbers["models"][name]["response"] = circumplex.responses(around)[name]
+    numbers |= {
+        "intervals": scores.intervals(measured, seed),
+        "circumplex": circumplex.numbers(around),
+        "table_ii": means,
+        "baby": baby.numbers(dyads, seed),
+        "protocol": {
+            "data": data,
+            "split": arguments.split,
+            "resolution": resolution,
+            "faces": len(faces),
+            "training_faces": len(training),
+            "samples": arguments.samples,
+            "seed": seed,
+        },
+        "provenance": {
+            "steps": dict(models.steps),
+            "config_digest": config.digest(models.config),
+            "data_digest": manifest.digest,
+            "versions": _versions(),
+        },
     }
-    scores["provenance"] = {
-        "steps": dict(models.steps),
-        "config_digest": config.digest(models.config),
-        "data_digest": records.digest(data_dir, data, resolution),
-        "versions": _versions(),
-    }
-    path = report.write(arguments.workdir / "report", scores, figures, shown.matrices)
-    print(report.text_table(scores))
+    path = report.write(arguments.workdir / "report", numbers, figures, shown.matrices)
+    print(report.text_table(numbers))
     print(f"\nreport: {path}")
     return path
 
 
 def _versions() -> dict[str, str]:
-    packages = ("avlgan_jax", "jax", "flax", "numpy")
     found = {"python": platform.python_version()}
-    for package in packages:
+    for package in ("avlgan_jax", "jax", "flax", "numpy"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[package] = importlib.metadata.version(package)
     return found

@@ -1,4 +1,4 @@
-"""The report's pictures: arrays in, Pillow pictures out.
+"""The report's sheets of faces: arrays in, Pillow pictures out.
 
 They have no background of their own and their writing is a grey that reads on white and on near-black alike, so one
 file serves a page in light and in dark.
@@ -8,7 +8,7 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from avlgan_jax import affect
@@ -17,7 +17,6 @@ from avlgan_jax.gallery import MATRIX_STEPS, Rows
 GREY = (124, 124, 130, 255)
 FAINT = (124, 124, 130, 110)
 INK = (34, 36, 44, 255)
-ADULT, INFANT = "#3f86d6", "#e07b39"
 ACCENT = (224, 123, 57, 255)
 NAMES = {"avlandmarkgan": "avLandmarkGAN", "avgan": "avGAN", "truth": "truth"}
 
@@ -98,41 +97,6 @@ def against_truth(shown: Rows) -> Image.Image:
     pictures = [shown.images, *(shown.outputs[name] for name in names)]
     rows = [[_face(picture[k], side) for picture in pictures] for k in range(len(shown.images))]
     return _sheet(columns, rows, side, _targets(shown))
-
-
-def scatter(
-    panels: Sequence[tuple[str, Float[np.ndarray, "n"], Float[np.ndarray, "n"], Bool[np.ndarray, "n"]]],
-    columns: int = 2,
-) -> Image.Image:
-    """Asked against judged, one panel for each (title, expected, predicted, is it an infant), as in Figure 7."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    height = -(-len(panels) // columns)
-    grey = tuple(part / 255 for part in GREY)
-    style = {"text.color": grey, "axes.labelcolor": grey, "xtick.color": grey, "ytick.color": grey, "font.size": 13}
-    with matplotlib.rc_context(style):
-        figure, axes = plt.subplots(height, columns, figsize=(4.6 * columns, 4.6 * height), squeeze=False)
-        for axis, (title, expected, predicted, infants) in zip(axes.flat, panels, strict=True):
-            axis.plot([-1, 1], [-1, 1], color=grey, linewidth=1, zorder=0)
-            for members, colour, label in ((~infants, ADULT, "adults"), (infants, INFANT, "infants")):
-                axis.scatter(expected[members], predicted[members], 9, colour, alpha=0.5, linewidths=0, label=label)
-            axis.set(title=title, xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), xlabel="asked", ylabel="judged", aspect=1)
-            axis.set(xticks=(-1, -0.5, 0, 0.5, 1), yticks=(-1, -0.5, 0, 0.5, 1))
-            axis.set_facecolor("none")
-            for spine in axis.spines.values():
-                spine.set(color=grey, alpha=0.5)
-        if infants.any():
-            axes[0, 0].legend(frameon=False, markerscale=2, loc="upper left")
-        figure.patch.set_alpha(0.0)
-        figure.tight_layout()
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=110, transparent=True)
-        plt.close(figure)
-    buffer.seek(0)
-    return Image.open(buffer).copy()
 
 
 def _sheet(

@@ -51,15 +51,20 @@ class Rows:
 
 @dataclass(frozen=True)
 class Gallery:
-    """All pictures of the report. `expressions`: the faces of `rows` at Table II's eight emotions by avLandmarkGAN."""
+    """All faces of the report. `expressions`: those of `rows` by avLandmarkGAN at the emotions of Table II."""
 
     rows: Rows
     expressions: UInt8[np.ndarray, "n 8 h w 3"]
     matrices: list[Matrix]
 
 
-def collect(models: Trained, faces: Faces, seed: int, render: Render | None) -> Gallery:
-    """Choose FACES faces and generate everything the report shows of them; `render` as for `evaluation.measure`."""
+def collect(
+    models: Trained, faces: Faces, seed: int, render: Render | None, means: Float[np.ndarray, "8 2"] = affect.TABLE_II
+) -> Gallery:
+    """Choose FACES faces and generate everything the report shows of them; `render` as for `evaluation.measure`.
+
+    `means` are the emotions at which the eight expressions are shown (Figure 6).
+    """
     shown = faces.take(choose(faces, seed, FACES))
     count = len(shown)
     named = [affect.EXPRESSIONS.index(name) for name in ROW_EXPRESSIONS]
@@ -72,13 +77,9 @@ def collect(models: Trained, faces: Faces, seed: int, render: Render | None) -> 
         moved=models.convert_landmarks(shown.landmarks, targets),
         outputs=_outputs(models, shown, targets, render),
     )
-    repeated = shown.take(np.repeat(np.arange(count), len(affect.TABLE_II)))
-    at_expressions = models.convert["avlandmarkgan"](
-        repeated.images, repeated.landmarks, np.tile(affect.TABLE_II, (count, 1))
-    )
     return Gallery(
         rows=rows,
-        expressions=at_expressions.reshape(count, len(affect.TABLE_II), *shown.images.shape[1:]),
+        expressions=_expressions(models, shown, means),
         matrices=[matrix(models, shown, index, render) for index in range(min(count, MATRICES))],
     )
 
@@ -106,6 +107,12 @@ def matrix(models: Trained, faces: Faces, index: int, render: Render | None) -> 
         name=str(faces.ids[index]),
         grids={name: output.reshape(steps, steps, *output.shape[1:]) for name, output in outputs.items()},
     )
+
+
+def _expressions(models: Trained, faces: Faces, means: Float[np.ndarray, "8 2"]) -> UInt8[np.ndarray, "n 8 h w 3"]:
+    repeated = faces.take(np.repeat(np.arange(len(faces)), len(means)))
+    outputs = models.convert["avlandmarkgan"](repeated.images, repeated.landmarks, np.tile(means, (len(faces), 1)))
+    return outputs.reshape(len(faces), len(means), *outputs.shape[1:])
 
 
 def _outputs(

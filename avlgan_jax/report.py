@@ -14,9 +14,10 @@ import jinja2
 import numpy as np
 from PIL import Image
 
-from avlgan_jax import affect, figures
-from avlgan_jax.evaluation import GROUPS, MODELS, Measured
-from avlgan_jax.gallery import MATRIX_STEPS, Gallery, Matrix
+from avlgan_jax import affect
+from avlgan_jax.evaluation import GROUPS, MODELS
+from avlgan_jax.gallery import MATRIX_STEPS, Matrix
+from avlgan_jax.sections import Figure
 
 # The columns of the result table: key in metrics.json, heading, decimals, and whether more is better.
 COLUMNS = (
@@ -41,119 +42,89 @@ ROW_NAMES = {
 EMPTY = "–"
 
 
+# What the difference of the two models is told of.
+COMPARED = (
+    ("rmse", "RMSE", False),
+    ("pcc_valence", "correlation of valence", True),
+    ("pcc_arousal", "correlation of arousal", True),
+    ("truth_psnr", "PSNR to the truth, dB", True),
+)
+
+
 @dataclass(frozen=True)
 class Cell:
-    """One number of the result table; `best` marks the better of the two models."""
+    """One number of the result table; `best` marks the better of the two models, `interval` is "low to high" or ""."""
 
     text: str
     best: bool = False
+    interval: str = ""
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A picture of the page with what a reader needs to know of it."""
+class Comparison:
+    """What landmarks change: avLandmarkGAN less avGAN in one score, for each group; `verdict` says which is better."""
 
     name: str
-    title: str
-    caption: str
-    alt: str
-    png: bytes
-    size: tuple[int, int]
-
-
-def _figure(name: str, title: str, caption: str, alt: str, picture: Image.Image) -> Figure:
-    return Figure(name, title, caption, alt, figures.png(picture), picture.size)
-
-
-def draw(measured: Measured, gallery: Gallery) -> list[Figure]:
-    """All figures of the report, in the order of the page."""
-    rows = gallery.rows
-    drawn = [
-        _figure(
-            "expressions",
-            "The eight expressions",
-            "Each face as it came, then turned by avLandmarkGAN to the mean valence and arousal of eight expressions "
-            "(Table II and Figure 6 of the paper).",
-            "Rows of faces: the input and eight generated expressions",
-            figures.expression_sheet(rows.images, gallery.expressions),
-        ),
-        _figure(
-            "truth" if "truth" in rows.outputs else "outputs",
-            "Against the truth" if "truth" in rows.outputs else "The two models",
-            "The arrow in each plane goes from the face's own emotion to the one asked for. "
-            + (
-                "Because these faces are drawn by the project, the last column can show what the answer should have "
-                "been: the same face, light and noise, drawn with that emotion."
-                if "truth" in rows.outputs
-                else "The true face at the target is not known for photographs."
-            ),
-            "Rows of faces: input, avGAN, avLandmarkGAN and the truth where it is known",
-            figures.against_truth(rows),
-        ),
-        _figure(
-            "chain",
-            "How avLandmarkGAN works",
-            "The landmark converter moves the 68 points to the target emotion (pale: where they were); the image "
-            "converter repaints the face to fit them (Figure 2 of the paper).",
-            "Rows of four pictures: input, its landmarks, the converted landmarks, the output",
-            figures.chain(rows),
-        ),
-    ]
-    drawn += [_matrix_figure(matrix) for matrix in _one_of_each_age(gallery.matrices)]
-    return [*drawn, _scatter_figure(measured)]
-
-
-def _matrix_figure(matrix: Matrix) -> Figure:
-    who = "an infant" if matrix.infant else "an adult"
-    return _figure(
-        f"avimage_matrix_{'infant' if matrix.infant else 'adult'}",
-        f"avImage matrix of {who}",
-        "avLandmarkGAN over the valence–arousal plane (Figure 5 of the paper). Towards the corners the emotion is "
-        "stronger than any label of the data.",
-        f"A grid of generated faces of {who}, from low to high valence and arousal",
-        figures.avimage_matrix(matrix.image, matrix.grids["avlandmarkgan"]),
-    )
-
-
-def _one_of_each_age(matrices: list[Matrix]) -> list[Matrix]:
-    return list({matrix.infant: matrix for matrix in reversed(matrices)}.values())[::-1]
-
-
-def _scatter_figure(measured: Measured) -> Figure:
-    panels = [
-        (
-            f"{figures.NAMES[name]}: {axis_name}",
-            measured.trials.emotions[:, axis],
-            measured.models[name].predicted[:, axis],
-            measured.trials.infants,
-        )
-        for name in MODELS
-        for axis, axis_name in enumerate(("valence", "arousal"))
-    ]
-    return _figure(
-        "scatter",
-        "Asked and judged",
-        "Every trial is a dot: what was asked for, and what the regressor sees in the generated face. A perfect model, "
-        "judged perfectly, lies on the diagonal.",
-        "Four scatter plots of judged against asked valence and arousal, one row a model",
-        figures.scatter(panels),
-    )
+    cells: list[tuple[str, str, str]]  # difference, interval, verdict
 
 
 def table(scores: dict) -> list[tuple[str, list[tuple[str, list[Cell]]]]]:
     """The result table: for everyone, adults and infants, the rows by name with a Cell for each of COLUMNS."""
-    blocks = [("everyone", {**scores["models"], "do_nothing": scores["do_nothing"], "regressor": scores["regressor"]})]
-    blocks += [(f"{group}s", scores["groups"][group]) for group in GROUPS if scores["groups"][group]["samples"]]
-    return [(title, [(ROW_NAMES[row], _cells(rows, row)) for row in ROW_NAMES]) for title, rows in blocks]
+    return [
+        (title, [(ROW_NAMES[row], _cells(rows, bounds, row)) for row in ROW_NAMES])
+        for title, rows, bounds in _blocks(scores)
+    ]
 
 
-def _cells(rows: dict, row: str) -> list[Cell]:
+def _blocks(scores: dict) -> list[tuple[str, dict, dict]]:
+    """For everyone and each group somebody is in: its title, its rows of scores and its rows of intervals."""
+    bounds = scores["intervals"]
+    everyone = {**scores["models"], "do_nothing": scores["do_nothing"], "regressor": scores["regressor"]}
+    blocks = [("everyone", everyone, {**bounds["models"], **bounds})]
+    return blocks + [
+        (f"{group}s", scores["groups"][group], bounds["groups"][group])
+        for group in GROUPS
+        if scores["groups"][group]["samples"]
+    ]
+
+
+def comparisons(scores: dict) -> tuple[list[str], list[Comparison]]:
+    """The groups, and how the two models differ in each of COMPARED that could be measured."""
+    blocks = _blocks(scores)
+    rows = []
+    for key, name, more in COMPARED:
+        if scores["models"]["avgan"][key] is None:
+            continue
+        cells = []
+        for _, values, bounds in blocks:
+            difference = values["avlandmarkgan"][key] - values["avgan"][key]
+            interval = bounds["difference"][key]
+            cells.append((_signed(difference, 3), _range(interval, 3), _verdict(interval, more)))
+        rows.append(Comparison(name, cells))
+    return [title for title, _, _ in blocks], rows
+
+
+def _verdict(interval: list[float] | None, more: bool) -> str:
+    if interval is None or interval[0] <= 0.0 <= interval[1]:
+        return "undecided"
+    return "better" if (interval[0] > 0.0) == more else "worse"
+
+
+def _signed(value: float, decimals: int) -> str:
+    return f"{value:+.{decimals}f}".replace("-", "−")
+
+
+def _range(interval: list[float] | None, decimals: int) -> str:
+    return " to ".join(_number(bound, decimals) for bound in interval) if interval else ""
+
+
+def _cells(rows: dict, bounds: dict, row: str) -> list[Cell]:
     cells = []
     for key, _, decimals, more in COLUMNS:
         value = rows[row].get(key)
         rivals = [rows[name][key] for name in MODELS if rows[name][key] is not None]
         best = row in MODELS and len(rivals) == 2 and value == (max if more else min)(rivals)
-        cells.append(Cell(EMPTY if value is None else f"{value:.{decimals}f}", best))
+        cells.append(Cell(_number(value, decimals), best, _range(bounds[row].get(key), decimals)))
     return cells
 
 
@@ -176,12 +147,14 @@ def page(scores: dict, shown: list[Figure], matrices: list[Matrix]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["number"] = lambda value, decimals=2: EMPTY if value is None else f"{value:.{decimals}f}"
+    environment.filters["number"] = _number
     return environment.get_template("report.html").render(
         scores=scores,
         table=table(scores),
         columns=COLUMNS,
         nearer=_nearer_to_truth(scores),
+        compared=comparisons(scores),
+        means=list(zip(affect.EXPRESSIONS, scores["table_ii"].values(), affect.TABLE_II.tolist(), strict=True)),
         figures=[(figure, _data_uri(figure.png, "png")) for figure in shown],
         pad={
             "steps": [float(step) for step in MATRIX_STEPS],
@@ -189,6 +162,10 @@ def page(scores: dict, shown: list[Figure], matrices: list[Matrix]) -> str:
             "faces": [_pad_face(matrix) for matrix in matrices],
         },
     )
+
+
+def _number(value: float | None, decimals: int = 2) -> str:
+    return EMPTY if value is None else f"{value:.{decimals}f}".replace("-", "−")
 
 
 def _nearer_to_truth(scores: dict) -> float | None:

@@ -67,20 +67,6 @@ def test_the_expression_sheet_has_a_column_for_the_input_and_for_each_expression
         assert (sheet == (colour, colour, colour, 255)).all(axis=-1).sum() >= 100 * 100
 
 
-def test_the_scatter_draws_each_age_in_its_colour():
-    expected = np.linspace(-1, 1, 50)
-    infants = np.arange(50) % 2 == 0
-    both = np.asarray(figures.scatter([("a", expected, expected, infants)], columns=1))
-    adults = np.asarray(figures.scatter([("a", expected, expected, np.zeros(50, bool))], columns=1))
-
-    def orange(picture):
-        opaque = picture[..., 3] > 100
-        return (opaque & (picture[..., 0] > picture[..., 2].astype(int) + 60)).sum()
-
-    assert orange(both) > 100
-    assert orange(adults) == 0
-
-
 @pytest.mark.parametrize("draw", [figures.chain, figures.against_truth])
 def test_the_same_arrays_give_the_same_file(draw):
     first, again = figures.png(draw(shown_rows(1))), figures.png(draw(shown_rows(1)))

@@ -1,5 +1,6 @@
 """The report: one page with everything in it, a table that says what metrics.json says, and no half of a report."""
 
+import copy
 import json
 import re
 
@@ -7,7 +8,8 @@ import numpy as np
 import oracle
 import pytest
 
-from avlgan_jax import evaluation, gallery, report, scores
+from avlgan_jax import evaluation, gallery, report, scores, sections
+from avlgan_jax.experiments import circumplex, table_ii
 
 
 @pytest.fixture(scope="module")
@@ -19,24 +21,29 @@ def written(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gallery, "FACES", 2)
         patch.setattr(gallery, "MATRICES", 2)
+        patch.setattr(circumplex, "FACES", 1)
         shown = gallery.collect(models, faces, 0, oracle.render_all)
-    numbers = scores.score(measured)
-    numbers["protocol"] = {
-        "data": "procedural_faces",
-        "split": "validation",
-        "resolution": oracle.RESOLUTION,
-        "faces": 8,
-        "training_faces": 12,
-        "samples": 16,
-        "seed": 0,
+        around = circumplex.measure(models, faces, 0, oracle.render_all)
+    numbers = scores.score(measured) | {
+        "intervals": scores.intervals(measured, 0),
+        "table_ii": table_ii.numbers(training),
+        "protocol": {
+            "data": "procedural_faces",
+            "split": "validation",
+            "resolution": oracle.RESOLUTION,
+            "faces": 8,
+            "training_faces": 12,
+            "samples": 16,
+            "seed": 0,
+        },
+        "provenance": {
+            "steps": models.steps,
+            "config_digest": "c0ffee",
+            "data_digest": "da7a",
+            "versions": {"python": "3"},
+        },
     }
-    numbers["provenance"] = {
-        "steps": models.steps,
-        "config_digest": "c0ffee",
-        "data_digest": "da7a",
-        "versions": {"python": "3"},
-    }
-    figures = report.draw(measured, shown)
+    figures = sections.draw(measured, shown, around, {})
     directory = tmp_path_factory.mktemp("run") / "report"
     report.write(directory, numbers, figures, shown.matrices)
     return directory, numbers, figures, shown
@@ -46,9 +53,6 @@ def test_the_directory_holds_the_page_the_numbers_and_each_figure(written):
     directory, numbers, figures, _ = written
     names = {f"{figure.name}.png" for figure in figures} | {"metrics.json", "index.html"}
     assert {path.name for path in directory.iterdir()} == names
-    assert {"truth", "chain", "expressions", "avimage_matrix_adult", "avimage_matrix_infant", "scatter"} == {
-        figure.name for figure in figures
-    }
     assert json.loads((directory / "metrics.json").read_text()) == numbers
     assert [path.name for path in directory.parent.iterdir()] == ["report"]
 
@@ -86,6 +90,37 @@ def test_the_table_marks_the_better_model_and_leaves_gaps(written):
     assert rival["truth_landmark_nme"].text == report.EMPTY
     assert not ours["truth_landmark_nme"].best
     assert "avLandmarkGAN" in report.text_table(numbers)
+
+
+def test_the_comparison_says_what_the_intervals_allow(written):
+    _, numbers, _, _ = written
+    groups, rows = report.comparisons(numbers)
+    assert groups == ["everyone", "adults", "infants"]
+    by_name = {row.name: dict(zip(groups, row.cells, strict=True)) for row in rows}
+    difference, interval, verdict = by_name["RMSE"]["everyone"]
+    assert difference == f"−{numbers['models']['avgan']['rmse']:.3f}"
+    assert interval.startswith("−")
+    assert verdict == "better"
+
+
+@pytest.mark.parametrize(
+    ("interval", "more", "verdict"),
+    [
+        ([0.1, 0.2], True, "better"),
+        ([0.1, 0.2], False, "worse"),
+        ([-0.2, -0.1], False, "better"),
+        ([-0.1, 0.1], True, "undecided"),
+        (None, True, "undecided"),
+    ],
+)
+def test_a_model_is_better_only_where_the_interval_leaves_no_doubt(written, interval, more, verdict):
+    _, numbers, _, _ = written
+    key = "pcc_valence" if more else "rmse"
+    name = next(name for column, name, _ in report.COMPARED if column == key)
+    numbers = copy.deepcopy(numbers)
+    numbers["intervals"]["difference"][key] = interval
+    _, rows = report.comparisons(numbers)
+    assert {row.name: row.cells[0][2] for row in rows}[name] == verdict
 
 
 def test_the_pad_holds_every_output_of_every_model(written):

@@ -1,0 +1,138 @@
+"""The experiments of Section IV on models whose answers are known."""
+
+import dataclasses
+import json
+
+import numpy as np
+import oracle
+import pytest
+
+from avlgan_jax import affect
+from avlgan_jax.experiments import baby, circumplex, table_ii
+from avlgan_jax.landmarks import normalised_mean_error
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return oracle.draw_faces(8, seed=4)
+
+
+@pytest.fixture(scope="module")
+def around(faces):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(circumplex, "FACES", 1)
+        return circumplex.measure(oracle.oracle(faces), faces, 0, oracle.render_all)
+
+
+def test_the_targets_lie_on_rings_around_the_centre():
+    targets = circumplex.targets()
+    radii = np.linalg.norm(targets, axis=1)
+    np.testing.assert_allclose(radii, [0.0, *np.repeat(circumplex.RADII, circumplex.ANGLES)], atol=1e-6)
+    np.testing.assert_allclose(targets[1], [circumplex.RADII[0], 0.0], atol=1e-6)
+    np.testing.assert_allclose(targets[1 + circumplex.ANGLES // 4], [0.0, circumplex.RADII[0]], atol=1e-6)
+
+
+def test_around_the_plane_the_truth_is_reached_by_the_one_and_left_by_the_other(around):
+    assert set(around) == {"adult", "infant"}
+    for found in around.values():
+        assert found.psnr["avlandmarkgan"].shape == (1, len(circumplex.targets()))
+        assert found.nme["avlandmarkgan"].max() == 0.0
+        assert found.ssim["avlandmarkgan"].min() == pytest.approx(1.0)
+        np.testing.assert_array_equal(found.psnr["avgan"], found.psnr["do_nothing"])
+        np.testing.assert_allclose(found.judged["avlandmarkgan"][0], circumplex.targets())
+        assert found.response["avgan"][0] == 0.0
+        assert found.response["avlandmarkgan"][0] == found.response["truth"][0] > 0.01
+
+
+def test_the_numbers_of_the_plane_are_means_over_faces(around):
+    told = circumplex.numbers(around)
+    json.dumps(told, allow_nan=False)
+    assert told["response"]["avgan"] == 0.0
+    both = np.mean([found.response["truth"][0] for found in around.values()])
+    assert told["response"]["truth"] == pytest.approx(both)
+    np.testing.assert_allclose(told["adult"]["nme"]["do_nothing"], around["adult"].nme["do_nothing"][0])
+    assert told["infant"]["faces"] == 1
+
+
+def test_without_a_truth_the_response_remains(faces):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(circumplex, "FACES", 1)
+        around = circumplex.measure(oracle.oracle(faces), oracle.photographs(faces), 0, None)
+    assert around["adult"].psnr == {}
+    assert set(around["adult"].response) == {"avlandmarkgan", "avgan"}
+    json.dumps(circumplex.numbers(around), allow_nan=False)
+
+
+def test_the_response_of_black_and_white_is_a_half():
+    pictures = np.zeros((2, 3, 3, 3), np.uint8)
+    pictures[1] = 255
+    assert circumplex.response_of(pictures) == pytest.approx(0.5)
+    assert circumplex.response_of(pictures[:1].repeat(4, axis=0)) == 0.0
+
+
+def test_table_ii_by_hand(faces):
+    expressions = np.array([1, 1, 2, 2, 2, 0, 0, 0], np.int32)
+    told = table_ii.numbers(dataclasses.replace(faces, expressions=expressions))
+    assert list(told) == list(affect.EXPRESSIONS)
+    assert told["happy"]["count"] == 2
+    assert told["happy"]["valence"] == pytest.approx(faces.emotions[:2, 0].mean())
+    assert told["sad"]["arousal"] == pytest.approx(faces.emotions[2:5, 1].mean())
+    assert told["fear"] == {"count": 0, "valence": None, "arousal": None}
+    means = table_ii.means(told)
+    np.testing.assert_allclose(means[1], faces.emotions[:2].mean(axis=0), rtol=1e-6)
+    np.testing.assert_array_equal(means[4], affect.TABLE_II[4])
+
+
+@pytest.fixture(scope="module")
+def frames(faces):
+    """The eight faces as two mothers' and two infants' frames 0 and 1, 2 and 3, the later ones first."""
+    order = np.arange(8)[::-1]
+    extras = faces.extras | {"frame": np.tile([0, 1], 4), "dyad": np.arange(8) // 4}
+    return dataclasses.replace(faces, extras=extras).take(order)
+
+
+def test_each_later_frame_is_asked_of_the_first(faces, frames, monkeypatch):
+    monkeypatch.setattr(baby, "EVERY", 1)
+    asked = {}
+    models = oracle.oracle(faces)
+    draw = models.convert["avlandmarkgan"]
+
+    def remember(images, landmarks, emotions):
+        asked.update({image.tobytes(): emotion.tolist() for image, emotion in zip(images, emotions, strict=True)})
+        return draw(images, landmarks, emotions)
+
+    models.convert = {"avlandmarkgan": remember, "avgan": models.convert["avgan"]}
+    found = baby.measure(models, frames)
+    assert asked == {faces.images[k].tobytes(): faces.emotions[k + 1].tolist() for k in range(0, 8, 2)}
+    for name, infants in (("infant", True), ("parent", False)):
+        own = (frames.extras["frame"] == 1) & (frames.infants == infants)
+        np.testing.assert_array_equal(found[name].expected, frames.emotions[own, 0])
+        np.testing.assert_array_equal(found[name].predicted["avlandmarkgan"], found[name].expected)
+        np.testing.assert_array_equal(found[name].predicted["real"], found[name].expected)
+        assert found[name].people == 2
+
+
+def test_the_numbers_of_section_iv_b(faces, frames, monkeypatch):
+    monkeypatch.setattr(baby, "EVERY", 1)
+    told = baby.numbers(baby.measure(oracle.oracle(faces), frames), seed=0)
+    assert told["infant"]["avlandmarkgan"]["pcc_valence"] == pytest.approx(1.0)
+    assert told["infant"]["avlandmarkgan"]["paper"] == 0.70
+    assert told["parent"]["avgan"]["paper"] == 0.64
+    assert told["parent"]["frames"] == 2
+    json.dumps(told, allow_nan=False)
+
+
+def test_frames_whose_annotators_disagree_are_left_out(faces, frames, monkeypatch):
+    monkeypatch.setattr(baby, "EVERY", 1)
+    deviation = np.where(frames.infants, 0.3, 0.2)
+    disputed = dataclasses.replace(frames, extras=frames.extras | {"deviation": deviation})
+    assert set(baby.measure(oracle.oracle(faces), disputed)) == {"parent"}
+
+
+def test_the_nme_of_doing_nothing_is_that_of_the_landmarks_themselves(faces, around):
+    chosen = [k for k in range(8) if not faces.infants[k]]
+    first = [oracle.render_all(faces.extras["face_key"][[k]], circumplex.targets()[:1]) for k in chosen]
+    possible = [
+        normalised_mean_error(faces.landmarks[k], next(truth)[1]) for k, truth in zip(chosen, first, strict=True)
+    ]
+    assert around["adult"].nme["do_nothing"][0, 0] in possible
