@@ -5,7 +5,6 @@ Landmarks do not carry any of this. Every fold is a soft stroke of shadow or lig
 
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from jaxtyping import Float
 
@@ -40,32 +39,30 @@ def paint_folds(sheet: Sheet) -> None:
         *_chin(sheet),
     ]
     strokes = [stroke for stroke in strokes if stroke.strength > 0.012]
-    box = sheet.box(sheet.points[:27], 0.7)
+    box = sheet.box(np.concatenate([stroke.knots for stroke in strokes]), 0.12)
     for light, factor in ((False, _SHADOW), (True, _LIGHT)):
         total = None
         for blur in (FINE, SOFT, BROAD):
             alike = [stroke for stroke in strokes if stroke.blur == blur and stroke.light == light]
             if alike:
-                mask = painting.soften(_draw(sheet, box, alike), blur * sheet.unit)
+                mask = _draw(sheet, box, alike, blur)
                 total = mask if total is None else total + mask
         if total is not None:
             painting.shade(sheet.canvas, box, np.minimum(total, 1.0), factor)
 
 
-def _draw(sheet: Sheet, box: painting.Box, strokes: list[Stroke]) -> Float[np.ndarray, "h w"]:
-    """Strokes as outlines filled with their strength, faint ones first; those with as many knots share the algebra."""
-    mask = np.zeros((box.y1 - box.y0, box.x1 - box.x0), np.uint8)
+def _draw(sheet: Sheet, box: painting.Box, strokes: list[Stroke], blur: float) -> Float[np.ndarray, "h w"]:
+    """The mask of strokes, each as strong as it is; those with as many knots share the algebra."""
     outlines = []
     for count in {len(stroke.knots) for stroke in strokes}:
         alike = [stroke for stroke in strokes if len(stroke.knots) == count]
         lines = painting.curve(np.array([stroke.knots for stroke in alike]), 12 // (count - 1))
         widths = np.array([stroke.width * painting.taper(lines.shape[1], *stroke.ends) for stroke in alike])
-        widths = np.maximum(widths * sheet.unit, 0.6)
-        shapes = painting.fixed(painting.ribbon(lines, widths), box)
+        shapes = painting.ribbon(lines, np.maximum(widths * sheet.unit, 0.6))
         outlines += [(stroke.strength, shape) for stroke, shape in zip(alike, shapes, strict=True)]
-    for strength, shape in sorted(outlines, key=lambda item: item[0]):
-        cv2.fillPoly(mask, [shape], int(255 * min(strength, 1.0)), cv2.LINE_AA, painting.SHIFT)
-    return np.multiply(mask, np.float32(1.0 / 255.0), dtype=np.float32)
+    outlines.sort(key=lambda item: item[0])  # where two cross, the stronger one counts
+    levels, shapes = zip(*outlines, strict=True)
+    return painting.fill(box, shapes, blur * sheet.unit, levels)
 
 
 def _cheeks(sheet: Sheet) -> list[Stroke]:
@@ -112,8 +109,8 @@ def _nose_root(sheet: Sheet) -> list[Stroke]:
     wrinkle = sheet.units["AU9"] * soft
     root = 0.6 * at[27] + 0.4 * at[28]
     strokes = [
-        Stroke(sheet.along(root, (-0.09, y + 0.03), (0.0, y - 0.015), (0.09, y + 0.03)), 0.028, 0.34 * wrinkle, FINE)
-        for y in (-0.09, -0.01, 0.07)
+        Stroke(sheet.along(root, (-0.09, y + 0.03), (0.0, y - 0.015), (0.09, y + 0.03)), 0.030, 0.32 * wrinkle, SOFT)
+        for y in (-0.07, 0.04)
     ]
     for side, wing in ((-1.0, 31), (1.0, 35)):
         flank = sheet.along(at[wing], (-side * 0.02, -0.28), (side * 0.03, -0.18), (side * 0.07, -0.10))

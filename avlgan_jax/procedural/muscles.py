@@ -98,7 +98,7 @@ _REGIONS = {
     **dict.fromkeys(("AU12", "AU14", "AU15", "AU20"), "corners"),
     **dict.fromkeys(("AU10", "AU16", "AU25", "AU26", "AU27"), "jaw"),
 }
-_JAW_LIMITS = {"AU26": 1.2, "AU27": 0.5}  # the joint goes no further
+_LIMITS = {"AU5": 1.25, "AU26": 1.2, "AU27": 0.5}  # lid and jaw go no further
 # Pairs (upper, lower): lids and lips that may meet but not cross.
 _LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))
 _LIPS = ((61, 67), (62, 66), (63, 65))
@@ -115,7 +115,7 @@ def show(units: dict[str, float], identity: Identity) -> dict[str, float]:
     gain = identity.strength * identity.style.lids
     shown["AU43"] = units["AU43"] ** (1.0 / gain) if units["AU43"] > 0.0 else 0.0
     shown["AU25"] += identity.rest_part
-    for name, limit in _JAW_LIMITS.items():
+    for name, limit in _LIMITS.items():
         shown[name] = limit * float(np.tanh(shown[name] / limit))
     return shown
 

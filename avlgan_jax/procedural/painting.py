@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 
-SHIFT = 4  # cv2 draws at 1/16 pixel
+_SHIFT = 4  # cv2 draws at 1/16 pixel
+_SMALL = 4096  # boxes up to this many pixels are drawn four times as fine, larger ones twice
 
 
 class Box(NamedTuple):
@@ -49,29 +50,42 @@ def box_around(points: Float[np.ndarray, "n 2"], margin: float, size: int) -> Bo
     )
 
 
-def fixed(points: Float[np.ndarray, "*n 2"], box: Box) -> Int[np.ndarray, "*n 2"]:
-    """Points as cv2 wants them for drawing into `box`: whole numbers of 1/16 pixel from its first pixel's centre."""
-    scaled = points * float(1 << SHIFT)
-    scaled -= ((box.x0 + 0.5) * (1 << SHIFT), (box.y0 + 0.5) * (1 << SHIFT))
-    return np.rint(scaled, out=scaled).astype(np.int32)
+def fill(
+    box: Box, polygons: Sequence[Float[np.ndarray, "n 2"]], blur: float = 0.0, levels: Sequence[float] | None = None
+) -> Float[np.ndarray, "h w"]:
+    """Coverage in [0, 1] of closed polygons inside `box`, softened by a Gaussian of `blur` pixels.
+
+    With `levels` a polygon covers no more than its own level; a later one replaces an earlier one. cv2's own
+    anti-aliasing would make every shape 0.65 pixels larger all around; drawing finer and averaging costs no more and
+    leaves 0.1 to 0.2.
+    """
+    height, width = box.y1 - box.y0, box.x1 - box.x0
+    # A wide blur needs no fine mask: it is drawn and blurred at half the size.
+    fine = 0.5 if blur > 2.4 and min(height, width) > 8 else 4 if height * width <= _SMALL else 2
+    shape = (round(width * fine), round(height * fine))
+    mask = np.zeros(shape[::-1], np.uint8)
+    one = 1 << _SHIFT
+    scale = (shape[0] / width * one, shape[1] / height * one)
+    corner = (box.x0 * scale[0] + one / 2, box.y0 * scale[1] + one / 2)
+    for index, polygon in enumerate(polygons):
+        value = 255 if levels is None else int(255.0 * min(levels[index], 1.0))
+        outline = polygon * scale
+        outline -= corner
+        cv2.fillPoly(mask, [np.rint(outline, out=outline).astype(np.int32)], value, cv2.LINE_8, _SHIFT)
+    if fine < 1.0:
+        return cv2.resize(soften(_coverage(mask), blur * fine), (width, height), interpolation=cv2.INTER_LINEAR)
+    return soften(_coverage(cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA)), blur)
 
 
 def _coverage(mask: UInt8[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
     return np.multiply(mask, np.float32(1.0 / 255.0), dtype=np.float32)
 
 
-def fill(box: Box, polygons: Sequence[Float[np.ndarray, "n 2"]], blur: float = 0.0) -> Float[np.ndarray, "h w"]:
-    """Coverage in [0, 1] of closed polygons inside `box`, softened by a Gaussian of `blur` pixels."""
-    mask = np.zeros((box.y1 - box.y0, box.x1 - box.x0), np.uint8)
-    for polygon in polygons:
-        cv2.fillPoly(mask, [fixed(polygon, box)], 255, cv2.LINE_AA, SHIFT)
-    return soften(_coverage(mask), blur)
-
-
 def lines(box: Box, curves: Float[np.ndarray, "k n 2"], thickness: int, blur: float = 0.0) -> Float[np.ndarray, "h w"]:
     """Coverage of open curves of equal length drawn `thickness` whole pixels wide."""
     mask = np.zeros((box.y1 - box.y0, box.x1 - box.x0), np.uint8)
-    cv2.polylines(mask, list(fixed(curves, box)), False, 255, thickness, cv2.LINE_AA, SHIFT)
+    points = np.rint((curves - (box.x0 + 0.5, box.y0 + 0.5)) * (1 << _SHIFT)).astype(np.int32)
+    cv2.polylines(mask, list(points), False, 255, thickness, cv2.LINE_AA, _SHIFT)
     return soften(_coverage(mask), blur)
 
 

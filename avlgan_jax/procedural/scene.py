@@ -76,20 +76,10 @@ def paint_body(sheet: Sheet) -> None:
     wide = ((0.57 if who.female else 0.68) if not who.infant else 0.48) * unit
     bottom, x = sheet.size + 2.0, 0.6 * pivot[0] + 0.4 * chin[0]
     base = chin[1] + (0.28 if not who.infant else 0.10) * unit
-    outline = np.array(
-        [
-            (pivot[0] - 1.05 * wide, pivot[1] - 0.3 * unit),
-            (pivot[0] + 1.05 * wide, pivot[1] - 0.3 * unit),
-            (x + wide, base - 0.12 * unit),
-            (x + 1.12 * wide, base + 0.10 * unit),
-            (x + 1.9 * wide, base + 0.45 * unit),
-            (x + 2.0 * wide, bottom),
-            (x - 2.0 * wide, bottom),
-            (x - 1.9 * wide, base + 0.45 * unit),
-            (x - 1.12 * wide, base + 0.10 * unit),
-            (x - wide, base - 0.12 * unit),
-        ]
-    )
+    half = np.array([(1.0, -0.12), (1.08, 0.04), (1.55, 0.26), (1.8, 0.60)]) * (wide, unit) + (x, base)
+    throat = np.array([(pivot[0] + 1.05 * wide, pivot[1] - 0.3 * unit), *half])
+    outline = np.concatenate([throat, throat[::-1] * (-1.0, 1.0) + (2.0 * x, 0.0)])
+    outline[-1, 0] = pivot[0] - 1.05 * wide
     neck = painting.fill(box, [outline])
     painting.tint(canvas, box, neck, np.array(who.skin, np.float32) * shot.exposure * (0.95, 0.92, 0.91))
     # A column: dark at its edges, darker on the side away from the lamp, and under the jaw.
@@ -100,25 +90,14 @@ def paint_body(sheet: Sheet) -> None:
     painting.shade(canvas, box, neck * (1.0 - painting.fill(box, [core], 0.22 * unit)) * 0.75, (0.66, 0.60, 0.585))
     jaw = painting.curve(rest[2:15], 3) + unit * np.array((-0.10 * shot.light[0], 0.17))
     painting.shade(canvas, box, neck * painting.fill(box, [jaw], 0.08 * unit) * 0.72, (0.57, 0.50, 0.48))
-    collar = base + 0.16 * unit
-    shoulder = (2.1 if not who.infant else 1.35) * unit
-    cloth = np.array(
-        [
-            (x - shoulder, bottom),
-            (x - shoulder, collar + 0.55 * unit),
-            (x - wide - 0.28 * unit, collar + 0.12 * unit),
-            (x - wide - 0.02 * unit, collar),
-            (x, collar + 0.30 * unit),
-            (x + wide + 0.02 * unit, collar),
-            (x + wide + 0.28 * unit, collar + 0.12 * unit),
-            (x + shoulder, collar + 0.55 * unit),
-            (x + shoulder, bottom),
-        ]
-    )
-    painting.tint(
-        canvas, box, painting.fill(box, [painting.curve(cloth, 4, closed=True)]), np.array(shot.clothes) * 0.9
-    )
-    seam = painting.lines(box, painting.curve(cloth[2:7], 4)[None], 2, 1.0)
+    low = 0.33 if who.female else 0.20
+    reach = (2.1 if not who.infant else 1.35) * unit
+    half = np.array([(0.0, low), (0.5 * wide, low - 0.08), (0.92 * wide, low - 0.26), (1.5 * wide, 0.16), (reach, 0.5)])
+    half = half * (1.0, unit) + (x, base)
+    top = painting.curve(np.concatenate([half[:0:-1] * (-1.0, 1.0) + (2.0 * x, 0.0), half]), 5)
+    cloth = np.concatenate([top, [(x + reach, bottom), (x - reach, bottom)]])
+    painting.tint(canvas, box, painting.fill(box, [cloth]), np.array(shot.clothes) * 0.9)
+    seam = painting.lines(box, top[None], 2, 1.0)
     painting.shade(canvas, box, seam * 0.5, (0.6, 0.6, 0.6))
 
 
