@@ -152,7 +152,7 @@ def _make(name: str, request: Drawn, command: str) -> records.Manifest:
     tfds.disable_progress_bar()  # the pool has its own, with the rate and the time left
     with (
         tempfile.TemporaryDirectory() as downloads,
-        _one_line_from_tensorflow(),
+        _causes_told(),
         contextlib.redirect_stdout(io.StringIO()),
     ):
         builder = builder_class(
@@ -183,13 +183,18 @@ def _folder(name: str, request: Drawn) -> Path:
 
 
 @contextlib.contextmanager
-def _one_line_from_tensorflow():
-    """TensorFlow writes the records and has its own exceptions, for a full disk for instance."""
+def _causes_told():
+    """TFDS wraps what happens while records are written; raise instead what a person can do something about."""
     try:
         yield
     except Exception as error:
-        if type(error).__module__.startswith("tensorflow"):
-            raise UserError(f"the records could not be written: {errors.one_line(error)}") from error
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, UserError | OSError):
+                raise cause from None
+            if type(cause).__module__.startswith("tensorflow.python.framework.errors"):  # a full disk, for instance
+                raise UserError(f"the records could not be written: {errors.one_line(cause)}") from None
+            cause = cause.__cause__
         raise
 
 

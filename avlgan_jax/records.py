@@ -72,6 +72,7 @@ class Manifest:
     resolution: int
     version: str
     splits: dict[str, int]  # number of faces
+    contents: dict[str, str]  # SHA-256 of what the records of each split say, in their order
     files: dict[str, str]  # SHA-256 of each record file
     features: dict[str, dict]  # {"dtype": "float32" | "int64" | "str" | "png", "shape": [...]}
     options: dict  # the choices they were made with
@@ -80,16 +81,21 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """The data's identity: equal for equal records, whenever and wherever they were made."""
-        identity = [self.name, self.resolution, sorted(self.splits.items()), sorted(self.files.items())]
+        """The data's identity: equal for equal faces in equal order, whenever and wherever they were made.
+
+        It is made of what the records say, not of their files' bytes: protocol buffers write the features of a record
+        in an order that changes from process to process.
+        """
+        identity = [self.name, self.resolution, sorted(self.contents.items())]
         return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
 
 
-def write_manifest(directory: Path, **contents) -> Manifest:
-    """Hash the record files of `directory` and write its `manifest.json`; `contents` are the other Manifest fields."""
+def write_manifest(directory: Path, splits: dict[str, int], **others) -> Manifest:
+    """Hash the record files of `directory` and write its `manifest.json`; `others` are the other Manifest fields."""
     directory = Path(directory)
     files = {path.name: _sha256(path) for path in sorted(directory.glob("*.tfrecord*"))}
-    manifest = Manifest(files=files, **contents)
+    contents = {split: _content(directory, files, split) for split in splits}
+    manifest = Manifest(files=files, contents=contents, splits=splits, **others)
     write_text(directory / MANIFEST, json.dumps(dataclasses.asdict(manifest), indent=1) + "\n")
     return manifest
 
@@ -192,6 +198,23 @@ def _sha256(path: Path) -> str | None:
         return None
 
 
+def _record_files(files: dict[str, str], split: str) -> list[str]:
+    return sorted(file for file in files if f"-{split}.tfrecord" in file)
+
+
+def _content(directory: Path, files: dict[str, str], split: str) -> str:
+    whole = hashlib.sha256()
+    for file in _record_files(files, split):
+        for example in tfrecord.read(directory / file):
+            record = hashlib.sha256()
+            for name, values in sorted(example.items()):
+                values = values if isinstance(values, list) else [values.tobytes()]
+                for part in (name.encode(), *values):
+                    record.update(len(part).to_bytes(8, "little") + part)
+            whole.update(record.digest())
+    return whole.hexdigest()
+
+
 def _array_specs(manifest: Manifest, count: int) -> dict[str, tuple[str, tuple[int, ...]]]:
     """dtype and shape of each cached array; text is gathered in lists first, for its length is not known yet."""
     side = manifest.resolution
@@ -255,7 +278,7 @@ def _decode(directory: Path, manifest: Manifest, split: str, specs: dict[str, tu
         for name, (dtype, shape) in specs.items()
     }
     count = 0
-    for file in sorted(file for file in manifest.files if f"-{split}.tfrecord" in file):
+    for file in _record_files(manifest.files, split):
         for example in tfrecord.read(directory / file):
             for name, value in _row(example, specs).items():
                 if isinstance(arrays[name], list):

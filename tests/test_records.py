@@ -44,7 +44,7 @@ def _png(image: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def _write_tfrecord(path, faces: records.Faces, rows: range) -> None:
+def _write_tfrecord(path, faces: records.Faces, rows: range, backwards: bool = False) -> None:
     tf = pytest.importorskip("tensorflow", reason="writes the files that are read without it")
 
     def floats(values):
@@ -71,6 +71,8 @@ def _write_tfrecord(path, faces: records.Faces, rows: range) -> None:
                 "face_key": integers(faces.extras["face_key"][i]),
                 "phase": text(faces.extras["phase"][i].encode()),
             }
+            if backwards:
+                features = dict(reversed(features.items()))
             writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
 
 
@@ -193,15 +195,23 @@ def test_a_half_written_version_does_not_count(data_dir):
     assert len(records.load(data_dir, "faces", SIDE, "train")) == 10
 
 
-def test_digest_follows_the_records_and_nothing_else(data_dir):
+def test_digest_follows_the_faces_and_nothing_else(data_dir, written):
     before = records.digest(data_dir, "faces", SIDE)
     folder = data_dir / "faces" / "32px" / "1.0.0"
     manifest = records.find(data_dir, "faces", SIDE)[1]
-    contents = {f.name: getattr(manifest, f.name) for f in dataclasses.fields(manifest) if f.name != "files"}
-    records.write_manifest(folder, **(contents | {"command": "another", "options": {}}))
+    others = {f.name: getattr(manifest, f.name) for f in dataclasses.fields(manifest)}
+    others = {name: value for name, value in others.items() if name not in ("files", "contents")}
+    # The same faces in one file instead of two, their features in another order: the same data.
+    for path in folder.glob("faces-train*"):
+        path.unlink()
+    train = written[1]["train"]
+    _write_tfrecord(folder / "faces-train.tfrecord-00000-of-00001", train, range(10), backwards=True)
+    records.write_manifest(folder, **(others | {"command": "another", "options": {}}))
     assert records.digest(data_dir, "faces", SIDE) == before
-    _flip_byte(folder / "faces-test.tfrecord-00000-of-00001")
-    records.write_manifest(folder, **contents)
+    train.emotions[7, 0] += 0.001
+    _write_tfrecord(folder / "faces-train.tfrecord-00000-of-00001", train, range(10))
+    train.emotions[7, 0] -= 0.001
+    records.write_manifest(folder, **others)
     assert records.digest(data_dir, "faces", SIDE) != before
 
 

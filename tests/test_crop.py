@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from avlgan_jax import crop, procedural
+
+
+def test_points_survive_the_round_trip():
+    generator = np.random.default_rng(0)
+    for _ in range(50):
+        points = generator.uniform(20, 180, (68, 2)).astype(np.float32)
+        square = crop.square_around(points, (200, 240, 3), generator.uniform(0, 1))
+        back = square.to_photograph(square.to_crop(points, 128), 128)
+        np.testing.assert_allclose(back, points, atol=1e-3)
+
+
+@pytest.mark.parametrize("resolution", [48, 128])
+def test_pixels_go_where_their_points_go(resolution):
+    """Bright dots are found again, to a tenth of a pixel, where `to_crop` says."""
+    points = np.array([[61.5, 80.5], [140.5, 90.5], [100.5, 150.5]], np.float32)
+    rows, columns = np.mgrid[:256, :256] + 0.5
+    for point in points:
+        blob = np.exp(-((columns - point[0]) ** 2 + (rows - point[1]) ** 2) / (2 * 4.0**2))
+        image = np.repeat((255 * blob).round().astype(np.uint8)[..., None], 3, axis=2)
+        square = crop.square_around(points, image.shape, 0.3137)
+        seen = crop.cut(image, square, resolution)[..., 0].astype(float)
+        grid = np.mgrid[:resolution, :resolution] + 0.5
+        found = [(grid[1] * seen).sum() / seen.sum(), (grid[0] * seen).sum() / seen.sum()]
+        np.testing.assert_allclose(found, square.to_crop(point, resolution), atol=0.1)
+
+
+def test_shrinking_is_antialiased():
+    """A fine chequerboard becomes even grey; picking every n-th pixel would leave stripes or black."""
+    board = (np.indices((512, 512)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    image = np.repeat(board[..., None], 3, axis=2)
+    seen = crop.cut(image, crop.Square(3.3, 7.7, 500.0), 64)
+    assert np.abs(seen.astype(int) - 127).max() <= 3
+
+
+def test_a_cut_of_the_whole_at_its_own_size_changes_nothing():
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    np.testing.assert_array_equal(crop.cut(image, crop.Square(0.0, 0.0, 64.0), 64), image)
+
+
+def test_square_is_centred_with_its_margin_where_there_is_room():
+    square = crop.square_around(np.array([[400.0, 300.0], [500.0, 360.0]]), (1000, 1000, 3), 0.25)
+    assert (square.left, square.top, square.side) == (375.0, 255.0, 150.0)
+
+
+def test_square_stays_inside_a_tight_photograph():
+    height, width = 200, 224
+    for low, high in (((-20.0, 5.0), (210.0, 199.0)), ((0.0, 0.0), (80.0, 80.0)), ((150.0, 120.0), (230.0, 205.0))):
+        square = crop.square_around(np.array([low, high]), (height, width, 3), 0.35)
+        assert square.left >= 0 and square.top >= 0
+        assert square.left + square.side <= width and square.top + square.side <= height
+        assert crop.cut(np.zeros((height, width, 3), np.uint8), square, 32).shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize("points", [[[5.0, 5.0]] * 68, [[300.0, 10.0], [400.0, 90.0]], [[-90.0, 10.0], [-9.0, 90.0]]])
+def test_no_square_without_a_face_in_the_photograph(points):
+    with pytest.raises(ValueError, match=r"no extent|outside the photograph"):
+        crop.square_around(np.array(points), (200, 200, 3))
+
+
+def test_cut_refuses_a_square_beyond_the_image():
+    with pytest.raises(ValueError, match="leaves the image"):
+        crop.cut(np.zeros((50, 50, 3), np.uint8), crop.Square(-5.0, 0.0, 20.0), 16)
+
+
+def test_a_drawn_face_is_cropped_with_its_landmarks():
+    """Cropping a face drawn large and drawing nothing else: landmarks on the dark pupils stay on dark pixels."""
+    drawn = procedural.render(procedural.sample_face(3, 4, 0, False), 0.0, 0.0, 256)
+    square = crop.square_around(drawn.landmarks, drawn.image.shape)
+    image, points = crop.cut(drawn.image, square, 128), square.to_crop(drawn.landmarks, 128)
+    eye = points[36:42].mean(axis=0)
+    big_eye = drawn.landmarks[36:42].mean(axis=0)
+    small = image[int(eye[1]), int(eye[0])].astype(int)
+    large = drawn.image[int(big_eye[1]) - 1 : int(big_eye[1]) + 1, int(big_eye[0]) - 1 : int(big_eye[0]) + 1]
+    assert np.abs(small - large.mean(axis=(0, 1))).max() < 40

@@ -1,0 +1,204 @@
+import shutil
+from pathlib import Path
+
+import drawn_photographs as drawn
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+import datasets
+from avlgan_jax import records
+from avlgan_jax.errors import UserError
+from datasets import locating, photographs
+from datasets.diffusion_fer.diffusion_fer_dataset_builder import PREFIX, Options
+
+REAL = Path(__file__).parents[2] / "shared" / "data" / "diffusion_fer"
+
+
+def _build(manual_dir: Path, data_dir: Path, options: Options | None = None, workers: int = 1) -> records.Manifest:
+    builder = datasets.BUILDERS["diffusion_fer"](
+        data_dir=str(data_dir), config="64px", options=options or Options(), workers=workers
+    )
+    builder.download_and_prepare(
+        download_dir=str(data_dir / "downloads"),
+        download_config=tfds.download.DownloadConfig(manual_dir=str(manual_dir)),
+    )
+    return records.verify(data_dir, "diffusion_fer", 64)
+
+
+def _rejected(data_dir: Path) -> dict[str, str]:
+    lines = (data_dir / "diffusion_fer" / "64px" / "1.0.0" / "rejected.csv").read_text().splitlines()
+    assert lines[0] == "id,path,reason"
+    return {line.split(",")[1]: line.split(",")[2] for line in lines[1:]}
+
+
+def _all(data_dir: Path, manifest: records.Manifest) -> list[records.Faces]:
+    return [records.load(data_dir, "diffusion_fer", 64, split) for split in manifest.splits]
+
+
+@pytest.fixture(scope="module")
+def manual_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("manual")
+    drawn.diffusion_fer(folder)
+    return folder
+
+
+class DiffusionFerTest(tfds.testing.DatasetBuilderTestCase):
+    """The checks that TFDS has for every data set."""
+
+    DATASET_CLASS = datasets.BUILDERS["diffusion_fer"]
+    BUILDER_CONFIG_NAMES_TO_TEST = ("32px",)
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.EXAMPLE_DIR = cls.create_tempdir_for_class()
+        rows = drawn.diffusion_fer(Path(cls.EXAMPLE_DIR))
+        splits = [photographs.split_of(Path(path).stem.rsplit("_", 1)[0]) for path, *_ in rows]
+        cls.SPLITS = {split: splits.count(split) for split in set(splits)}
+
+    @classmethod
+    def create_tempdir_for_class(cls) -> str:
+        import tempfile
+
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        return folder.name
+
+
+def test_sound_images_become_faces_with_their_labels(manual_dir, tmp_path):
+    manifest = _build(manual_dir, tmp_path)
+    assert sum(manifest.splits.values()) == 12
+    assert manifest.rejections == {}
+    for found in _all(tmp_path, manifest):
+        for i in range(len(found)):
+            subject = int(found.ids[i].removeprefix("cropped/happy/person").split("_")[0])
+            if subject == 10:
+                continue  # one person with two images
+            np.testing.assert_allclose(found.emotions[i], [np.cos(subject), np.sin(subject)], atol=0.0051)
+            assert found.expressions[i] == subject % 7
+            # The crop is a square of the drawn picture: its landmarks are the drawn ones, moved and scaled.
+            truth = drawn.drawn_face(subject).landmarks
+            scale = np.ptp(found.landmarks[i], axis=0) / np.ptp(truth, axis=0)
+            assert abs(scale[0] / scale[1] - 1.0) < 0.2
+            assert found.landmarks[i].min() > 0 and found.landmarks[i].max() < 64
+
+
+def test_a_person_is_in_one_split(manual_dir, tmp_path):
+    manifest = _build(manual_dir, tmp_path)
+    where = {}
+    for split, found in zip(manifest.splits, _all(tmp_path, manifest), strict=True):
+        for subject in found.subjects:
+            assert where.setdefault(subject, split) == split
+    assert len(where) == 11
+
+
+def test_published_paths_are_taken_too(manual_dir, tmp_path):
+    """With the published prefix and .png, the files lying as the sheet says or without the prefix, or as .jpg."""
+    expected = _build(manual_dir, tmp_path / "as_here")
+    sheet = (manual_dir / "dataset_sheet.csv").read_text()
+    published = sheet.replace("cropped/", f"{PREFIX}cropped/").replace(".jpg", ".png")
+    reencoded = shutil.copytree(manual_dir, tmp_path / "reencoded")
+    (reencoded / "dataset_sheet.csv").write_text(published)
+    assert _build(reencoded, tmp_path / "b").digest == expected.digest
+
+    nested = tmp_path / "nested"
+    for path in manual_dir.glob("cropped/happy/*.jpg"):
+        target = nested / PREFIX / "cropped" / "happy" / f"{path.stem}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.open(path).save(target)
+    (nested / "dataset_sheet.csv").write_text(published)
+    assert _build(nested, tmp_path / "c").digest == expected.digest
+
+
+@pytest.fixture
+def damaged_dir(tmp_path):
+    """Twelve sound images and one of each fault."""
+    folder = tmp_path / "manual"
+    rows = drawn.diffusion_fer(folder)
+    drawn.save_face(folder / "cropped/sad/short_2.jpg", 3, quality=90)
+    drawn.cut_short(folder / "cropped/sad/short_2.jpg")
+    (folder / "cropped/sad/empty_2.jpg").write_bytes(b"")
+    Image.new("RGB", (64, 64), "gray").save(folder / "cropped/sad/nobody_2.jpg")
+    shutil.copy(folder / rows[0][0], folder / "cropped/sad/twin_2.jpg")
+    drawn.save_face(tmp_path / "private.jpg", 5)
+    (folder / "cropped/sad/link_2.jpg").symlink_to(tmp_path / "private.jpg")
+    for subject, name in enumerate(("high", "word", "none", "class")):
+        drawn.save_face(folder / f"cropped/sad/{name}_2.jpg", subject, 200)
+    faults = [
+        ["cropped/sad/short_2.jpg", 0, 0, 2],
+        ["cropped/sad/empty_2.jpg", 0, 0, 2],
+        ["cropped/sad/nobody_2.jpg", 0, 0, 2],
+        ["cropped/sad/twin_2.jpg", 0, 0, 2],
+        ["cropped/sad/gone_2.jpg", 0, 0, 2],
+        ["../private.jpg", 0, 0, 2],
+        ["cropped/sad/link_2.jpg", 0, 0, 2],
+        ["cropped/sad/high_2.jpg", 1.01, 0, 2],
+        ["cropped/sad/word_2.jpg", "glad", 0, 2],
+        ["cropped/sad/none_2.jpg", "", "", 2],
+        ["cropped/sad/class_2.jpg", 0, 0, 11],
+    ]
+    drawn.write_sheet(folder, rows + faults)
+    return folder
+
+
+def test_every_fault_is_one_rejection_with_its_reason(damaged_dir, tmp_path):
+    manifest = _build(damaged_dir, tmp_path, Options(max_damaged=1.0))
+    assert _rejected(tmp_path) == {
+        "cropped/sad/short_2.jpg": locating.UNREADABLE,
+        "cropped/sad/empty_2.jpg": locating.UNREADABLE,
+        "cropped/sad/nobody_2.jpg": "no face",
+        "cropped/sad/twin_2.jpg": locating.DUPLICATE,
+        "cropped/sad/gone_2.jpg": locating.MISSING,
+        "../private.jpg": locating.OUTSIDE,
+        "cropped/sad/link_2.jpg": locating.OUTSIDE,
+        "cropped/sad/high_2.jpg": locating.OUT_OF_RANGE,
+        "cropped/sad/word_2.jpg": locating.OUT_OF_RANGE,
+        "cropped/sad/none_2.jpg": locating.NO_LABEL,
+        "cropped/sad/class_2.jpg": locating.OUT_OF_RANGE,
+    }
+    assert sum(manifest.splits.values()) == 12
+    assert sum(manifest.rejections.values()) == 11
+
+
+def test_more_damage_than_allowed_stops_and_names_the_first(damaged_dir, tmp_path):
+    with pytest.raises(UserError, match=r"8 of 23 images .* first is cropped/sad/short_2\.jpg: unreadable"):
+        _build(damaged_dir, tmp_path)
+    assert not list(tmp_path.rglob("manifest.json"))
+
+
+def test_nothing_accepted_is_an_error(tmp_path):
+    folder = tmp_path / "manual"
+    folder.mkdir()
+    Image.new("RGB", (64, 64), "gray").save(folder / "a_0.jpg")
+    drawn.write_sheet(folder, [["a_0.jpg", 0, 0, 0]])
+    with pytest.raises(UserError, match=r"none of the 1 images .* \(1 no face\)"):
+        _build(folder, tmp_path)
+    drawn.write_sheet(folder, [])
+    with pytest.raises(UserError, match="names no image at all"):
+        _build(folder, tmp_path)
+
+
+def test_a_wrong_folder_is_one_line(tmp_path):
+    with pytest.raises(UserError, match=r"dataset_sheet\.csv is missing; give the folder"):
+        _build(tmp_path, tmp_path / "data")
+    (tmp_path / "dataset_sheet.csv").write_text("path,valence\n")
+    with pytest.raises(UserError, match=r"has no column arousal, expression, subDirectory_filePath"):
+        _build(tmp_path, tmp_path / "data")
+
+
+def test_nothing_is_detected_twice(manual_dir, tmp_path, capfd):
+    first = _build(manual_dir, tmp_path)
+    assert "spared" not in capfd.readouterr().err
+    shutil.rmtree(tmp_path / "diffusion_fer")
+    assert _build(manual_dir, tmp_path, workers=2).digest == first.digest
+    assert "12 of 12 detections spared" in capfd.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not REAL.is_dir(), reason="the DiffusionFER images are not on this machine")
+def test_real_faces_are_found(tmp_path):
+    manifest = _build(REAL, tmp_path, workers=2)
+    assert sum(manifest.splits.values()) >= 970
+    assert set(manifest.rejections) == {"no face"}

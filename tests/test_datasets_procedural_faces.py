@@ -1,0 +1,147 @@
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+import datasets
+from avlgan_jax import affect, procedural, records
+from avlgan_jax.errors import UserError
+from datasets.procedural_faces import plan
+
+SMALL = plan.Options(faces=44, held_out=16, dyads=1, dyad_seconds=0.2, seed=5)
+SIZES = {"train": 44, "validation": 16, "test": 16, "dyads": 12}
+
+
+class ProceduralFacesTest(tfds.testing.DatasetBuilderTestCase):
+    """The checks that TFDS has for every data set."""
+
+    DATASET_CLASS = datasets.BUILDERS["procedural_faces"]
+    BUILDER_CONFIG_NAMES_TO_TEST = ("32px",)
+    SPLITS = SIZES
+    EXAMPLE_DIR = "."  # it needs no files
+
+    def _make_builder(self, config=None):
+        return self.dataset_class(data_dir=self.tmp_dir, config=config, options=SMALL)
+
+
+def _build(data_dir, workers: int = 1, options: plan.Options = SMALL) -> records.Manifest:
+    builder = datasets.BUILDERS["procedural_faces"](
+        data_dir=str(data_dir), config="32px", options=options, workers=workers
+    )
+    builder.download_and_prepare(download_dir=str(data_dir / "downloads"))
+    return records.verify(data_dir, "procedural_faces", 32)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    data_dir = tmp_path_factory.mktemp("data")
+    return data_dir, _build(data_dir)
+
+
+@pytest.fixture(scope="module")
+def faces(prepared):
+    return {split: records.load(prepared[0], "procedural_faces", 32, split) for split in SIZES}
+
+
+def test_sizes(prepared, faces):
+    assert prepared[1].splits == SIZES
+    assert {split: len(found) for split, found in faces.items()} == SIZES
+    assert prepared[1].options["seed"] == 5
+
+
+def test_tfds_load_reads_the_same_as_records(prepared, faces):
+    loaded = {
+        example["id"].decode(): example
+        for example in tfds.as_numpy(tfds.load("procedural_faces/32px", split="train", data_dir=str(prepared[0])))
+    }
+    train = faces["train"]
+    assert sorted(loaded) == sorted(train.ids)
+    for i in range(len(train)):
+        example = loaded[train.ids[i]]
+        np.testing.assert_array_equal(train.images[i], example["image"])
+        np.testing.assert_array_equal(train.landmarks[i], example["landmarks"])
+        np.testing.assert_array_equal(train.extras["landmarks_3d"][i], example["landmarks_3d"])
+        assert tuple(train.emotions[i]) == (example["valence"], example["arousal"])
+
+
+def test_every_face_can_be_drawn_again_from_its_key(faces):
+    for split in ("train", "validation", "test"):
+        found = faces[split]
+        for i in range(0, len(found), 5):
+            seed, subject, shot, infant = (int(v) for v in found.extras["face_key"][i])
+            face = procedural.sample_face(seed, subject, shot, bool(infant))
+            drawn = procedural.render(face, *(float(v) for v in found.emotions[i]), 32)
+            np.testing.assert_array_equal(found.images[i], drawn.image)
+            np.testing.assert_allclose(found.landmarks[i], drawn.landmarks, rtol=1e-6)
+            assert found.infants[i] == face.infant == bool(infant)
+
+
+def test_expressions_are_those_of_the_plane(faces):
+    train = faces["train"]
+    np.testing.assert_array_equal(train.expressions, affect.nearest_expression(train.emotions))
+    assert np.abs(train.emotions).max() <= 1.0
+
+
+def test_persons_are_in_one_split_and_have_four_pictures(faces):
+    subjects = {split: set(found.subjects) for split, found in faces.items()}
+    keys = [found.extras["face_key"][:, :2] for split, found in faces.items() if split != "dyads"]
+    assert len(np.unique(np.concatenate(keys), axis=0)) == sum(len(subjects[s]) for s in subjects if s != "dyads")
+    _, counts = np.unique(faces["train"].subjects, return_counts=True)
+    assert set(counts) == {plan.SHOTS}
+    assert "train/00002-3" in faces["train"].ids
+
+
+def test_shares_of_infants():
+    options = plan.Options(faces=4000, held_out=1000)
+    for split, share in (("train", 0.05), ("validation", 0.25)):
+        infants = [
+            still.number // plan.SHOTS % plan.INFANT_EVERY[split] == plan.INFANT_EVERY[split] - 1
+            for still in plan.faces(options, split)
+        ]
+        assert abs(np.mean(infants) - share) < 0.003
+
+
+def test_held_out_faces_do_not_move_when_training_grows(prepared, faces, tmp_path):
+    _build(tmp_path, options=plan.Options(faces=8, held_out=16, dyads=0, seed=5))
+    again = records.load(tmp_path, "procedural_faces", 32, "validation")
+    order, expected = np.argsort(again.ids), np.argsort(faces["validation"].ids)
+    np.testing.assert_array_equal(again.images[order], faces["validation"].images[expected])
+
+
+def test_records_do_not_depend_on_the_number_of_workers(prepared, tmp_path):
+    assert _build(tmp_path, workers=2).digest == prepared[1].digest
+
+
+def test_another_seed_is_other_data(prepared, tmp_path):
+    other = plan.Options(faces=44, held_out=16, dyads=1, dyad_seconds=0.2, seed=6)
+    assert _build(tmp_path, options=other).digest != prepared[1].digest
+
+
+def test_dyads_are_a_mother_and_an_infant_frame_by_frame(faces):
+    dyads = faces["dyads"]
+    assert set(dyads.extras["dyad"]) == {0}
+    assert sorted(dyads.extras["frame"]) == sorted([*range(6)] * 2)
+    assert set(dyads.extras["phase"]) == set(procedural.PHASES)
+    assert set(dyads.subjects[dyads.infants]) == {"dyads/00-infant"}
+    assert set(dyads.subjects[~dyads.infants]) == {"dyads/00-mother"}
+    truth = procedural.dyad(5, 0, 0.2)
+    order = np.argsort(dyads.extras["frame"][dyads.infants])
+    np.testing.assert_array_equal(dyads.emotions[dyads.infants][order], truth.infant_emotions)
+
+
+def test_stored_images_are_lossless(prepared, faces):
+    """What is read is what was drawn, to the bit: storing moves no Fréchet distance."""
+    found = faces["dyads"]
+    i = int(np.flatnonzero(found.infants)[0])
+    frame = int(found.extras["frame"][i])
+    drawn = procedural.render(procedural.dyad(5, 0, 0.2).infant_at(frame), *map(float, found.emotions[i]), 32)
+    np.testing.assert_array_equal(found.images[i], drawn.image)
+    assert Image.fromarray(found.images[i]).size == (32, 32)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("faces", 0), ("held_out", -1), ("seed", -1), ("dyad_seconds", 0.0), ("faces", 2_000_000_000)]
+)
+def test_impossible_options_are_refused(field, value):
+    with pytest.raises(UserError):
+        plan.Options(**{field: value})

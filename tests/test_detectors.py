@@ -1,0 +1,129 @@
+import sqlite3
+
+import numpy as np
+import pytest
+
+from avlgan_jax import detectors, landmarks, procedural
+from avlgan_jax.detectors.dlib import SHA256, Dlib
+from avlgan_jax.detectors.sidecar import Sidecar
+from avlgan_jax.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def dlib_detector():
+    return Dlib()
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """Adults and infants, drawn with exact landmarks."""
+    faces = [procedural.sample_face(1, subject, 0, subject % 3 == 0) for subject in range(6)]
+    return [procedural.render(face, 0.3, 0.1, 256) for face in faces]
+
+
+def test_dlib_finds_drawn_faces_where_they_are(dlib_detector, drawn):
+    found = dlib_detector.detect([face.image for face in drawn])
+    assert [len(candidates) for candidates in found] == [1] * len(drawn)
+    errors = [
+        float(landmarks.normalised_mean_error(candidates[0].landmarks, face.landmarks))
+        for candidates, face in zip(found, drawn, strict=True)
+    ]
+    assert np.median(errors) < 0.06
+    assert max(errors) < 0.15
+
+
+def test_dlib_finds_a_face_that_fills_the_picture(dlib_detector, drawn):
+    """Without padding the crop below has no face for it."""
+    face = drawn[1]
+    low, high = face.landmarks.min(axis=0).astype(int), face.landmarks.max(axis=0).astype(int)
+    tight = face.image[max(low[1] - 8, 0) : high[1] + 8, max(low[0] - 8, 0) : high[0] + 8]
+    (candidates,) = dlib_detector.detect([tight])
+    corner = np.maximum(low - 8, 0)
+    assert float(landmarks.normalised_mean_error(candidates[0].landmarks + corner, face.landmarks)) < 0.12
+
+
+def test_dlib_looks_at_large_photographs_reduced(dlib_detector, drawn):
+    large = np.kron(drawn[1].image, np.ones((6, 6, 1), np.uint8))
+    (candidates,) = dlib_detector.detect([large])
+    assert float(landmarks.normalised_mean_error(candidates[0].landmarks / 6, drawn[1].landmarks)) < 0.08
+
+
+def test_dlib_finds_nobody_in_an_empty_picture(dlib_detector):
+    noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
+    assert dlib_detector.detect([np.full((100, 100, 3), 128, np.uint8), noise]) == [[], []]
+
+
+def test_dlib_refuses_another_file_than_the_published_model(tmp_path):
+    path = tmp_path / "shape_predictor_68_face_landmarks.dat"
+    path.write_bytes(b"something else")
+    with pytest.raises(UserError, match=f"expected {SHA256[:12]}"):
+        Dlib(path)
+    with pytest.raises(UserError, match="pip install"):
+        Dlib(tmp_path / "nothing.dat")
+
+
+def test_unknown_detector_lists_those_there_are():
+    with pytest.raises(UserError, match="'mediapipe'; there are fan, fan3d, dlib"):
+        detectors.kind("mediapipe")
+
+
+def _candidate(x: float, y: float, score: float = 1.0, size: float = 40.0) -> detectors.Candidate:
+    points = np.random.default_rng(0).uniform(0, size, (68, 2)).astype(np.float32) + np.float32([x, y])
+    return detectors.Candidate(points, np.array([x, y, x + size, y + size], np.float32), score)
+
+
+def test_choose_takes_the_face_in_the_box():
+    near, far = _candidate(100, 100), _candidate(300, 100, score=9.0)
+    assert detectors.choose([far, near], np.array([90, 90, 150, 150])) is near
+    assert detectors.choose([far, near], None) is far
+    assert detectors.choose([], None) == detectors.NO_FACE
+    assert detectors.choose([far, near], np.array([0, 0, 50, 50])) == detectors.NONE_IN_BOX
+    assert detectors.choose([far], np.array([0, 0, 50, 50])) == detectors.NO_FACE
+
+
+def test_choose_rejects_incomplete_landmarks():
+    whole = _candidate(0, 0)
+    broken = whole.landmarks.copy()
+    broken[5] = np.nan
+    assert detectors.choose([detectors.Candidate(broken, whole.box, 1.0)], None) == detectors.INCOMPLETE
+    assert not detectors.is_complete(np.zeros((68, 2), np.float32))
+    assert not detectors.is_complete(np.ones((5, 2), np.float32))
+    assert not detectors.is_complete(None)
+
+
+def test_intersection_over_union():
+    a = np.array([0.0, 0.0, 10.0, 10.0])
+    assert detectors.intersection_over_union(a, a) == 1.0
+    assert detectors.intersection_over_union(a, np.array([5.0, 0.0, 15.0, 10.0])) == pytest.approx(1 / 3)
+    assert detectors.intersection_over_union(a, a + 20.0) == 0.0
+
+
+def test_sidecar_keeps_points_and_reasons(tmp_path):
+    points = np.random.default_rng(0).normal(size=(68, 2)).astype(np.float32)
+    both = np.random.default_rng(1).normal(size=(68, 5)).astype(np.float32)
+    with Sidecar(tmp_path, "dlib", "1") as sidecar:
+        sidecar.put("a", points)
+        sidecar.put("b", "no face")
+        sidecar.put("c", both)
+    with Sidecar(tmp_path, "dlib", "1") as sidecar:
+        np.testing.assert_array_equal(sidecar.get("a"), points)
+        assert sidecar.get("b") == "no face"
+        np.testing.assert_array_equal(sidecar.get("c"), both)
+        assert sidecar.get("d") is None
+    with Sidecar(tmp_path, "dlib", "2") as sidecar:
+        assert sidecar.get("a") is None  # another version finds other points
+
+
+def test_sidecar_is_on_disk_while_it_is_written(tmp_path):
+    """What a process killed with SIGKILL leaves: all but the last few."""
+    with Sidecar(tmp_path, "dlib", "1") as sidecar:
+        for number in range(100):
+            sidecar.put(str(number), "no face")
+        rows = sqlite3.connect(sidecar.path).execute("SELECT COUNT(*) FROM found").fetchone()[0]
+    assert rows >= 90
+
+
+def test_damaged_sidecar_is_one_line(tmp_path):
+    (tmp_path / "dlib-1.sqlite").write_bytes(b"not a database" * 100)
+    with pytest.raises(UserError, match=r"dlib-1\.sqlite cannot be used.*delete it"):
+        Sidecar(tmp_path, "dlib", "1")

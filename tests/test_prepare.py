@@ -1,0 +1,164 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import drawn_photographs as drawn
+import pytest
+
+from avlgan_jax import records
+
+ROOT = Path(__file__).parents[1]
+SMALL = ["--faces", "24", "--held-out", "8", "--dyads", "1", "--dyad-seconds", "0.1", "--resolution", "32"]
+
+
+def prepare(*arguments, **options) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(ROOT / "prepare.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120, **options)
+
+
+def _assert_one_line(done: subprocess.CompletedProcess, *words: str) -> None:
+    """A person's mistake: exit status 2, one line that has these words, no traceback."""
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert last.startswith("error: ")
+    for word in words:
+        assert word in last
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    data_dir = tmp_path_factory.mktemp("data")
+    done = prepare("procedural_faces", *SMALL, "--data-dir", data_dir, "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    return data_dir, done
+
+
+def test_first_run_tells_what_it_made_with_rate_and_time_left(prepared):
+    data_dir, done = prepared
+    assert "train faces" in done.stdout and "24" in done.stdout
+    assert "faces/s" in done.stderr and "train: 100%" in done.stderr
+    assert len(done.stderr.splitlines()) < 30  # nothing of TensorFlow's noise
+    assert "tensorflow" not in (done.stdout + done.stderr).lower()
+    manifest = json.loads((data_dir / "procedural_faces/32px/1.0.0/manifest.json").read_text())
+    assert manifest["command"].startswith("python prepare.py procedural_faces --faces 24")
+    assert sorted(path.name for path in data_dir.iterdir()) == ["procedural_faces"]
+
+
+def test_second_run_does_nothing_and_starts_no_tensorflow(prepared):
+    data_dir, _ = prepared
+    code = (
+        "import sys, prepare; sys.argv = ['prepare.py', *sys.argv[1:]]; prepare.main();"
+        "print('tensorflow' in sys.modules)"
+    )
+    arguments = ["procedural_faces", *SMALL, "--data-dir", str(data_dir)]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "is there and intact" in done.stdout
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_other_options_are_not_passed_over(prepared):
+    data_dir, _ = prepared
+    done = prepare("procedural_faces", *SMALL, "--seed", 9, "--data-dir", data_dir)
+    _assert_one_line(done, "seed=0 where 9 is asked for", "--again")
+
+
+def test_a_flipped_byte_is_found_and_the_records_made_again(prepared, tmp_path):
+    data_dir = shutil.copytree(prepared[0], tmp_path / "data")
+    digest = records.digest(data_dir, "procedural_faces", 32)
+    damaged = next(data_dir.rglob("*-train.tfrecord*"))
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 3] ^= 1
+    damaged.write_bytes(bytes(content))
+    done = prepare("procedural_faces", *SMALL, "--data-dir", data_dir)
+    assert done.returncode == 0
+    assert f"{damaged.name} is damaged" in done.stderr and "making it again" in done.stderr
+    assert records.verify(data_dir, "procedural_faces", 32).digest == digest
+
+
+def test_killed_in_the_middle_leaves_nothing_that_looks_whole(prepared, tmp_path):
+    command = [sys.executable, str(ROOT / "prepare.py"), "procedural_faces", *SMALL[2:], "--faces", "100000"]
+    process = subprocess.Popen(
+        [*command, "--data-dir", str(tmp_path), "--workers", "1"], stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.rglob("incomplete.*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert list(tmp_path.rglob("incomplete.*"))
+    assert records.find(tmp_path, "procedural_faces", 32) is None
+    done = prepare("procedural_faces", *SMALL, "--data-dir", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.rglob("incomplete.*"))
+    expected = records.digest(prepared[0], "procedural_faces", 32)
+    assert records.verify(tmp_path, "procedural_faces", 32).digest == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["difusion_fer"], ["unknown data set 'difusion_fer'", "did you mean diffusion_fer?"]),
+        (["diffusion_fer"], ["--manual-dir"]),
+        (["diffusion_fer", "--manual-dir", "/no/such"], ["/no/such", "no such folder"]),
+        (["procedural_faces", "--faces", "0"], ["--faces 0"]),
+        (["procedural_faces", "--workers", "0"], ["--workers 0"]),
+        (["procedural_faces", "--data-dir", __file__], ["test_prepare.py is not a folder"]),
+        (["diffusion_fer", "--manual-dir", ".", "--landmarks", "mediapipe"], ["mediapipe", "fan, fan3d, dlib"]),
+    ],
+)
+def test_mistakes_are_one_line(arguments, words):
+    _assert_one_line(prepare(*arguments), *words)
+
+
+def test_unknown_option_and_resolution_are_refused():
+    for arguments in (["--speed", "3"], ["--resolution", "100"]):
+        done = prepare("procedural_faces", *arguments)
+        assert done.returncode != 0
+        assert arguments[0] in done.stderr and "Traceback" not in done.stderr
+
+
+def test_help_describes_every_option():
+    done = prepare("diffusion_fer", "--help")
+    assert done.returncode == 0
+    for words in ("--manual-dir", "--landmarks", "--resolution", "--workers", "in pixels", "Largest share of damaged"):
+        assert words in done.stdout
+
+
+def test_photographs_and_their_rejections_from_the_command_line(tmp_path):
+    manual_dir = tmp_path / "manual"
+    rows = drawn.diffusion_fer(manual_dir, 6)
+    drawn.save_face(manual_dir / "short_0.jpg", 7)
+    drawn.cut_short(manual_dir / "short_0.jpg")
+    drawn.write_sheet(manual_dir, [*rows, ["short_0.jpg", 0, 0, 0]])
+    arguments = ["diffusion_fer", "--manual-dir", manual_dir, "--data-dir", tmp_path / "data", "--resolution", 32]
+    _assert_one_line(prepare(*arguments), "1 of 7 images", "short_0.jpg: unreadable", "--max-damaged")
+    assert not list(tmp_path.rglob("*.tfrecord*")) and not list(tmp_path.rglob("incomplete.*"))
+    done = prepare(*arguments, "--max-damaged", 0.2)
+    assert done.returncode == 0, done.stderr
+    assert "6 of 7 detections spared" in done.stderr
+    assert (
+        done.stdout.split()[-8:] == ["accepted", "6", "rejected:", "unreadable", "1"][-8:] or "accepted" in done.stdout
+    )
+    done = prepare(*arguments, "--max-damaged", 0.2)
+    assert "is there and intact" in done.stdout and "rejected: unreadable" in done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system, which needs root")
+def test_a_full_disk_is_one_line(tmp_path):
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", tmp_path], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("this machine lets nobody mount a file system")
+    try:
+        done = prepare("procedural_faces", *SMALL[2:], "--faces", 200, "--data-dir", tmp_path, "--workers", 1)
+        _assert_one_line(done, "No space left on device")
+        assert records.find(tmp_path, "procedural_faces", 32) is None
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
