@@ -80,6 +80,17 @@ def test_only_the_face_moves_with_emotion():
         assert moved[20:90, 20:76].mean() > 0.2
 
 
+@pytest.mark.parametrize("resolution", [32, 57, 128, 256])
+def test_every_resolution_is_a_picture(resolution):
+    drawn = render(sample_face(1, 1, 0, False), *HAPPY, resolution)
+    assert drawn.image.shape == (resolution, resolution, 3) and drawn.image.dtype == np.uint8
+    assert drawn.landmarks.shape == (68, 2) and drawn.landmarks_3d.shape == (68, 3)
+    assert drawn.landmarks.dtype == drawn.landmarks_3d.dtype == np.float32
+    assert drawn.image.std() > 20.0
+    nose, ear = drawn.landmarks_3d[30, 2], drawn.landmarks_3d[0, 2]
+    assert nose > ear + 0.1 * resolution, "depth grows toward the viewer"
+
+
 def test_bad_arguments_are_refused():
     face = sample_face(0, 0, 0, False)
     for arguments in ((0.0, 0.0, 16), (0.0, 0.0, 512), (1.5, 0.0, 64), (0.0, float("nan"), 64)):

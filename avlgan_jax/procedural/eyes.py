@@ -76,7 +76,8 @@ def _paint_balls(
 
     # The ball's centre stays with the corners, whatever the lids do.
     radius = (0.096 if not who.infant else 0.116) * unit
-    look = sheet.by(0.0, -0.026 + 0.045 * sheet.units["gaze"])
+    aside, down = sheet.face.shot.gaze
+    look = sheet.by(aside, down - 0.026 + 0.045 * sheet.units["gaze"])
     centres = [0.5 * (sheet.points[36] + sheet.points[39]) + look, 0.5 * (sheet.points[42] + sheet.points[45]) + look]
 
     def discs(share: float, shift: np.ndarray | float = 0.0, blur: float = 0.004) -> np.ndarray:

@@ -86,6 +86,7 @@ class Shot:
     roll: float  # positive tilts the head clockwise
     height: float  # of the face from hairline to chin, as a share of the picture
     offset: tuple[float, float]  # of the face from its place, as a share of the picture
+    gaze: tuple[float, float]  # how far the eyes look away, in face units on the eyeball
     light: Vector  # unit vector toward the light
     key: float
     ambient: float
@@ -116,7 +117,7 @@ class Face:
 
     @property
     def key(self) -> tuple[int, int, int]:
-        """(seed, subject, shot) as given to `sample_face`."""
+        """(seed, subject, shot) as given to `sample_face`; (seed, index, frame) for a face of a `dyad`."""
         return self.seed, self.subject, self.shot_index
 
 
@@ -284,6 +285,7 @@ def sample_shot(generator: np.random.Generator, tone: Colour) -> Shot:
         roll=np.radians(spread(4.0, 10.0)),
         height=float(generator.uniform(0.75, 0.82)),
         offset=(spread(0.012, 0.025), spread(0.010, 0.02)),
+        gaze=(spread(0.016, 0.035), spread(0.006, 0.012)),
         light=tuple(float(v) for v in light),
         key=key,
         ambient=float(1.0 - key + generator.uniform(-0.02, 0.06)),

@@ -24,7 +24,7 @@ _STYLES = {
     "fringe": (0.09, None),
     "bare": (0.01, None),
 }
-_THIN = {"shaved": 0.55, "fuzz": 0.55, "tuft": 0.5, "bare": 0.16, "receding": 0.9, "fringe": 0.92}
+_THIN = {"shaved": 0.55, "fuzz": 0.55, "tuft": 0.6, "bare": 0.16, "receding": 0.9, "fringe": 0.86}
 
 
 @functools.cache
@@ -61,28 +61,26 @@ def _comb(sheet: Sheet, box: painting.Box, mask: Float[np.ndarray, "h w"], lit: 
     crown = _crown(sheet)
     x = np.arange(box.x0, box.x1, dtype=np.float32) + np.float32(0.5 - crown[0])
     y = np.arange(box.y0, box.y1, dtype=np.float32) + np.float32(0.5 - crown[1])
-    x, y = np.broadcast_to(x, mask.shape), np.broadcast_to(y[:, None], mask.shape)
-    radius = np.sqrt(x * x + y * y) / np.float32(unit)
+    x, y = np.ascontiguousarray(np.broadcast_to(x, mask.shape)), np.repeat(y[:, None], mask.shape[1], axis=1)
+    # Angles are counted from straight up, where no strand shows the seam.
+    radius, angle = cv2.cartToPolar(-y - np.float32(0.12 * unit), -x)
+    radius *= np.float32(1.0 / unit)
     if who.hair_style == "curls":
         scale = np.float32(64.0 / unit)
-        strands = cv2.remap(
-            _curls(),
-            x * scale + np.float32(256.0 + who.texture % 61),
-            y * scale + np.float32(128.0),
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REFLECT,
-        )
+        across, along, grain = x * scale + np.float32(256.0 + who.texture % 61), y * scale + np.float32(128.0), _curls()
     else:
-        angle = np.arctan2(x, y + np.float32(0.12 * unit))
-        angle += np.float32(0.06 * who.wave) * np.sin(radius * np.float32(4.0 + 4.0 * who.wave))
-        column = angle * np.float32(150.0) + np.float32(512.0 + who.texture % 97)
-        strands = cv2.remap(
-            _strands(), column, radius * np.float32(18.0), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+        if who.wave > 0.15:
+            angle += np.float32(0.06 * who.wave) * np.sin(radius * np.float32(4.0 + 4.0 * who.wave))
+        across, along, grain = (
+            angle * np.float32(150.0) + np.float32(who.texture % 97),
+            radius * np.float32(18.0),
+            _strands(),
         )
+    strands = cv2.remap(grain, across, along, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     if loose:
         mask = np.clip((mask - 0.5 + loose * strands) * 2.2 + 0.5, 0.0, 1.0) * (mask > 0.02)
     side = np.clip(0.5 + x * np.float32(0.25 * sheet.face.shot.light[0] / unit), 0.2, 0.8)
-    band = np.exp(-(((radius - 0.62) / 0.22) ** 2))
+    band = 1.0 / (1.0 + ((radius - 0.70) * 3.4) ** 2) ** 2
     level = 0.72 + 0.19 * strands + (0.55 * band * (1.0 + 0.5 * strands) + 0.5 * (side - 0.5)) * lit
     shine = np.array(who.hair, np.float32).reshape(3, 1, 1) * np.maximum(level, 0.25)
     shine += (0.055 * lit) * (band * (1.0 + strands))
@@ -120,7 +118,7 @@ def paint_back(sheet: Sheet) -> None:
     end = _STYLES[who.hair_style][1]
     shell = _shell(sheet, _height(sheet))
     if end is None:  # short: down to the nape
-        half = np.array([(0.99, 0.05), (0.93, 0.45), (0.75, 0.80)])
+        half = np.array([(0.95, 0.0), (0.84, 0.34), (0.6, 0.6)])
     else:
         length = end * (0.9 + 0.25 * who.hair_volume)
         spread = 1.14 + 0.12 * who.hair_volume + (0.12 if who.hair_style == "curls" else 0.0)
@@ -152,7 +150,7 @@ def paint_front(sheet: Sheet) -> None:
         line[[1, 7], 0] *= 0.95
         line[[1, 7, 2, 6], 1] += 0.03
     if style == "fringe":
-        line[2:7, 1] += np.array([0.14, 0.24, 0.22, 0.24, 0.14])
+        line[1:8, 1] += np.array([0.16, 0.20, 0.24, 0.22, 0.24, 0.20, 0.16])
     if style in ("bare", "fuzz", "tuft"):
         line[1:8, 1] -= 0.10
     hairline = sheet.camera.turn(line)
@@ -160,7 +158,7 @@ def paint_front(sheet: Sheet) -> None:
     outer = painting.curve(shell, 5)
     shape = np.concatenate([outer, inner[::-1]])
     box = sheet.box(shape, 0.12)
-    if style not in ("bare", "fuzz", "tuft", "shaved"):
+    if style not in _THIN or style == "receding":
         sides = _sideburns(sheet, shell)
         box = sheet.box(np.concatenate([shape, *sides]), 0.12)
         mask = np.maximum(painting.fill(box, [shape], 0.0), painting.fill(box, sides, 0.0))
@@ -179,7 +177,7 @@ def paint_front(sheet: Sheet) -> None:
         top = sheet.camera.turn(np.array([[0.0, -1.42, 0.1]]))[0]
         tuft = sheet.along(top, (-0.22, 0.14), (-0.08, -0.10), (0.14, -0.06), (0.22, 0.14), (0.0, 0.22))
         box = sheet.box(tuft, 0.2)
-        _comb(sheet, box, painting.fill(box, [painting.curve(tuft, 4, closed=True)], 0.06 * unit) * 0.7, 1.0)
+        _comb(sheet, box, painting.fill(box, [painting.curve(tuft, 4, closed=True)], 0.07 * unit) * 0.45, 1.0)
 
 
 def _sideburns(sheet: Sheet, shell: Float[np.ndarray, "n 2"]) -> list[Float[np.ndarray, "7 2"]]:

@@ -90,7 +90,8 @@ def _paint_cavity(sheet: Sheet, box: painting.Box, inner: Float[np.ndarray, "n 2
 
     upper = _arch(sheet, 0.045 if not who.infant else -0.05, width, -0.055)
     row = np.concatenate([upper, upper[::-1] - 0.5 * down])
-    lower = _arch(sheet, jaw + (0.052 if not who.infant else 0.085), 0.85 * width, -0.035)
+    bared = min(sheet.units["AU16"] + 0.5 * sheet.units["AU20"], 1.0)  # a smile hides the lower teeth
+    lower = _arch(sheet, jaw + (0.10 - 0.05 * bared if not who.infant else 0.085), 0.85 * width, -0.035)
     low_row = np.concatenate([lower, lower[::-1] + 0.4 * down])
     if who.infant:
         painting.tint(canvas, box, painting.fill(box, [low_row, row], 0.012 * unit) * inside * 0.85, _GUM)

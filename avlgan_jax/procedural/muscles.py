@@ -98,7 +98,7 @@ _REGIONS = {
     **dict.fromkeys(("AU12", "AU14", "AU15", "AU20"), "corners"),
     **dict.fromkeys(("AU10", "AU16", "AU25", "AU26", "AU27"), "jaw"),
 }
-_LIMITS = {"AU5": 1.25, "AU26": 1.2, "AU27": 0.5}  # lid and jaw go no further
+_LIMITS = {"AU5": 1.25, "AU12": 1.6, "AU20": 1.1, "AU26": 1.2, "AU27": 0.5}  # skin and joint go no further
 # Pairs (upper, lower): lids and lips that may meet but not cross.
 _LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))
 _LIPS = ((61, 67), (62, 66), (63, 65))
