@@ -131,9 +131,12 @@ def move(anatomy: Anatomy, units: dict[str, float], infant: bool) -> Float[np.nd
     for upper, lower in _LIPS:
         if points[lower, 1] < points[upper, 1]:
             points[[upper, lower], 1] = points[[upper, lower], 1].mean()
-    # The red of the lips rolls in but does not vanish: the outer edge stays beyond the inner one.
+    # The red of the lips rolls in but does not vanish: the outer edge stays beyond the inner one; and the upper lip
+    # goes no higher than the nose lets it.
+    ceiling = points[33, 1] + 0.06
     for outer, inner in ((50, 61), (51, 62), (52, 63)):
-        points[outer, 1] = min(points[outer, 1], points[inner, 1] - 0.035)
+        points[inner, 1] = max(points[inner, 1], ceiling + 0.035)
+        points[outer, 1] = max(min(points[outer, 1], points[inner, 1] - 0.035), ceiling)
     for outer, inner in ((58, 67), (57, 66), (56, 65)):
         points[outer, 1] = max(points[outer, 1], points[inner, 1] + 0.05)
     return points
