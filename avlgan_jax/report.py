@@ -155,7 +155,7 @@ def page(scores: dict, shown: list[Figure], matrices: list[Matrix]) -> str:
         nearer=_nearer_to_truth(scores),
         compared=comparisons(scores),
         means=list(zip(affect.EXPRESSIONS, scores["table_ii"].values(), affect.TABLE_II.tolist(), strict=True)),
-        figures=[(figure, _data_uri(figure.png, "png")) for figure in shown],
+        figures=[(figure, _webp(figure.png)) for figure in shown],
         pad={
             "steps": [float(step) for step in MATRIX_STEPS],
             "pins": [[name, *map(float, at)] for name, at in zip(affect.EXPRESSIONS, affect.TABLE_II, strict=True)],
@@ -165,7 +165,10 @@ def page(scores: dict, shown: list[Figure], matrices: list[Matrix]) -> str:
 
 
 def _number(value: float | None, decimals: int = 2) -> str:
-    return EMPTY if value is None else f"{value:.{decimals}f}".replace("-", "−")
+    if value is None:
+        return EMPTY
+    # Adding 0.0 turns a negative zero into a plain one.
+    return f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")
 
 
 def _nearer_to_truth(scores: dict) -> float | None:
@@ -187,6 +190,13 @@ def _jpeg(pixels: np.ndarray) -> str:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=90, subsampling=0)
     return _data_uri(buffer.getvalue(), "jpeg")
+
+
+def _webp(png: bytes) -> str:
+    """A figure for the page: like JPEG a fifth of the size, but with the transparency that JPEG lacks."""
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(png)).save(buffer, "WEBP", quality=90)
+    return _data_uri(buffer.getvalue(), "webp")
 
 
 def _data_uri(data: bytes, kind: str) -> str:

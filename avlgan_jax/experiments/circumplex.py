@@ -3,22 +3,23 @@
 No photograph data set can be asked this; without a truth only the response and the judge's reading remain.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, Shaped, UInt8
 
 from avlgan_jax import metrics, truth
 from avlgan_jax.evaluation import GROUPS, MODELS, by_group, take
 from avlgan_jax.landmarks import normalised_mean_error
 from avlgan_jax.records import Faces
 from avlgan_jax.trained import Trained
-from avlgan_jax.truth import Render
+from avlgan_jax.truth import Picture, Render
 
 # The plane is asked at its centre and on rings around it.
 RADII = (0.3, 0.6, 0.9)
 ANGLES = 12
-FACES = 12  # people of each age group
+FACES = 8  # people of each age group
 
 # The ring on which the response is measured.
 RESPONSE_RADIUS = 0.6
@@ -51,13 +52,14 @@ def measure(models: Trained, faces: Faces, seed: int, render: Render | None) -> 
 
     Returns the groups that have anybody. `render` draws the truth, or is None where there is none (`truth.keys`).
     """
-    found = {}
-    for group in GROUPS:
-        chosen = _people(faces, by_group(faces.infants)[group], seed)
-        around = [_around(models, faces.take(np.full(len(targets()), index)), render) for index in chosen]
-        if around:
-            found[group] = Around(*(_stacked([getattr(one, field.name) for one in around]) for field in fields(Around)))
-    return found
+    asked = targets()
+    chosen = {group: _people(faces, by_group(faces.infants)[group], seed) for group in GROUPS}
+    chosen = {group: rows for group, rows in chosen.items() if len(rows)}
+    sources = {group: faces.take(np.repeat(rows, len(asked))) for group, rows in chosen.items()}
+    # Everything is asked for at once, so that the truth of one group is drawn while another is generated.
+    emotions = {group: np.tile(asked, (len(rows), 1)) for group, rows in chosen.items()}
+    truths = {group: render(truth.keys(sources[group]), emotions[group]) for group in chosen} if render else {}
+    return {group: _around(models, sources[group], emotions[group], truths.get(group)) for group in chosen}
 
 
 def response_of(outputs: UInt8[np.ndarray, "a h w 3"]) -> float:
@@ -88,35 +90,37 @@ def responses(found: dict[str, Around]) -> dict[str, float]:
     return {name: float(np.concatenate([around.response[name] for around in found.values()]).mean()) for name in names}
 
 
-def _around(models: Trained, faces: Faces, render: Render | None) -> Around:
-    """One face, repeated for each target, at every target."""
-    asked = targets()
-    outputs = {name: models.convert[name](faces.images, faces.landmarks, asked) for name in MODELS}
-    judged = {name: models.predict(output) for name, output in outputs.items()}
-    if render is None:
+def _around(
+    models: Trained, faces: Faces, emotions: Float[np.ndarray, "ft 2"], truths: Iterator[Picture] | None
+) -> Around:
+    """Faces at their targets, all targets of the first face first."""
+    outputs = {name: models.convert[name](faces.images, faces.landmarks, emotions) for name in MODELS}
+    judged = {name: _by_face(models.predict(output)) for name, output in outputs.items()}
+    if truths is None:
         return Around({}, {}, {}, judged, _responses(outputs))
-    images, landmarks = take(render(truth.keys(faces), asked), len(asked))
-    moved = models.convert_landmarks(faces.landmarks, asked)
+    images, landmarks = take(truths, len(emotions))
+    moved = models.convert_landmarks(faces.landmarks, emotions)
     compared = {**outputs, "do_nothing": faces.images}
     return Around(
-        psnr={name: metrics.psnr(output, images) for name, output in compared.items()},
-        ssim={name: metrics.ssim(output, images) for name, output in compared.items()},
+        psnr={name: _by_face(metrics.psnr(output, images)) for name, output in compared.items()},
+        ssim={name: _by_face(metrics.ssim(output, images)) for name, output in compared.items()},
         nme={
-            "avlandmarkgan": normalised_mean_error(moved, landmarks),
-            "do_nothing": normalised_mean_error(faces.landmarks, landmarks),
+            "avlandmarkgan": _by_face(normalised_mean_error(moved, landmarks)),
+            "do_nothing": _by_face(normalised_mean_error(faces.landmarks, landmarks)),
         },
-        judged=judged | {"truth": models.predict(images)},
+        judged=judged | {"truth": _by_face(models.predict(images))},
         response=_responses(outputs | {"truth": images}),
     )
 
 
-def _responses(outputs: dict[str, UInt8[np.ndarray, "t h w 3"]]) -> dict[str, np.ndarray]:
+def _responses(outputs: dict[str, UInt8[np.ndarray, "ft h w 3"]]) -> dict[str, Float[np.ndarray, "f"]]:
     start = 1 + RADII.index(RESPONSE_RADIUS) * ANGLES
-    return {name: np.array(response_of(output[start : start + ANGLES])) for name, output in outputs.items()}
+    rings = {name: _by_face(output)[:, start : start + ANGLES] for name, output in outputs.items()}
+    return {name: np.array([response_of(face) for face in ring]) for name, ring in rings.items()}
 
 
-def _stacked(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {name: np.stack([part[name] for part in parts]) for name in parts[0]}
+def _by_face(values: Shaped[np.ndarray, "ft *rest"]) -> Shaped[np.ndarray, "f t *rest"]:
+    return values.reshape(-1, len(targets()), *values.shape[1:])
 
 
 def _people(faces: Faces, members: Bool[np.ndarray, "n"], seed: int) -> Int[np.ndarray, "k"]:
