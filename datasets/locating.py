@@ -14,10 +14,9 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageOps
 
 from avlgan_jax import affect, detectors
+from avlgan_jax.detectors import annotation
 from avlgan_jax.detectors.sidecar import Found, Sidecar
 from datasets import pool
-
-ANNOTATION = "annotation"  # the points the data set came with, in place of a detector's
 
 UNREADABLE = "unreadable"
 MISSING = "file missing"
@@ -71,9 +70,11 @@ def locate(
 
     `detector` is a name of `detectors.CLASSES`, or "annotation" for the data set's own points. What a detector finds
     is kept in the folder `sidecars` as it comes, so a second run, or one after a crash, detects only what is left; how
-    many detections that spared is printed. Photographs whose image came before are duplicates.
+    many detections that spared is printed. An image, or an id, that was accepted before is a duplicate.
     """
-    accepted, rejections, first_seen, spared = [], [], {}, 0
+    accepted, rejections, seen, spared = [], [], set(), 0
+    if detector != annotation.NAME:
+        detectors.fetch(detector)
     look = functools.partial(_look_at, folder=folder, detector=detector, sidecars=sidecars)
     with _open_sidecar(sidecars, detector) as sidecar:
         sights = pool.ordered_map(look, photographs, count=len(photographs), workers=workers, title="landmarks")
@@ -82,11 +83,12 @@ def locate(
                 sidecar.put(sight.key, sight.outcome)
             spared += sight.is_spared
             outcome = sight.outcome
-            if not isinstance(outcome, str) and first_seen.setdefault(sight.key, photograph.id) != photograph.id:
+            if not isinstance(outcome, str) and not seen.isdisjoint({sight.key, photograph.id}):
                 outcome = DUPLICATE
             if isinstance(outcome, str):
                 rejections.append(Rejection(photograph.id, photograph.path, outcome))
             else:
+                seen.update((sight.key, photograph.id))
                 accepted.append((photograph, outcome))
     if spared:
         print(f"{spared} of {len(photographs)} detections spared: they were kept in {sidecar.path}", file=sys.stderr)
@@ -165,13 +167,13 @@ def _look_up(index: int, photograph: Photograph, folder: Path, detector: str, si
     except OSError:
         return _Sight(UNREADABLE)
     key = " ".join([hashlib.sha256(data).hexdigest(), *(f"{edge:g}" for edge in photograph.box or ())])
-    if detector != ANNOTATION and (known := _reader(sidecars, detector).get(key)) is not None:
+    if detector != annotation.NAME and (known := _reader(sidecars, detector).get(key)) is not None:
         return _Sight(known, key, is_spared=True)
     try:
         image = read_image(data)
     except ValueError:
         return _Sight(UNREADABLE)
-    if detector != ANNOTATION:
+    if detector != annotation.NAME:
         return _Pending(index, key, image, photograph.box)
     points = photograph.landmarks
     return _Sight(points.astype(np.float32) if detectors.is_complete(points) else detectors.INCOMPLETE, key)
@@ -221,7 +223,7 @@ def _in_photograph(chosen: detectors.Candidate | str, region: _Region) -> Found 
 
 
 def _open_sidecar(sidecars: Path, detector: str) -> contextlib.AbstractContextManager:
-    if detector == ANNOTATION:
+    if detector == annotation.NAME:
         return contextlib.nullcontext()
     return Sidecar(sidecars, detector, detectors.kind(detector).version)
 
@@ -233,4 +235,4 @@ def _reader(sidecars: Path, detector: str) -> Sidecar:
 
 @functools.cache
 def _detector(name: str) -> detectors.Detector:
-    return detectors.kind(name)()  # once per process: loading the models takes seconds
+    return detectors.create(name)  # once per process: loading the models takes seconds

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from avlgan_jax import affect, crop, detectors, records
+from avlgan_jax.detectors import annotation
 from avlgan_jax.errors import UserError
 from datasets import features, locating, pool
 from datasets.builder import FacesBuilder
@@ -30,16 +31,16 @@ class Options:
     """How faces are taken from photographs."""
 
     landmarks: str = "fan"
-    """Where the landmarks come from: fan (2-D), fan3d (2-D and 3-D), dlib, or annotation (the data set's own)."""
+    """Where the landmarks come from: fan (2-D), fan3d (2-D and 3-D), dlib, or annotation (the data set's own).
+    fan-yunet, fan-blazeface and fan-dlib find the face with another detector than SFD before FAN."""
     margin: float = crop.MARGIN
     """Share of the landmarks' extent left free on each side of the crop."""
     max_damaged: float = 0.05
     """Largest share of damaged files and impossible labels; beyond it the run stops."""
 
     def __post_init__(self):
-        known = (*detectors.CLASSES, locating.ANNOTATION)
-        if self.landmarks not in known:
-            raise UserError(f"--landmarks {self.landmarks}: unknown; there are {', '.join(known)}")
+        if self.landmarks != annotation.NAME:
+            detectors.kind(self.landmarks)
         if not 0.0 <= self.margin <= 2.0:
             raise UserError(f"--margin {self.margin}: expected a share from 0 to 2")
         if not 0.0 <= self.max_damaged <= 1.0:
@@ -65,7 +66,7 @@ class PhotographBuilder(FacesBuilder, skip_registration=True):
 
     def _info(self) -> tfds.core.DatasetInfo:
         beyond = {}
-        if self.options.landmarks == "fan3d":
+        if self.options.landmarks.startswith("fan3d"):
             beyond["landmarks_3d"] = tfds.features.Tensor(shape=(68, 3), dtype=np.float32)
         return self.dataset_info_from_configs(features=features.faces(self.resolution, **beyond))
 

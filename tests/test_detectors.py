@@ -1,10 +1,12 @@
 import sqlite3
+import sys
 
 import numpy as np
 import pytest
 
 from avlgan_jax import detectors, landmarks, procedural
-from avlgan_jax.detectors.dlib import SHA256, Dlib
+from avlgan_jax.detectors import annotation, fan
+from avlgan_jax.detectors.dlib import SHA256, Dlib, checked
 from avlgan_jax.detectors.sidecar import Sidecar
 from avlgan_jax.errors import UserError
 
@@ -21,13 +23,14 @@ def drawn():
     return [procedural.render(face, 0.3, 0.1, 256) for face in faces]
 
 
+def _error(found: np.ndarray, truth: np.ndarray) -> float:
+    return float(landmarks.normalised_mean_error(found[None], truth[None])[0])
+
+
 def test_dlib_finds_drawn_faces_where_they_are(dlib_detector, drawn):
     found = dlib_detector.detect([face.image for face in drawn])
-    assert [len(candidates) for candidates in found] == [1] * len(drawn)
-    errors = [
-        float(landmarks.normalised_mean_error(candidates[0].landmarks, face.landmarks))
-        for candidates, face in zip(found, drawn, strict=True)
-    ]
+    assert all(found)
+    errors = [_error(candidates[0].landmarks, face.landmarks) for candidates, face in zip(found, drawn, strict=True)]
     assert np.median(errors) < 0.06
     assert max(errors) < 0.15
 
@@ -39,13 +42,13 @@ def test_dlib_finds_a_face_that_fills_the_picture(dlib_detector, drawn):
     tight = face.image[max(low[1] - 8, 0) : high[1] + 8, max(low[0] - 8, 0) : high[0] + 8]
     (candidates,) = dlib_detector.detect([tight])
     corner = np.maximum(low - 8, 0)
-    assert float(landmarks.normalised_mean_error(candidates[0].landmarks + corner, face.landmarks)) < 0.12
+    assert _error(candidates[0].landmarks + corner, face.landmarks) < 0.12
 
 
 def test_dlib_looks_at_large_photographs_reduced(dlib_detector, drawn):
     large = np.kron(drawn[1].image, np.ones((6, 6, 1), np.uint8))
     (candidates,) = dlib_detector.detect([large])
-    assert float(landmarks.normalised_mean_error(candidates[0].landmarks / 6, drawn[1].landmarks)) < 0.08
+    assert _error(candidates[0].landmarks / 6, drawn[1].landmarks) < 0.08
 
 
 def test_dlib_finds_nobody_in_an_empty_picture(dlib_detector):
@@ -57,14 +60,18 @@ def test_dlib_refuses_another_file_than_the_published_model(tmp_path):
     path = tmp_path / "shape_predictor_68_face_landmarks.dat"
     path.write_bytes(b"something else")
     with pytest.raises(UserError, match=f"expected {SHA256[:12]}"):
-        Dlib(path)
+        checked(path)
     with pytest.raises(UserError, match="pip install"):
-        Dlib(tmp_path / "nothing.dat")
+        checked(tmp_path / "nothing.dat")
 
 
 def test_unknown_detector_lists_those_there_are():
     with pytest.raises(UserError, match="'mediapipe'; there are fan, fan3d, dlib"):
         detectors.kind("mediapipe")
+    with pytest.raises(UserError, match="dlib finds its faces itself"):
+        detectors.fetch("dlib-yunet")
+    with pytest.raises(UserError, match="unknown face detector 'mtcnn' for FAN; there are sfd, yunet"):
+        detectors.fetch("fan-mtcnn")
 
 
 def _candidate(x: float, y: float, score: float = 1.0, size: float = 40.0) -> detectors.Candidate:
@@ -127,3 +134,82 @@ def test_damaged_sidecar_is_one_line(tmp_path):
     (tmp_path / "dlib-1.sqlite").write_bytes(b"not a database" * 100)
     with pytest.raises(UserError, match=r"dlib-1\.sqlite cannot be used.*delete it"):
         Sidecar(tmp_path, "dlib", "1")
+
+
+@pytest.fixture(scope="module")
+def fan_detector(tmp_path_factory):
+    """The package as it is, but with a network of one of FAN's four modules and random weights in its cache."""
+    torch = pytest.importorskip("torch")
+    import os
+
+    folder = tmp_path_factory.mktemp("torch")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCH_HOME", str(folder))
+        if "numba" not in sys.modules:
+            os.environ["NUMBA_DISABLE_JIT"] = "1"
+        from face_alignment import api
+        from face_alignment.models import FAN
+
+        torch.manual_seed(0)
+        checkpoints = folder / "hub" / "checkpoints"
+        checkpoints.mkdir(parents=True)
+        torch.save(FAN(1).state_dict(), checkpoints / "2DFAN1-random.pth.tar")
+        patch.setitem(api.models_urls, "2DFAN-1", "https://nowhere.invalid/2DFAN1-random.pth.tar")
+        patch.setattr(fan.Fan, "networks", ("2DFAN1-random.pth.tar",))
+        patch.setitem(fan.NETWORKS, "2DFAN1-random.pth.tar", "https://nowhere.invalid/2DFAN1-random.pth.tar")
+        return fan.Fan("dlib", network_size=1)
+
+
+def test_fan_gives_the_same_in_a_batch_and_one_by_one(fan_detector, drawn):
+    images = [drawn[1].image, np.full((90, 80, 3), 200, np.uint8), drawn[2].image[:, 20:]]
+    together = fan_detector.detect(images)
+    assert [len(candidates) for candidates in together] == [1, 0, 1]
+    for image, candidates in zip(images, together, strict=True):
+        alone = fan_detector.detect([image])[0]
+        for one, other in zip(candidates, alone, strict=True):
+            np.testing.assert_allclose(one.landmarks, other.landmarks, atol=1e-3)
+            np.testing.assert_array_equal(one.box, other.box)
+            assert detectors.is_complete(one.landmarks)
+
+
+def test_fan_is_what_the_package_gives_itself(fan_detector, drawn):
+    """In a picture with room round the face; the package shifts what it sees by a pixel where it leaves the image."""
+    image = np.zeros((512, 512, 3), np.uint8)
+    image[128:384, 100:356] = drawn[1].image
+    (candidates,) = fan_detector.detect([image])
+    expected = fan_detector._flat.get_landmarks_from_image(image)
+    np.testing.assert_allclose(candidates[0].landmarks, expected[0], atol=1e-3)
+
+
+def test_missing_fan_weights_are_named_with_their_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(fan, "FINDERS", {"sfd": {"s3fd-619a316812.pth": "http://127.0.0.1:9/s3fd-619a316812.pth"}})
+    monkeypatch.setattr(fan, "NETWORKS", dict.fromkeys(fan.NETWORKS, "http://127.0.0.1:9/fan"))
+    with pytest.raises(UserError) as caught:
+        detectors.fetch("fan")
+    message = str(caught.value)
+    for words in ("2DFAN4-11f355bf06.pth.tar", "s3fd-619a316812.pth", str(tmp_path / "hub" / "checkpoints"), "dlib"):
+        assert words in message
+    assert "3DFAN4" not in message
+    with pytest.raises(UserError, match="3DFAN4-7835d9f11d"):
+        detectors.fetch("fan3d")
+
+
+def test_broken_fan_weights_are_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    checkpoints = tmp_path / "hub" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    (checkpoints / "2DFAN4-11f355bf06.pth.tar").write_bytes(b"cut off")
+    with pytest.raises(UserError, match=r"cannot be read .* delete 2DFAN4"):
+        detectors.create("fan-dlib")
+
+
+def test_annotated_points_are_parsed_or_missing():
+    numbers = np.arange(136.0)
+    found = annotation.parse(";".join(f"{n:.2f}" for n in numbers))
+    np.testing.assert_array_equal(found, numbers.reshape(68, 2))
+    assert annotation.box_of(found) == (0.0, 1.0, 134.0, 135.0)
+    for text in (None, "", "NULL", "1;2;3", ";".join(["1"] * 135 + ["nan"])):
+        assert annotation.parse(text) is None
+    assert annotation.box_of(None) is None
+    assert annotation.box_of(np.zeros((68, 2), np.float32)) is None

