@@ -45,7 +45,7 @@ def _epoch_order(seed: int, epoch: int, count: int) -> Int[np.ndarray, "count"]:
 def plan(seed: int, step: int, batch_size: int, emotions: Float[np.ndarray, "n 2"], targets: Targets) -> Plan:
     """The plan of one step: every face once an epoch, mirrored half the time; `emotions` are the data's labels."""
     count = len(emotions)
-    places = np.arange(step * batch_size, (step + 1) * batch_size)
+    places = range(step * batch_size, (step + 1) * batch_size)
     indices = np.array([_epoch_order(seed, place // count, count)[place % count] for place in places])
     generator = np.random.default_rng([seed, _STEP, step])
     flips = generator.random(batch_size) < 0.5

@@ -5,9 +5,12 @@ centre of the first pixel is (0.5, 0.5). The networks see them normalised, so th
 "Left" and "right" are the person's own: the right eye is on the picture's left.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
+
+Array = jax.Array | np.ndarray
 
 COUNT = 68
 
@@ -42,12 +45,12 @@ def flip(landmarks: Float[Array, "*batch 68 2"]) -> Float[Array, "*batch 68 2"]:
     return landmarks[..., FLIP_ORDER, :] * np.array([-1.0, 1.0], np.float32)
 
 
-def normalise(landmarks: Float[Array, "*batch 68 2"], resolution: int) -> Float[Array, "*batch 68 2"]:
+def normalise(landmarks: Float[Array, "*points 2"], resolution: int) -> Float[Array, "*points 2"]:
     """Pixels of a square picture of side `resolution` to [-1, 1]. Points outside the picture go beyond it."""
     return landmarks * (2.0 / resolution) - 1.0
 
 
-def to_pixels(normalised: Float[Array, "*batch 68 2"], resolution: int) -> Float[Array, "*batch 68 2"]:
+def to_pixels(normalised: Float[Array, "*points 2"], resolution: int) -> Float[Array, "*points 2"]:
     """The inverse of `normalise`."""
     return (normalised + 1.0) * (resolution / 2.0)
 

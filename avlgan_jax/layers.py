@@ -13,11 +13,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 Form = Literal["plain", "fast"]
 Image = Float[Array, "batch height width channels"]
-Kernel = Float[Array, "kh kw in out"]
+Output = Float[Array, "batch out_height out_width out_channels"]
+Kernel = Float[Array, "kh kw c_in c_out"]
 
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 # PyTorch's default initialisation of convolutions and dense layers: uniform within 1/sqrt(fan in).
@@ -30,7 +32,7 @@ def preferred_form() -> Form:
     return "fast" if jax.default_backend() == "cpu" else "plain"
 
 
-def conv(x: Image, kernel: Kernel, stride: int = 1, padding: int = 0, dilate_input: int = 1) -> Image:
+def conv(x: Image, kernel: Kernel, stride: int = 1, padding: int = 0, dilate_input: int = 1) -> Output:
     """Cross-correlation with `padding` zeros on all sides, `dilate_input - 1` zeros between the pixels of x."""
     return lax.conv_general_dilated(
         x,
@@ -42,14 +44,14 @@ def conv(x: Image, kernel: Kernel, stride: int = 1, padding: int = 0, dilate_inp
     )
 
 
-def depth_to_space(x: Image) -> Image:
+def depth_to_space(x: Image) -> Output:
     """Spread each pixel's channels, ordered (row, column, channel), over a 2x2 block of pixels."""
     batch, height, width, channels = x.shape
     x = x.reshape(batch, height, width, 2, 2, channels // 4).transpose(0, 1, 3, 2, 4, 5)
     return x.reshape(batch, 2 * height, 2 * width, channels // 4)
 
 
-def upsample_conv(x: Image, kernel: Kernel, form: Form) -> Image:
+def upsample_conv(x: Image, kernel: Kernel, form: Form) -> Output:
     """Transposed 4x4 stride-2 convolution with padding 1: (h, w) -> (2h, 2w), as PyTorch's ConvTranspose2d(4, 2, 1).
 
     `kernel[i, j]` is what input pixel (y, x) adds to the output at (2y + i - 1, 2x + j - 1).
@@ -74,10 +76,10 @@ class Conv(nn.Module):
     padding: int = 0
     bias: bool = False
     upsample: bool = False
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Image) -> Image:
+    def __call__(self, x: Image) -> Output:
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
         kernel = self.param("kernel", torch_uniform, shape).astype(self.dtype)
         x = x.astype(self.dtype)

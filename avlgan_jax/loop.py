@@ -66,7 +66,8 @@ def train(config: Config, name: ModelName, directory: Path):
     watch = _Watch(directory / name)
     score = -math.inf
     make = functools.partial(_dispatch_batches, model, faces, config.seed)
-    spans = list(_spans(start, steps, parallel.choose_steps_per_dispatch(config.steps_per_dispatch), config))
+    per_dispatch = parallel.choose_steps_per_dispatch(config.steps_per_dispatch, convolves=model.with_images)
+    spans = list(_spans(start, steps, per_dispatch, config))
     with signals.stop_requests() as stop:
         try:
             for first, last, stream in _prefetch(spans, make, watch):

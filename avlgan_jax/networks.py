@@ -11,6 +11,7 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from avlgan_jax import landmarks as lm
@@ -59,7 +60,7 @@ class ImageGenerator(nn.Module):
     width: int = 64
     blocks: int = 6
     masked: bool = False
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Image, condition: Condition) -> Generated:
@@ -93,7 +94,7 @@ class ImageDiscriminator(nn.Module):
     width: int = 64
     layers: int = 6
     reads_landmarks: bool = True
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Image) -> Verdict:
@@ -119,7 +120,7 @@ class ResNet18(nn.Module):
 
     width: int = 64
     group_norm: bool = True
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Image) -> Float[Array, "batch features"]:
@@ -156,7 +157,7 @@ class ResNetDiscriminator(nn.Module):
     """The discriminator of avGAN as reconstructed here: a ResNet-18 without norm, one logit and the emotion."""
 
     width: int = 64
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Image) -> Verdict:
@@ -169,7 +170,7 @@ class Regressor(nn.Module):
     """The judge: a ResNet-18 that reads valence and arousal from a picture. Gives (emotions, pooled features)."""
 
     width: int = 64
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Image) -> tuple[Emotions, Float[Array, "batch features"]]:

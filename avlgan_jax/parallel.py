@@ -45,9 +45,9 @@ def choose_devices(wanted: int, batch_size: int) -> list[jax.Device]:
     return there[:count]
 
 
-def choose_steps_per_dispatch(wanted: int) -> int:
-    """`wanted`, or with 0 what measures best: a loop of 20 steps on an accelerator, single steps on a CPU."""
-    return wanted or (1 if jax.default_backend() == "cpu" else 20)
+def choose_steps_per_dispatch(wanted: int, convolves: bool) -> int:
+    """`wanted`, or with 0 what measures best: loops of 20 steps, but single steps for convolutions on a CPU."""
+    return wanted or (1 if convolves and jax.default_backend() == "cpu" else 20)
 
 
 def make_dispatch(step: Callable, devices: Sequence[jax.Device]) -> Dispatch:

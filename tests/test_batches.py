@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from avlgan_jax import batches
+from avlgan_jax import landmarks as lm
+from avlgan_jax.records import Faces
+
+
+@pytest.fixture
+def faces():
+    generator = np.random.default_rng(0)
+    count = 10
+    return Faces(
+        images=generator.integers(0, 256, (count, 8, 8, 3), np.uint8),
+        landmarks=generator.uniform(0, 8, (count, 68, 2)).astype(np.float32),
+        emotions=generator.uniform(-1, 1, (count, 2)).astype(np.float32),
+        expressions=np.zeros(count, np.int32),
+        infants=np.zeros(count, bool),
+        ids=np.arange(count).astype(str),
+        subjects=np.arange(count).astype(str),
+    )
+
+
+def test_an_epoch_shows_every_face_once_in_an_order_of_its_own(faces):
+    order = np.concatenate([batches.plan(7, step, 4, faces.emotions, "uniform").indices for step in range(5)])
+    first, second = order[:10], order[10:]
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert first.tolist() != second.tolist()
+
+
+def test_a_step_needs_no_other_step(faces):
+    def everything(seed, steps):
+        return [batches.collect(faces, batches.plan(seed, s, 4, faces.emotions, "uniform"), True) for s in steps]
+
+    in_order, alone = everything(3, range(6))[5], everything(3, [5])[0]
+    for a, b in zip(in_order, alone, strict=True):
+        np.testing.assert_array_equal(a, b)
+    other = everything(4, [5])[0]
+    assert not np.array_equal(other.targets, alone.targets)
+
+
+def test_shuffled_targets_are_the_batchs_labels(faces):
+    plan = batches.plan(0, 3, 6, faces.emotions, "shuffled")
+    wanted = faces.emotions[plan.indices]
+    assert sorted(map(tuple, plan.targets)) == sorted(map(tuple, wanted))
+    uniform = batches.plan(0, 3, 6, faces.emotions, "uniform").targets
+    assert np.all(np.linalg.norm(uniform, axis=1) <= 1)
+
+
+def test_mirrored_faces_have_mirrored_landmarks_and_others_stay(faces):
+    flips = np.array([True, False])
+    batch = batches.collect(faces, batches.Plan(np.array([2, 5]), flips, np.zeros((2, 2), np.float32)), True)
+    np.testing.assert_array_equal(batch.images[0], faces.images[2][:, ::-1])
+    np.testing.assert_array_equal(batch.images[1], faces.images[5])
+    normal = lm.normalise(faces.landmarks[[2, 5]], 8)
+    np.testing.assert_allclose(batch.landmarks[0], lm.flip(normal[0]), atol=1e-6)
+    np.testing.assert_allclose(batch.landmarks[1], normal[1], atol=1e-6)
+    np.testing.assert_array_equal(batch.emotions, faces.emotions[[2, 5]])
+    assert batch.position.tolist() == [0, 1]
+
+
+def test_half_of_the_faces_are_mirrored(faces):
+    flips = np.concatenate([batches.plan(0, step, 10, faces.emotions, "uniform").flips for step in range(100)])
+    assert 0.45 < flips.mean() < 0.55
+
+
+def test_stacking_and_leaving_images_out(faces):
+    plans = [batches.plan(0, step, 4, faces.emotions, "uniform") for step in range(3)]
+    stacked = batches.stack([batches.collect(faces, plan, False) for plan in plans])
+    assert stacked.images is None and stacked.landmarks.shape == (3, 4, 68, 2)
+    assert batches.stack([batches.collect(faces, plan, True) for plan in plans]).images.dtype == np.uint8

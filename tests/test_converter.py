@@ -1,0 +1,196 @@
+"""The adversarial step: against an update worked out from the equations, and its invariants."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from avlgan_jax import losses, models
+from avlgan_jax.batches import Batch
+from avlgan_jax.config import Config, ImageTraining, LandmarkTraining
+from avlgan_jax.networks import Condition
+from avlgan_jax.optimisation import to_floats
+
+
+def small(**changes):
+    tiny = {"width": 4, "blocks": 1, "batch_size": 2, **changes}
+    image = ImageTraining(**tiny, d_width=4, d_layers=2)
+    landmark = {k: v for k, v in tiny.items() if k not in ("masked", "mask_weight")}
+    return Config(
+        resolution=16,
+        landmark=LandmarkTraining(**landmark, d_layers=1),
+        image=image,
+        avgan=dataclasses.replace(image, use_landmarks=False, discriminator="resnet18", d_width=8),
+    )
+
+
+def random_batch(config, size=2):
+    generator = np.random.default_rng(0)
+    side = config.resolution
+    return Batch(
+        landmarks=generator.uniform(-0.8, 0.8, (size, 68, 2)).astype(np.float32),
+        emotions=generator.uniform(-1, 1, (size, 2)).astype(np.float32),
+        targets=generator.uniform(-1, 1, (size, 2)).astype(np.float32),
+        position=np.arange(size, dtype=np.int32),
+        images=generator.integers(0, 256, (size, side, side, 3), np.uint8),
+    )
+
+
+def built(name, config):
+    model = models.build(name, config, 100)
+    batch = random_batch(config)
+    frozen = {}
+    if model.looks_through:
+        through = models.landmark_generator(config)
+        frozen = through.init(jax.random.key(9), jnp.asarray(batch.landmarks), Condition(jnp.asarray(batch.emotions)))["params"]
+    return model, model.trainer.init(jax.random.key(0), batch, frozen), batch
+
+
+def stepped(model, state, batch):
+    return jax.jit(model.trainer.step, static_argnames="axis")(state, batch, jax.random.key(5))
+
+
+def test_equation_10_update_by_hand():
+    """D and G of the image converter after one step, from the printed equations and Adam's first step."""
+    config = small(adversarial_loss="minimax")
+    model, state, batch = built("image", config)
+    trainer, training = model.trainer, config.image
+    x = to_floats(batch.images)
+    moved = models.landmark_generator(config).apply({"params": state.frozen}, batch.landmarks, Condition(batch.targets))
+    own, target = Condition(batch.emotions, batch.landmarks), Condition(batch.targets, moved.output)
+
+    def judge(d, picture):
+        return trainer.discriminator.apply({"params": d}, picture)
+
+    def paint(g, picture, condition):
+        return trainer.generator.apply({"params": g}, picture, condition).output
+
+    def l_d(d):
+        real, fake = judge(d, x), judge(d, paint(state.generator, x, target))
+        l_adv = jnp.mean(jnp.log(jax.nn.sigmoid(real.logits))) + jnp.mean(jnp.log(1 - jax.nn.sigmoid(fake.logits)))
+        l_e = jnp.mean((real.emotions - own.emotions) ** 2)
+        l_l = jnp.mean(jnp.abs(real.landmarks - own.landmarks))
+        return -l_adv + 5 * l_e + 10 * l_l
+
+    def adams_first_step(params, gradients):
+        """Bias-corrected moments of one gradient are the gradient and its square."""
+        return jax.tree.map(lambda p, g: p - 1e-4 * g / (jnp.abs(g) + 1e-8), params, gradients)
+
+    discriminator = adams_first_step(state.discriminator, jax.grad(l_d)(state.discriminator))
+
+    def l_g(g):
+        there = paint(g, x, target)
+        fake, back = judge(discriminator, there), paint(g, there, own)
+        l_adv = jnp.mean(jnp.log(1 - jax.nn.sigmoid(fake.logits)))
+        l_e = jnp.mean((fake.emotions - target.emotions) ** 2)
+        l_l = jnp.mean(jnp.abs(fake.landmarks - target.landmarks))
+        l_rec = jnp.mean(jnp.abs(x - back))
+        return l_adv + 5 * l_e + 10 * l_l + 10 * l_rec
+
+    generator = adams_first_step(state.generator, jax.grad(l_g)(state.generator))
+    after, metrics = stepped(model, state, batch)
+    assert_same_update(state.discriminator, after.discriminator, discriminator)
+    assert_same_update(state.generator, after.generator, generator)
+    np.testing.assert_allclose(metrics["d/loss"], l_d(state.discriminator), rtol=1e-5)
+    np.testing.assert_allclose(metrics["g/loss"], l_g(state.generator), rtol=1e-5)
+    assert int(after.step) == 1 and training.emotion_weight == 5
+
+
+def assert_same_update(before, after, by_hand):
+    """Adam's first step is nearly the gradient's sign: where a gradient is a rounding error, its sign means nothing."""
+    differing = total = 0
+    for b, a, h in zip(*map(jax.tree.leaves, (before, after, by_hand)), strict=True):
+        assert np.abs(a - b).max() <= 1.01e-4
+        differing += int(np.sum(np.abs(a - h) > 2e-6))
+        total += a.size
+    assert differing < 0.002 * total, f"{differing} of {total} parameters moved otherwise than by hand"
+    assert any(np.abs(a - b).max() > 5e-5 for b, a in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True))
+
+
+def test_equation_5_objectives_by_hand():
+    config = small()
+    model, state, batch = built("landmark", config)
+    trainer = model.trainer
+    x, own, target = trainer.view({}, batch)
+    generated = trainer.generate(state.generator, x, target)
+    total, parts = trainer.generator_objective(state.generator, generated, state.discriminator, x, own, target)
+    verdict = trainer.judge(state.discriminator, generated.output)
+    back = trainer.generate(state.generator, generated.output, own).output
+    expected = (
+        losses.generator_adversarial("minimax", verdict.logits)
+        + 5 * losses.emotion(verdict.emotions, batch.targets)
+        + 10 * losses.reconstruction(x, back)
+        + 10 * losses.face_feature_centre(x, generated.output)
+    )
+    np.testing.assert_allclose(total, expected, rtol=1e-6)
+    assert set(parts) >= {"adversarial", "emotion", "reconstruction", "centre"} and "landmark" not in parts
+
+
+@pytest.mark.parametrize("name", ["landmark", "image", "avgan"])
+@pytest.mark.parametrize("kind", ["nonsaturating", "wgan_gp", "hinge"])
+def test_every_model_steps_with_every_loss(name, kind):
+    model, state, batch = built(name, small(adversarial_loss=kind, r1_weight=1.0, masked=True, mask_weight=0.1))
+    after, metrics = stepped(model, state, batch)
+    assert all(np.isfinite(v) for v in metrics.values()), metrics
+    assert ("d/gradient_penalty" in metrics) == (kind == "wgan_gp")
+    assert "d/r1" in metrics and ("g/landmark" in metrics) == (name == "image")
+    changed = jax.tree.map(lambda a, b: bool(jnp.any(a != b)), state.generator, after.generator)
+    assert any(jax.tree.leaves(changed))
+
+
+def test_landmark_converters_weights_stay_frozen():
+    model, state, batch = built("image", small())
+    after, _ = stepped(model, state, batch)
+    jax.tree.map(np.testing.assert_array_equal, after.frozen, state.frozen)
+
+
+def test_the_generator_waits_for_its_turn():
+    model, state, batch = built("landmark", small(d_steps=3))
+    moved = []
+    for _ in range(6):
+        after, metrics = stepped(model, state, batch)
+        moved.append(any(jax.tree.leaves(jax.tree.map(lambda a, b: bool(jnp.any(a != b)), state.generator, after.generator))))
+        assert np.isnan(metrics["g/loss"]) != moved[-1]
+        state = after
+    assert moved == [False, False, True, False, False, True]
+
+
+def test_the_average_follows_the_weights():
+    model, state, batch = built("landmark", small(ema_decay=0.5))
+    after, _ = stepped(model, state, batch)
+    rate = 1 / 10  # a young average: (1 + 0) / (10 + 0)
+    expected = jax.tree.map(lambda old, new: rate * old + (1 - rate) * new, state.generator, after.generator)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), after.ema, expected)
+    assert after.evaluated is after.ema
+    plain = built("landmark", small())[1]
+    assert plain.ema is None and plain.evaluated is plain.generator
+
+
+def test_noise_follows_the_place_in_the_global_batch():
+    """The gradient penalty of a batch is the same when its examples are handed over in another order."""
+    model, state, batch = built("landmark", small(adversarial_loss="wgan_gp"))
+    turned = Batch(*(None if leaf is None else leaf[::-1] for leaf in batch))
+    one, other = (stepped(model, state, b)[1]["d/gradient_penalty"] for b in (batch, turned))
+    np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+def test_learning_rate_schedules():
+    from avlgan_jax.optimisation import adam
+
+    def updates(training, count):
+        optimizer = adam(training, steps_per_epoch=2)
+        state, found = optimizer.init(jnp.zeros(())), []
+        for _ in range(count):
+            update, state = optimizer.update(jnp.ones(()), state)
+            found.append(-float(update) / training.learning_rate)
+        return found
+
+    section = LandmarkTraining(decay_factor=0.5, beta1=0.0, beta2=0.0)
+    np.testing.assert_allclose(updates(section, 5), [1, 1, 0.5, 0.5, 0.25], rtol=1e-5)
+    np.testing.assert_allclose(updates(dataclasses.replace(section, decay="step"), 3), [1, 0.5, 0.25], rtol=1e-5)
+    cosine = updates(dataclasses.replace(section, decay="cosine", steps=4), 4)
+    np.testing.assert_allclose(cosine, [0.5 * (1 + np.cos(np.pi * t / 4)) for t in range(4)], rtol=1e-5)
+    assert isinstance(adam(section, 1), optax.GradientTransformation)

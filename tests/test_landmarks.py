@@ -1,0 +1,61 @@
+import jax.numpy as jnp
+import numpy as np
+
+from avlgan_jax import landmarks as lm
+
+
+def test_the_seven_groups_hold_every_point_once():
+    points = np.arange(lm.COUNT)
+    np.testing.assert_array_equal(np.concatenate([points[group] for group in lm.GROUPS.values()]), points)
+    assert {name: len(points[group]) for name, group in lm.GROUPS.items()} == {
+        "jaw": 17, "right_brow": 5, "left_brow": 5, "nose": 9, "right_eye": 6, "left_eye": 6, "mouth": 20,
+    }  # fmt: skip
+
+
+def test_mirroring_twice_is_nothing_and_keeps_sides_apart():
+    points = np.random.default_rng(0).uniform(-1, 1, (3, 68, 2)).astype(np.float32)
+    np.testing.assert_array_equal(lm.flip(lm.flip(points)), points)
+    swapped = {"right_brow": "left_brow", "right_eye": "left_eye", "jaw": "jaw", "nose": "nose", "mouth": "mouth"}
+    for one, other in swapped.items():
+        assert set(lm.FLIP_ORDER[lm.GROUPS[one]]) == set(np.arange(68)[lm.GROUPS[other]])
+
+
+def test_a_mirrored_drawn_face_has_mirrored_landmarks():
+    from avlgan_jax import procedural
+
+    face = procedural.sample_face(0, 1, 0, infant=False)
+    points = lm.normalise(procedural.render(face, 0.5, 0.0, 64).landmarks, 64)
+    mirrored = lm.flip(points)
+    # The person's right eye (36..41) lies on the picture's left in both.
+    assert points[36:42, 0].mean() < points[42:48, 0].mean()
+    assert mirrored[36:42, 0].mean() < mirrored[42:48, 0].mean()
+    assert mirrored[0, 0] < mirrored[16, 0]  # the jaw still runs from the right ear to the left one
+
+
+def test_pixels_and_back():
+    assert lm.normalise(np.array([[[0.0, 64.0]]]), 128).tolist() == [[[-1.0, 0.0]]]
+    points = np.random.default_rng(0).uniform(-20, 140, (4, 68, 2))
+    np.testing.assert_allclose(lm.to_pixels(lm.normalise(points, 128), 128), points)
+
+
+def test_feature_centres_are_group_means():
+    points = np.random.default_rng(0).uniform(-1, 1, (2, 68, 2)).astype(np.float32)
+    centres = np.asarray(lm.feature_centres(points))
+    np.testing.assert_allclose(centres[:, 0], points[:, :17].mean(1), atol=1e-6)
+    np.testing.assert_allclose(centres[:, 6], points[:, 48:].mean(1), atol=1e-6)
+
+
+def test_the_landmark_picture_is_white_with_a_dark_dot_at_each_point():
+    points = np.full((1, 68, 2), 5.0)  # all outside
+    points[0, 0] = lm.normalise(np.array([10.5, 20.5]), 32)
+    picture = np.asarray(lm.draw(jnp.asarray(points, jnp.float32), 32))[0, :, :, 0]
+    assert picture.shape == (32, 32)
+    assert np.unravel_index(picture.argmin(), picture.shape) == (20, 10)
+    np.testing.assert_allclose(picture[20, 10], -1.0, atol=1e-6)
+    assert picture[5, 5] == 1.0 and (picture < 0).sum() < 10
+
+
+def test_normalised_mean_error():
+    truth = np.zeros((1, 68, 2))
+    truth[0, 45, 0] = 10.0  # outer eye corners 10 apart
+    np.testing.assert_allclose(lm.normalised_mean_error(truth + [3.0, 4.0], truth), [0.5])

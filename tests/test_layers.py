@@ -1,0 +1,95 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from avlgan_jax import layers
+
+
+def transposed_by_hand(x, kernel):
+    """What each input pixel adds to the output, summed pixel by pixel."""
+    batch, height, width, _ = x.shape
+    out = np.zeros((batch, 2 * height + 2, 2 * width + 2, kernel.shape[3]))
+    for y in range(height):
+        for u in range(width):
+            out[:, 2 * y : 2 * y + 4, 2 * u : 2 * u + 4] += np.einsum("bi,klio->bklo", x[:, y, u], kernel)
+    return out[:, 1:-1, 1:-1]
+
+
+@pytest.fixture
+def arrays():
+    keys = jax.random.split(jax.random.key(0), 2)
+    return jax.random.normal(keys[0], (2, 5, 7, 3)), jax.random.normal(keys[1], (4, 4, 3, 6))
+
+
+@pytest.mark.parametrize("form", ["plain", "fast"])
+def test_transposed_convolution_is_what_its_definition_says(arrays, form):
+    x, kernel = arrays
+    expected = transposed_by_hand(np.asarray(x, np.float64), np.asarray(kernel, np.float64))
+    np.testing.assert_allclose(layers.upsample_conv(x, kernel, form), expected, atol=1e-4)
+
+
+def test_transposed_convolution_equals_pytorchs(arrays):
+    torch = pytest.importorskip("torch")
+    x, kernel = (np.asarray(a) for a in arrays)
+    theirs = torch.nn.functional.conv_transpose2d(
+        torch.tensor(x.transpose(0, 3, 1, 2)), torch.tensor(kernel.transpose(2, 3, 0, 1)), stride=2, padding=1
+    )
+    ours = layers.upsample_conv(jnp.asarray(x), jnp.asarray(kernel), "fast")
+    np.testing.assert_allclose(ours, theirs.numpy().transpose(0, 2, 3, 1), atol=1e-5)
+
+
+def test_both_forms_have_the_same_gradients(arrays):
+    x, kernel = arrays
+
+    def objective(x, kernel, form):
+        return jnp.sum(jnp.sin(layers.upsample_conv(x, kernel, form)))
+
+    plain, fast = (jax.grad(objective, argnums=(0, 1))(x, kernel, form) for form in ("plain", "fast"))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), plain, fast)
+
+
+def test_strided_convolution_equals_pytorchs():
+    torch = pytest.importorskip("torch")
+    x = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
+    kernel = np.random.default_rng(1).normal(size=(4, 4, 3, 5)).astype(np.float32)
+    theirs = torch.nn.functional.conv2d(
+        torch.tensor(x.transpose(0, 3, 1, 2)), torch.tensor(kernel.transpose(3, 2, 0, 1)), stride=2, padding=1
+    )
+    ours = layers.conv(jnp.asarray(x), jnp.asarray(kernel), stride=2, padding=1)
+    np.testing.assert_allclose(ours, theirs.numpy().transpose(0, 2, 3, 1), atol=1e-5)
+
+
+def test_depth_to_space_puts_channels_where_it_says():
+    blocks = jnp.arange(8.0).reshape(1, 1, 1, 8)  # (row, column, channel) = 2 x 2 x 2
+    np.testing.assert_array_equal(layers.depth_to_space(blocks)[0, :, :, 0], [[0, 2], [4, 6]])
+
+
+def test_instance_norm_by_hand_and_without_neighbours():
+    x = jax.random.normal(jax.random.key(0), (3, 4, 5, 2)) * 7 + 3
+    norm = layers.InstanceNorm()
+    variables = {"params": {"scale": jnp.array([2.0, 1.0]), "bias": jnp.array([0.5, -1.0])}}
+    wide = np.asarray(x, np.float64)
+    by_hand = (wide - wide.mean((1, 2), keepdims=True)) / np.sqrt(wide.var((1, 2), keepdims=True) + 1e-5)
+    np.testing.assert_allclose(norm.apply(variables, x), by_hand * [2.0, 1.0] + [0.5, -1.0], atol=1e-5)
+    np.testing.assert_array_equal(norm.apply(variables, x)[:1], norm.apply(variables, x[:1]))
+
+
+def test_instance_norm_computes_its_statistics_in_float32():
+    x = (jax.random.normal(jax.random.key(0), (1, 64, 64, 1)) + 100).astype(jnp.bfloat16)
+    norm = layers.InstanceNorm()
+    y = norm.apply(norm.init(jax.random.key(0), x), x)
+    assert y.dtype == jnp.bfloat16
+    assert abs(float(y.astype(jnp.float32).std()) - 1) < 0.02
+
+
+def test_convolution_bias_and_shapes():
+    x = jnp.ones((1, 8, 8, 3))
+    conv = layers.Conv(4, 4, stride=2, padding=1, bias=True)
+    variables = conv.init(jax.random.key(0), x)
+    assert conv.apply(variables, x).shape == (1, 4, 4, 4)
+    up = layers.Conv(4, 4, upsample=True)
+    assert up.apply(up.init(jax.random.key(0), x), x).shape == (1, 16, 16, 4)
+    bound = 1 / np.sqrt(3 * 16)
+    kernel = np.asarray(variables["params"]["kernel"])
+    assert np.abs(kernel).max() <= bound and np.abs(kernel).max() > 0.8 * bound

@@ -1,0 +1,118 @@
+"""Every equation against numbers worked out by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from avlgan_jax import landmarks as lm
+from avlgan_jax import losses
+
+REAL, FAKE = jnp.array([[2.0], [-1.0]]), jnp.array([[0.5], [-3.0]])
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-np.asarray(x, np.float64)))
+
+
+def test_equation_1_adversarial_loss():
+    by_hand = np.mean(np.log(sigmoid(REAL))) + np.mean(np.log(1 - sigmoid(FAKE)))
+    np.testing.assert_allclose(losses.adversarial(REAL, FAKE), by_hand, rtol=1e-6)
+    assert losses.discriminator_adversarial("minimax", REAL, FAKE) == -losses.adversarial(REAL, FAKE)
+
+
+def test_adversarial_loss_of_a_sure_discriminator_is_finite():
+    sure = jnp.array([[200.0]])
+    assert np.isfinite(losses.adversarial(-sure, sure))
+
+
+@pytest.mark.parametrize(
+    ("kind", "d_expected", "g_expected"),
+    [
+        ("minimax", None, np.mean(np.log(1 - sigmoid(FAKE)))),
+        ("nonsaturating", None, -np.mean(np.log(sigmoid(FAKE)))),
+        ("wgan_gp", -1.25 - 0.5, 1.25),
+        ("hinge", (0 + 2) / 2 + (1.5 + 0) / 2, 1.25),
+    ],
+)
+def test_forms_of_the_adversarial_loss(kind, d_expected, g_expected):
+    if d_expected is not None:
+        np.testing.assert_allclose(losses.discriminator_adversarial(kind, REAL, FAKE), d_expected, rtol=1e-6)
+    np.testing.assert_allclose(losses.generator_adversarial(kind, FAKE), g_expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["minimax", "nonsaturating", "wgan_gp", "hinge"])
+def test_the_generator_gains_by_looking_real(kind):
+    slope = jax.grad(lambda logit: losses.generator_adversarial(kind, logit))(jnp.zeros((1, 1)))
+    assert slope[0, 0] < 0
+
+
+def test_equation_2_and_7_emotion_loss():
+    predicted, wanted = jnp.array([[0.5, 0.0], [0.0, 1.0]]), jnp.array([[0.0, 0.0], [1.0, 1.0]])
+    np.testing.assert_allclose(losses.emotion(predicted, wanted), (0.25 + 1) / 4)
+
+
+def test_equation_3_and_9_reconstruction_loss():
+    np.testing.assert_allclose(losses.reconstruction(jnp.array([[1.0, -1.0]]), jnp.array([[0.0, 1.0]])), 1.5)
+
+
+def test_equation_4_face_feature_centre_loss():
+    source = jax.random.uniform(jax.random.key(0), (2, 68, 2))
+    mouth_down = source.at[:, lm.GROUPS["mouth"], 1].add(0.1)
+    np.testing.assert_allclose(losses.face_feature_centre(source, mouth_down), 0.1, rtol=1e-5)
+    all_moved = source + jnp.array([0.1, -0.2])
+    np.testing.assert_allclose(losses.face_feature_centre(source, all_moved), 7 * 0.3, rtol=1e-5)
+
+
+def test_equation_4_does_not_mind_a_smile():
+    source = jax.random.uniform(jax.random.key(0), (1, 68, 2))
+    wider = source.at[:, 48, 0].add(-0.1).at[:, 54, 0].add(0.1)
+    np.testing.assert_allclose(losses.face_feature_centre(source, wider), 0.0, atol=1e-6)
+
+
+def test_equation_8_landmark_loss():
+    points = jnp.zeros((1, 68, 2))
+    np.testing.assert_allclose(losses.landmark(points, points.at[0, 0].set(jnp.array([1.0, 2.0]))), 3 / 136, rtol=1e-6)
+
+
+def test_r1_penalty_of_a_linear_score_is_its_squared_slope():
+    slope = jnp.array([3.0, 4.0])
+    penalty = losses.r1_penalty(lambda x: (x @ slope)[:, None], jnp.ones((5, 2)))
+    np.testing.assert_allclose(penalty, 25.0)
+
+
+def test_r1_penalty_averages_patches():
+    penalty = losses.r1_penalty(lambda x: jnp.stack([4 * x[:, 0], 0 * x[:, 0]], axis=1), jnp.ones((3, 1)))
+    np.testing.assert_allclose(penalty, 4.0)
+
+
+def test_wasserstein_penalty_asks_for_slope_one_between_real_and_fake():
+    def penalty(slope):
+        real, fake = jnp.zeros((4, 2)), jnp.ones((4, 2))
+        return losses.wasserstein_penalty(lambda x: slope * x[:, :1], real, fake, jnp.linspace(0, 1, 4))
+
+    np.testing.assert_allclose(penalty(1.0), 0.0, atol=1e-9)
+    np.testing.assert_allclose(penalty(3.0), 4.0, rtol=1e-6)
+
+
+def test_wasserstein_penalty_looks_where_mix_says():
+    seen = []
+
+    def score(x):
+        seen.append(x)
+        return x**2
+
+    real, fake = jnp.array([[2.0], [2.0]]), jnp.array([[0.0], [0.0]])
+    penalty = losses.wasserstein_penalty(score, real, fake, jnp.array([1.0, 0.25]))
+    np.testing.assert_allclose(penalty, ((4 - 1) ** 2 + (1 - 1) ** 2) / 2, rtol=1e-5)  # slopes 2x at x = 2 and 0.5
+
+
+def test_a_flat_discriminator_gives_no_nan():
+    gradient = jax.grad(
+        lambda w: losses.wasserstein_penalty(lambda x: w * x, jnp.ones((2, 1)), jnp.zeros((2, 1)), jnp.ones(2))
+    )(0.0)
+    assert np.isfinite(gradient)
+
+
+def test_mask_size_is_its_mean():
+    np.testing.assert_allclose(losses.mask_size(jnp.array([0.0, 1.0]).reshape(1, 2, 1, 1)), 0.5)

@@ -1,0 +1,122 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from avlgan_jax import networks
+from avlgan_jax.networks import Condition
+
+EMOTIONS = jnp.array([[0.5, -0.2], [-0.7, 0.4]])
+
+
+def shapes_of(module, *inputs):
+    return jax.eval_shape(module.init, jax.random.key(0), *inputs)["params"]
+
+
+def pictures(resolution=16, count=2):
+    return jax.random.uniform(jax.random.key(1), (count, resolution, resolution, 3), minval=-1, maxval=1)
+
+
+def points(count=2):
+    return jax.random.uniform(jax.random.key(2), (count, 68, 2), minval=-0.8, maxval=0.8)
+
+
+def perturbed(params):
+    """Weights without the zeros that some layers start from."""
+    leaves, tree = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.key(3), len(leaves))
+    return jax.tree.unflatten(tree, [p + 0.05 * jax.random.normal(k, p.shape) for p, k in zip(leaves, keys, strict=True)])
+
+
+def test_parameter_counts_of_the_paper():
+    x, condition = jnp.zeros((1, 128, 128, 3)), Condition(jnp.zeros((1, 2)), jnp.zeros((1, 68, 2)))
+    assert networks.parameter_count(shapes_of(networks.ImageGenerator(), x, condition)) == 8_424_256
+    assert networks.parameter_count(shapes_of(networks.ImageDiscriminator(), x)) == 45_851_584
+    without = shapes_of(networks.ImageGenerator(), x, Condition(jnp.zeros((1, 2))))
+    assert networks.parameter_count(without) == 8_424_256 - 7 * 7 * 64  # avGAN: one channel less
+    assert networks.parameter_count(shapes_of(networks.ResNet18(), x)) == pytest.approx(11.2e6, rel=0.01)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("use_landmarks", [False, True])
+def test_image_generator_follows_every_input_and_no_neighbour(masked, use_landmarks):
+    network = networks.ImageGenerator(width=4, blocks=1, masked=masked)
+    x, landmarks = pictures(), points() if use_landmarks else None
+    params = perturbed(network.init(jax.random.key(0), x, Condition(EMOTIONS, landmarks))["params"])
+
+    def generate(x, emotions, landmarks):
+        return network.apply({"params": params}, x, Condition(emotions, landmarks)).output
+
+    output = generate(x, EMOTIONS, landmarks)
+    assert output.shape == x.shape and jnp.all(jnp.abs(output) <= 1)
+    # Zero padding lets the tiled emotion through the instance norms.
+    assert jnp.abs(generate(x, -EMOTIONS, landmarks) - output).max() > 1e-4
+    alone = generate(x[:1], EMOTIONS[:1], landmarks[:1] if use_landmarks else None)
+    np.testing.assert_allclose(output[:1], alone, atol=1e-5)
+    if use_landmarks:
+        assert jnp.abs(generate(x, EMOTIONS, landmarks + 0.3) - output).max() > 1e-4
+
+
+def test_masked_generator_starts_near_its_source():
+    network = networks.ImageGenerator(width=4, blocks=1, masked=True)
+    x, condition = pictures(), Condition(EMOTIONS)
+    generated = network.apply(network.init(jax.random.key(0), x, condition), x, condition)
+    assert 0.1 < float(generated.mask.mean()) < 0.5
+    assert float(jnp.abs(generated.output - x).mean()) < 0.5 * float(jnp.abs(x).mean())
+
+
+def test_image_discriminator_heads():
+    x = pictures(32)
+    network = networks.ImageDiscriminator(width=4, layers=4)
+    verdict = network.apply(network.init(jax.random.key(0), x), x)
+    assert verdict.logits.shape == (2, 2, 2) and verdict.emotions.shape == (2, 2) and verdict.landmarks.shape == (2, 68, 2)
+    blind = networks.ImageDiscriminator(width=4, layers=4, reads_landmarks=False)
+    assert blind.apply(blind.init(jax.random.key(0), x), x).landmarks is None
+
+
+@pytest.mark.parametrize("size", [48, 96])
+@pytest.mark.parametrize("group_norm", [False, True])
+def test_resnet_features_do_not_depend_on_neighbours(size, group_norm):
+    x = pictures(size)
+    network = networks.ResNet18(width=8, group_norm=group_norm)
+    variables = {"params": perturbed(network.init(jax.random.key(0), x)["params"])}
+    features = network.apply(variables, x)
+    assert features.shape == (2, 64)
+    np.testing.assert_allclose(features[:1], network.apply(variables, x[:1]), rtol=2e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("body", ["dense", "conv1d"])
+def test_landmark_networks(body):
+    x = points()
+    network = networks.LandmarkGenerator(width=16, blocks=2, body=body, residual=True)
+    params = network.init(jax.random.key(0), x, Condition(EMOTIONS))["params"]
+    still = network.apply({"params": params}, x, Condition(EMOTIONS))
+    np.testing.assert_array_equal(still.output, x)  # a residual generator starts at nothing
+    moved = network.apply({"params": perturbed(params)}, x, Condition(EMOTIONS)).output
+    other = network.apply({"params": perturbed(params)}, x, Condition(-EMOTIONS)).output
+    assert moved.shape == x.shape and jnp.abs(moved - other).max() > 1e-4
+    direct = networks.LandmarkGenerator(width=16, blocks=2, body=body, residual=False)
+    output = direct.apply(direct.init(jax.random.key(0), x, Condition(EMOTIONS)), x, Condition(EMOTIONS)).output
+    assert output.shape == x.shape and jnp.abs(output - x).max() > 0.1
+    judge = networks.LandmarkDiscriminator(width=16, layers=3, body=body)
+    verdict = judge.apply(judge.init(jax.random.key(0), x), x)
+    assert verdict.logits.shape == (2, 1) and verdict.emotions.shape == (2, 2) and verdict.landmarks is None
+
+
+def test_bfloat16_computes_in_bfloat16_and_answers_in_float32():
+    x, condition = pictures(), Condition(EMOTIONS, points())
+    network = networks.ImageGenerator(width=4, blocks=1, dtype=jnp.bfloat16)
+    variables = network.init(jax.random.key(0), x, condition)
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+    low = network.apply(variables, x, condition).output
+    full = networks.ImageGenerator(width=4, blocks=1).apply(variables, x, condition).output
+    assert low.dtype == jnp.float32
+    np.testing.assert_allclose(low, full, atol=0.1)
+    assert float(jnp.abs(low - full).max()) > 0
+
+
+def test_regressor_gives_emotions_and_features():
+    x = pictures(32)
+    network = networks.Regressor(width=8)
+    emotions, features = network.apply(network.init(jax.random.key(0), x), x)
+    assert emotions.shape == (2, 2) and features.shape == (2, 64)

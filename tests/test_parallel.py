@@ -1,0 +1,85 @@
+import jax
+import numpy as np
+import pytest
+from test_converter import built, random_batch, small
+
+from avlgan_jax import batches, models, parallel
+from avlgan_jax.config import Config, RegressorTraining
+from avlgan_jax.errors import UserError
+
+
+def case(name):
+    config = small(batch_size=4, adversarial_loss="wgan_gp")
+    if name == "regressor":
+        config = Config(resolution=32, regressor=RegressorTraining(width=8, batch_size=4))
+        model = models.build(name, config, 100)
+        return model, lambda: model.trainer.init(jax.random.key(0), random_batch(config), {}), random_batch(config, 4)
+    model, _, _ = built(name, config)
+    return model, lambda: built(name, config)[1], random_batch(config, 4)
+
+
+@pytest.mark.parametrize("name", ["regressor", "landmark", "image", "avgan"])
+def test_one_two_and_four_devices_make_the_same_update(name):
+    model, fresh, batch = case(name)
+    results = []
+    for count in (1, 2, 4):
+        dispatch = parallel.make_dispatch(model.trainer.step, jax.devices()[:count])
+        after, metrics = dispatch(fresh(), batches.stack([batch]))
+        results.append((jax.tree.map(np.asarray, after.replace(key=0)), {k: float(v[0]) for k, v in metrics.items()}))
+    before = jax.tree.map(np.asarray, fresh().replace(key=0))
+    for after, metrics in results[1:]:
+        for name_of, value in metrics.items():
+            np.testing.assert_allclose(value, results[0][1][name_of], rtol=2e-4, atol=1e-5, err_msg=name_of)
+        # Adam's first step is nearly the sign of the gradient; where that is a rounding error it may turn over.
+        leaves = zip(*map(jax.tree.leaves, (before, results[0][0], after)), strict=True)
+        differing = sum(int(np.sum(np.abs(a - b) > 2e-6)) for _, a, b in leaves)
+        assert differing < 0.002 * sum(leaf.size for leaf in jax.tree.leaves(before))
+
+
+def test_a_loop_of_steps_equals_single_steps():
+    model, fresh, batch = case("landmark")
+    stream = [batch._replace(targets=batch.targets * scale) for scale in (1.0, 0.5, -1.0)]
+    dispatch = parallel.make_dispatch(model.trainer.step, jax.devices()[:1])
+    looped, metrics = dispatch(fresh(), batches.stack(stream))
+    state, single = fresh(), []
+    for one in stream:
+        state, m = dispatch(state, batches.stack([one]))
+        single.append(float(m["g/loss"][0]))
+    np.testing.assert_allclose(metrics["g/loss"], single, rtol=1e-5)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), looped.generator, state.generator)
+    assert int(looped.step) == 3
+
+
+def test_the_state_is_not_stacked():
+    model, fresh, batch = case("landmark")
+    before = jax.tree.map(np.shape, fresh().generator)
+    after, _ = parallel.make_dispatch(model.trainer.step, jax.devices()[:2])(fresh(), batches.stack([batch]))
+    assert jax.tree.map(np.shape, after.generator) == before
+
+
+def test_choosing_devices():
+    assert len(parallel.choose_devices(0, 16)) == 4
+    assert len(parallel.choose_devices(0, 6)) == 3
+    assert len(parallel.choose_devices(2, 16)) == 2
+    with pytest.raises(UserError, match="there are 4"):
+        parallel.choose_devices(64, 64)
+    with pytest.raises(UserError, match="multiple of devices"):
+        parallel.choose_devices(3, 16)
+
+
+def test_loops_are_for_accelerators_and_dense_networks():
+    assert parallel.choose_steps_per_dispatch(0, convolves=True) == 1
+    assert parallel.choose_steps_per_dispatch(0, convolves=False) == 20
+    assert parallel.choose_steps_per_dispatch(7, convolves=True) == 7
+
+
+def test_a_cpu_gets_a_device_per_core():
+    code = "from avlgan_jax import parallel; parallel.one_cpu_device_per_core(); import jax, os; "
+    code += "print(len(jax.devices()) == len(os.sched_getaffinity(0)))"
+    import os
+    import subprocess
+    import sys
+
+    environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.stdout.strip() == "True", done.stderr
