@@ -14,7 +14,7 @@ from pathlib import Path
 
 import tyro
 
-from avlgan_jax.errors import command
+from avlgan_jax.errors import UserError, command
 
 # The truth is rendered in spawned processes, which import this file: what is heavy is imported where it is used.
 
@@ -35,6 +35,12 @@ class Arguments:
     """Split whose faces are asked for new emotions. Generated pictures are compared with the training split."""
     seed: int = 0
     """Decides which face is asked for which emotion, and which faces the figures show."""
+
+    def __post_init__(self) -> None:
+        if self.samples < 1:
+            raise UserError(f"--samples is {self.samples}; expected at least 1")
+        if self.seed < 0:
+            raise UserError(f"--seed is {self.seed}; expected 0 or more")
 
 
 def evaluate(arguments: Arguments) -> Path:

@@ -1,0 +1,91 @@
+"""evaluate.py as a user runs it: what it writes, that it writes the same again, and how it refuses."""
+
+import json
+
+import pytest
+from conftest import RESOLUTION, run
+
+MODEL_KEYS = {
+    *("rmse", "rmse_valence", "rmse_arousal", "pcc_valence", "pcc_arousal", "ccc_valence", "ccc_arousal"),
+    *("frechet_regressor", "truth_landmark_nme", "truth_psnr"),
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--samples", "0"], "--samples is 0"),
+        (["--seed", "-1"], "--seed is -1"),
+        ([], "nowhere"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(tmp_path, arguments, said):
+    done = run("evaluate.py", "--workdir", str(tmp_path / "nowhere"), *arguments, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert said in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_describes_every_option():
+    told = run("evaluate.py", "--help").stdout
+    for option in ("--workdir", "--data", "--data-dir", "--samples", "--split", "--seed"):
+        assert option in told
+    assert "the paper uses 10,000" in " ".join(told.split())
+
+
+@pytest.fixture(scope="module")
+def workdir(data_dir, tmp_path_factory):
+    """A training run of a few steps, evaluated once."""
+    folder = tmp_path_factory.mktemp("run")
+    options = ["--resolution", str(RESOLUTION), "--data-dir", str(data_dir), "--workdir", str(folder)]
+    run("train.py", "all", "--preset", "debug", *options)
+    told = run("evaluate.py", "--workdir", str(folder), "--samples", "40").stdout
+    (folder / "told.txt").write_text(told)
+    return folder
+
+
+@pytest.mark.slow
+def test_the_report_has_every_promised_number(workdir):
+    found = json.loads((workdir / "report" / "metrics.json").read_text())
+    for name in ("avlandmarkgan", "avgan"):
+        assert found["models"][name].keys() >= MODEL_KEYS | {"response"}
+        assert isinstance(found["models"][name]["truth_psnr"], float)
+        for group in ("adult", "infant"):
+            assert found["groups"][group][name].keys() >= MODEL_KEYS
+        assert 0.0 <= found["models"][name]["rmse"] <= 2.0
+    assert found["models"]["avgan"]["truth_landmark_nme"] is None
+    assert found["models"]["avlandmarkgan"]["truth_landmark_nme"] > 0.0
+    assert found["do_nothing"].keys() >= {"truth_landmark_nme", "truth_psnr"}
+    assert found["regressor"].keys() >= {"rmse", "ccc_valence", "ccc_arousal"}
+    assert found["provenance"]["steps"].keys() == {"regressor", "landmark", "image", "avgan"}
+    assert found["provenance"].keys() == {"steps", "config_digest", "data_digest", "versions"}
+    assert found["baby"]["infant"]["avgan"].keys() == {"pcc_valence", "interval", "paper"}
+
+
+@pytest.mark.slow
+def test_the_command_tells_the_table_and_where_the_page_is(workdir):
+    told = (workdir / "told.txt").read_text()
+    page = workdir / "report" / "index.html"
+    assert page.stat().st_size > 100_000
+    assert told.rstrip().endswith(f"report: {page}")
+    assert "avLandmarkGAN" in told
+
+
+@pytest.mark.slow
+def test_evaluating_twice_gives_the_same_bytes_and_another_seed_does_not(workdir):
+    before = {path.name: path.read_bytes() for path in (workdir / "report").iterdir()}
+    run("evaluate.py", "--workdir", str(workdir), "--samples", "40")
+    assert {path.name: path.read_bytes() for path in (workdir / "report").iterdir()} == before
+    run("evaluate.py", "--workdir", str(workdir), "--samples", "40", "--seed", "1")
+    assert (workdir / "report" / "metrics.json").read_bytes() != before["metrics.json"]
+
+
+@pytest.mark.slow
+def test_a_refusal_leaves_the_report_as_it_was(workdir):
+    before = {path.name: path.stat().st_mtime_ns for path in (workdir / "report").iterdir()}
+    done = run("evaluate.py", "--workdir", str(workdir), "--split", "nosuch", check=False)
+    assert done.returncode == 2
+    assert "nosuch" in done.stderr
+    assert {path.name: path.stat().st_mtime_ns for path in (workdir / "report").iterdir()} == before
