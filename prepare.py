@@ -200,7 +200,9 @@ def _causes_told():
 
 def _summarise(manifest: records.Manifest) -> None:
     """How many faces each split has and, for photographs, how many images were left out for which reason."""
+    paper = datasets.BUILDERS[manifest.name].PAPER_COUNTS
     rows = [(f"{split} faces", count) for split, count in manifest.splits.items()]
+    rows += [(f"{split} faces in the paper", count) for split, count in paper.items()]
     if manifest.rejections or "landmarks" in manifest.options:
         rows.append(("accepted", sum(manifest.splits.values())))
         rows += [(f"rejected: {reason}", count) for reason, count in manifest.rejections.items()]

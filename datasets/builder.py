@@ -1,6 +1,8 @@
 """What all builders share: one config per resolution, options, and the manifest beside the records."""
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import tensorflow_datasets as tfds
@@ -32,6 +34,7 @@ class FacesBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """
 
     BUILDER_CONFIGS = configs()
+    PAPER_COUNTS: Mapping[str, int] = MappingProxyType({})  # faces of each split in the paper, to stand beside ours
     Options: type
 
     def __init__(self, *, options: Any = None, workers: int = 1, command: str | None = None, **arguments):

@@ -1,6 +1,5 @@
 """DiffusionFER: photorealistic synthetic faces with valence and arousal."""
 
-import csv
 import dataclasses
 import posixpath
 from collections.abc import Iterator
@@ -43,15 +42,12 @@ class Builder(photographs.PhotographBuilder):
         sheet = epath.Path(folder) / SHEET
         if not sheet.exists():
             raise UserError(f"{sheet} is missing; give the folder that holds it as --manual-dir")
-        reader = csv.DictReader(sheet.read_text(encoding="utf-8-sig").splitlines())
-        if missing := set(COLUMNS) - set(reader.fieldnames or ()):
-            raise UserError(f"{sheet} has no column {', '.join(sorted(missing))}; expected {', '.join(COLUMNS)}")
-        for row in reader:
+        for row in labels.table(sheet, COLUMNS, delimiter=","):
             yield _photograph(row, epath.Path(folder))
 
 
 def _photograph(row: dict[str, str], folder: epath.Path) -> Photograph:
-    path = row["subDirectory_filePath"] or ""
+    path = row["subDirectory_filePath"]
     stem = posixpath.splitext(path.removeprefix(PREFIX))[0]
     subject = posixpath.basename(stem).rsplit("_", 1)[0]
     return Photograph(

@@ -1,0 +1,50 @@
+"""Building a data set of photographs in a test, through its TFDS builder."""
+
+import csv
+from pathlib import Path
+
+import tensorflow_datasets as tfds
+
+import datasets
+from avlgan_jax import records
+
+
+def build(name: str, manual_dir: Path, data_dir: Path, resolution: int = 64, workers: int = 1, **options):
+    """Build and verify; the manifest."""
+    builder_class = datasets.BUILDERS[name]
+    builder = builder_class(
+        data_dir=str(data_dir),
+        config=f"{resolution}px",
+        options=builder_class.Options(**options),
+        workers=workers,
+    )
+    builder.download_and_prepare(
+        download_dir=str(data_dir / "downloads"),
+        download_config=tfds.download.DownloadConfig(manual_dir=str(manual_dir)),
+    )
+    return records.verify(data_dir, name, resolution)
+
+
+def rejected(data_dir: Path) -> dict[str, str]:
+    """The reason for each path in `rejected.csv`."""
+    (path,) = data_dir.rglob("rejected.csv")
+    with open(path, newline="") as stream:
+        return {row["path"]: row["reason"] for row in csv.DictReader(stream)}
+
+
+def all_faces(data_dir: Path, manifest: records.Manifest) -> dict[str, dict]:
+    """Every face of every split by its id: image, landmarks, emotion, expression, infant, subject and split."""
+    found = {}
+    for split in manifest.splits:
+        faces = records.load(data_dir, manifest.name, manifest.resolution, split)
+        for i in range(len(faces)):
+            found[str(faces.ids[i])] = {
+                "image": faces.images[i],
+                "landmarks": faces.landmarks[i],
+                "emotion": tuple(round(float(value), 4) for value in faces.emotions[i]),
+                "expression": int(faces.expressions[i]),
+                "infant": bool(faces.infants[i]),
+                "subject": str(faces.subjects[i]),
+                "split": split,
+            }
+    return found

@@ -1,0 +1,264 @@
+import pickle
+import tempfile
+from pathlib import Path
+from typing import ClassVar
+
+import drawn_photographs as drawn
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from building import all_faces, build, rejected
+from PIL import Image
+
+import datasets
+from avlgan_jax import crop
+from avlgan_jax.errors import UserError
+from datasets import locating
+from datasets.affectnet.affectnet_dataset_builder import COLUMNS, Options
+
+
+def _points(landmarks: np.ndarray) -> str:
+    return ";".join(f"{v:.2f}" for v in landmarks.ravel())
+
+
+def _row(folder: Path, path: str, subject: int, *, images="Manually_Annotated_Images", **changes) -> list:
+    """A sound row of the 2017 lists, and its image: a drawn face in the corner of a larger photograph."""
+    face = drawn.drawn_face(subject)
+    photograph = np.full((300, 360, 3), 90, np.uint8)
+    photograph[40:264, 100:324] = face.image
+    (folder / images / path).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(photograph).save(folder / images / path)
+    points = face.landmarks + np.array([100, 40])
+    low, high = points.min(axis=0).astype(int), points.max(axis=0).astype(int)
+    fields = {
+        "face_x": low[0],
+        "face_y": low[1],
+        "face_width": (high - low)[0],
+        "face_height": (high - low)[1],
+        "facial_landmarks": _points(points),
+        "expression": 1,
+        "valence": 0.6,
+        "arousal": 0.1,
+    } | changes
+    return [path, *(fields[column] for column in COLUMNS[1:])]
+
+
+def write_2017(folder: Path) -> tuple[list[str], dict[str, str]]:
+    """Every oddity of the 2017 form. Returns the sound images and the reason for each of the others."""
+    training = [
+        _row(folder, "1/a.jpg", 0, expression=0, valence=0.0, arousal=0.0),
+        _row(folder, "1/b.PNG", 1, expression=1, valence=0.7, arousal=0.1),
+        _row(folder, "2/c.jpeg", 2, expression=7, valence=-0.5, arousal=0.6),
+        _row(folder, "2/d.TIF", 3, expression=2, valence=-0.7, arousal=-0.3),
+        _row(folder, "3/no_points.jpg", 4, facial_landmarks=""),
+        _row(folder, "3/null_points.jpg", 5, facial_landmarks="NULL"),
+        _row(folder, "3/no_box.jpg", 6, face_x="NULL", face_y="NULL", face_width="NULL", face_height="NULL"),
+        _row(folder, "4/minus_two.jpg", 0, expression=1, valence=-2, arousal=-2),
+        _row(folder, "4/none.jpg", 1, expression=8, valence=-2, arousal=-2),
+        _row(folder, "4/uncertain.jpg", 2, expression=9, valence=-2, arousal=-2),
+        _row(folder, "4/no_face.jpg", 3, expression=10, valence=-2, arousal=-2),
+        _row(folder, "4/null.jpg", 3, valence="NULL", arousal="NULL"),
+        _row(folder, "5/box_outside.jpg", 7, face_x=900, face_y=900),
+        _row(folder, "5/far.jpg", 8, valence=1.5),
+        _row(folder, "5/short.jpg", 9),
+        _row(folder, "5/../../../../etc/passwd.jpg", 9),
+        _row(folder, "5/twin.jpg", 0, expression=0, valence=0.0, arousal=0.0),
+    ]
+    drawn.cut_short(folder / "Manually_Annotated_Images/5/short.jpg")
+    validation = [_row(folder, "9/v.jpg", 10, expression=3, valence=0.2, arousal=0.7)]
+    automatic = [_row(folder, "7/auto.jpg", 11, images="Automatically_Annotated_Images", expression=4)]
+    for name in ("Manually_Annotated_file_lists", "Automatically_Annotated_file_lists"):
+        (folder / name).mkdir()
+    drawn.write_csv(folder / "Manually_Annotated_file_lists/training.csv", list(COLUMNS), training)
+    drawn.write_csv(folder / "Manually_Annotated_file_lists/validation.csv", None, validation)
+    drawn.write_csv(folder / "Automatically_Annotated_file_lists/automatically_annotated.csv", list(COLUMNS), automatic)
+    sound = [
+        "1/a.jpg",
+        "1/b.PNG",
+        "2/c.jpeg",
+        "2/d.TIF",
+        "3/no_points.jpg",
+        "3/null_points.jpg",
+        "3/no_box.jpg",
+        "9/v.jpg",
+    ]
+    reasons = {
+        "4/minus_two.jpg": locating.NO_LABEL,
+        "4/none.jpg": locating.NO_LABEL,
+        "4/uncertain.jpg": locating.NO_LABEL,
+        "4/no_face.jpg": "no face",
+        "4/null.jpg": locating.NO_LABEL,
+        "5/box_outside.jpg": "no face",
+        "5/far.jpg": locating.OUT_OF_RANGE,
+        "5/short.jpg": locating.UNREADABLE,
+        "5/../../../../etc/passwd.jpg": locating.OUTSIDE,
+    }
+    prefix = "Manually_Annotated_Images/"
+    return [prefix + name for name in sound], {prefix + name: reason for name, reason in reasons.items()}
+
+
+def write_newer(folder: Path) -> dict[str, str]:
+    """The newer form: five sound images, and every oddity. Returns the reason for each that is left out."""
+    values = {
+        0: ("0", "0.0", "0.1"),
+        3: ("1", "0.7", "0.2"),
+        17: ("6", "-0.4", "0.65"),
+        40: ("7", "-0.55", "0.58"),
+        41: ("2", "-2", "-2"),
+        42: ("2", "-0.7", "nonsense"),
+        43: ("3", "0.2", "0.7"),
+        44: ("1", "0.5", "0.1"),
+        45: ("1", "0.5", "0.1"),
+    }
+    for number, (expression, valence, arousal) in values.items():
+        _annotate(folder / "train_set", number, number % 11, expression, valence, arousal)
+    (folder / "train_set/images/44.jpg").unlink()
+    with open(folder / "train_set/annotations/45_val.npy", "wb") as stream:  # a pickle that would run code
+        np.save(stream, np.array([_Bomb(folder)], dtype=object), allow_pickle=True)
+    (folder / "train_set/annotations/43_lnd.npy").unlink()
+    _annotate(folder / "val_set", 5, 5, "4", "-0.1", "0.8")
+    return {
+        "train_set/images/41.jpg": locating.NO_LABEL,
+        "train_set/images/42.jpg": locating.OUT_OF_RANGE,
+        "train_set/images/44.jpg": locating.MISSING,
+        "train_set/images/45.jpg": locating.NO_LABEL,
+    }
+
+
+class _Bomb:
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def __reduce__(self):
+        return (Path.mkdir, (self.folder / "exploded",))
+
+
+def _annotate(folder: Path, number: int, subject: int, expression: str, valence: str, arousal: str) -> None:
+    face = drawn.save_face(folder / f"images/{number}.jpg", subject, quality=95)
+    points = face.landmarks.astype(np.float64).ravel()
+    if number == 17:
+        points[0], points[33] = -47.0, 292.0  # they may leave the crop
+    (folder / "annotations").mkdir(parents=True, exist_ok=True)
+    for what, value in (("exp", expression), ("val", valence), ("aro", arousal), ("lnd", points)):
+        np.save(folder / f"annotations/{number}_{what}.npy", np.array(value))
+
+
+class AffectNetTest(tfds.testing.DatasetBuilderTestCase):
+    """The checks that TFDS has for every data set, on the 2017 form."""
+
+    DATASET_CLASS = datasets.BUILDERS["affectnet"]
+    BUILDER_CONFIG_NAMES_TO_TEST = ("32px",)
+    SPLITS: ClassVar = {"train": 7, "validation": 1}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.EXAMPLE_DIR = folder.name
+        write_2017(Path(folder.name) / "affectnet")
+        cls.EXAMPLE_DIR = str(Path(folder.name) / "affectnet")
+
+    def _make_builder(self, config=None):
+        options = Options(landmarks="dlib", max_damaged=0.5)
+        return self.dataset_class(data_dir=self.tmp_dir, config=config, options=options)
+
+
+class NewerAffectNetTest(AffectNetTest):
+    """The same on the newer form."""
+
+    SPLITS: ClassVar = {"train": 5, "validation": 1}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        write_newer(Path(folder.name))
+        cls.EXAMPLE_DIR = folder.name
+
+
+def test_the_2017_form_with_every_oddity(tmp_path):
+    folder = tmp_path / "affectnet"
+    folder.mkdir()
+    sound, reasons = write_2017(folder)
+    manifest = build("affectnet", folder, tmp_path, landmarks="dlib", max_damaged=0.5)
+    faces = all_faces(tmp_path, manifest)
+    assert sorted(faces) == sorted(sound)
+    assert rejected(tmp_path) == reasons | {"Manually_Annotated_Images/5/twin.jpg": locating.DUPLICATE}
+    assert manifest.splits == {"train": 7, "validation": 1}
+    sad = faces["Manually_Annotated_Images/2/d.TIF"]
+    assert sad["emotion"] == (-0.7, -0.3) and sad["expression"] == 2
+    assert faces["Manually_Annotated_Images/2/c.jpeg"]["expression"] == 7  # as annotated, not the nearest
+    truth = drawn.drawn_face(3).landmarks + np.array([100, 40])
+    expected = crop.square_around(truth, (300, 360, 3)).to_crop(truth, 64)
+    assert np.abs(sad["landmarks"] - expected).mean() < 2.0
+
+
+def test_its_own_landmarks(tmp_path):
+    folder = tmp_path / "affectnet"
+    folder.mkdir()
+    write_2017(folder)
+    manifest = build("affectnet", folder, tmp_path, landmarks="annotation", max_damaged=0.5)
+    faces = all_faces(tmp_path, manifest)
+    truth = drawn.drawn_face(3).landmarks + np.array([100, 40])
+    expected = crop.square_around(truth, (300, 360, 3)).to_crop(truth, 64)
+    np.testing.assert_allclose(faces["Manually_Annotated_Images/2/d.TIF"]["landmarks"], expected, atol=0.01)
+    missing = {path for path, reason in rejected(tmp_path).items() if reason == "incomplete landmarks"}
+    assert missing == {f"Manually_Annotated_Images/3/{name}_points.jpg" for name in ("no", "null")}
+
+
+def test_the_automatic_list_is_taken_on_request(tmp_path):
+    folder = tmp_path / "affectnet"
+    folder.mkdir()
+    write_2017(folder)
+    only = all_faces(tmp_path / "a", build("affectnet", folder, tmp_path / "a", landmarks="dlib", lists="automatic"))
+    assert list(only) == ["Automatically_Annotated_Images/7/auto.jpg"]
+    options = {"landmarks": "dlib", "max_damaged": 0.5}
+    both = build("affectnet", folder, tmp_path / "b", lists="both", **options)
+    assert both.splits == {"train": 8, "validation": 1}
+
+
+def test_the_newer_form_with_every_oddity(tmp_path):
+    folder = tmp_path / "affectnet"
+    reasons = write_newer(folder)
+    manifest = build("affectnet", folder, tmp_path, landmarks="dlib", max_damaged=0.5)
+    faces = all_faces(tmp_path, manifest)
+    assert sorted(faces) == ["train_set/0", "train_set/17", "train_set/3", "train_set/40", "train_set/43", "val_set/5"]
+    assert rejected(tmp_path) == reasons
+    assert faces["train_set/17"]["emotion"] == (-0.4, 0.65) and faces["train_set/17"]["expression"] == 6
+    assert faces["val_set/5"]["split"] == "validation"
+    assert not (folder / "exploded").exists()
+
+
+def test_annotated_landmarks_may_leave_the_crop(tmp_path):
+    folder = tmp_path / "affectnet"
+    write_newer(folder)
+    manifest = build("affectnet", folder, tmp_path, landmarks="annotation", max_damaged=0.5)
+    landmarks = all_faces(tmp_path, manifest)["train_set/17"]["landmarks"]
+    assert landmarks[0, 0] < 0 and landmarks[16, 1] > 64
+
+
+def test_table_ii_can_be_computed(tmp_path):
+    """Mean valence and arousal of each annotated class, as the paper's Table II."""
+    folder = tmp_path / "affectnet"
+    write_newer(folder)
+    faces = all_faces(tmp_path, build("affectnet", folder, tmp_path, landmarks="dlib", max_damaged=0.5))
+    contempt = [face["emotion"] for face in faces.values() if face["expression"] == 7]
+    np.testing.assert_allclose(np.mean(contempt, axis=0), [-0.55, 0.58], atol=1e-4)
+
+
+def test_another_folder_is_one_line(tmp_path):
+    with pytest.raises(UserError, match=r"holds neither Manually_Annotated_file_lists/training\.csv nor train_set"):
+        build("affectnet", tmp_path, tmp_path / "data", landmarks="dlib")
+    (tmp_path / "Manually_Annotated_file_lists").mkdir()
+    (tmp_path / "Manually_Annotated_file_lists/training.csv").write_text("a,b,c\n")
+    with pytest.raises(UserError, match=r"training\.csv, line 1: 3 columns instead of 9"):
+        build("affectnet", tmp_path, tmp_path / "data", landmarks="dlib")
+
+
+def test_the_bomb_is_armed(tmp_path):
+    """What the test above relies on: unpickled, it would have gone off."""
+    (tmp_path / "x").mkdir()
+    pickle.loads(pickle.dumps(_Bomb(tmp_path / "x")))
+    assert (tmp_path / "x" / "exploded").exists()
