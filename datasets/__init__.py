@@ -2,6 +2,7 @@
 
 from datasets.affectnet import affectnet_dataset_builder
 from datasets.diffusion_fer import diffusion_fer_dataset_builder
+from datasets.dyads import dyads_dataset_builder
 from datasets.face_folder import face_folder_dataset_builder
 from datasets.procedural_faces import procedural_faces_dataset_builder
 
@@ -9,5 +10,6 @@ BUILDERS = {
     "procedural_faces": procedural_faces_dataset_builder.Builder,
     "diffusion_fer": diffusion_fer_dataset_builder.Builder,
     "affectnet": affectnet_dataset_builder.Builder,
+    "dyads": dyads_dataset_builder.Builder,
     "face_folder": face_folder_dataset_builder.Builder,
 }

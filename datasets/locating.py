@@ -7,6 +7,7 @@ import hashlib
 import io
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from PIL import Image, ImageOps
 from avlgan_jax import affect, detectors
 from avlgan_jax.detectors import annotation
 from avlgan_jax.detectors.sidecar import Found, Sidecar
-from datasets import pool
+from datasets import pool, video
 
 UNREADABLE = "unreadable"
 MISSING = "file missing"
@@ -37,7 +38,8 @@ class Photograph:
 
     `path` is relative to the manual directory. `emotion` is (valence, arousal), None where there is no label.
     `expression` indexes `affect.EXPRESSIONS`, None where only the emotion is known. `box` (left, top, right, bottom)
-    and `landmarks` (68, 2) are in pixels of the image, where the data set has them.
+    and `landmarks` (68, 2) are in pixels of the image, where the data set has them. `frame` is the number of a frame
+    where `path` is a video. Of a `sequence`, equal images are no duplicates. `beyond` are features of this data set.
     """
 
     id: str
@@ -49,6 +51,9 @@ class Photograph:
     infant: bool = False
     box: tuple[float, float, float, float] | None = None
     landmarks: Float[np.ndarray, "68 2"] | None = None
+    frame: int | None = None
+    sequence: bool = False
+    beyond: dict = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,16 +88,23 @@ def locate(
                 sidecar.put(sight.key, sight.outcome)
             spared += sight.is_spared
             outcome = sight.outcome
-            if not isinstance(outcome, str) and not seen.isdisjoint({sight.key, photograph.id}):
+            image = photograph.id if photograph.sequence else sight.key
+            if not isinstance(outcome, str) and not seen.isdisjoint({photograph.id, image}):
                 outcome = DUPLICATE
             if isinstance(outcome, str):
                 rejections.append(Rejection(photograph.id, photograph.path, outcome))
             else:
-                seen.update((sight.key, photograph.id))
+                seen.update((photograph.id, image))
                 accepted.append((photograph, outcome))
     if spared:
         print(f"{spared} of {len(photographs)} detections spared: they were kept in {sidecar.path}", file=sys.stderr)
     return accepted, rejections
+
+
+def open_image(photograph: Photograph, folder: Path) -> UInt8[np.ndarray, "h w 3"]:
+    """The pixels of a photograph, or of a frame of a video, upright and in RGB. Raises ValueError or OSError."""
+    path = inside(folder, photograph.path)
+    return read_image(path.read_bytes()) if photograph.frame is None else video.read(path, photograph.frame)
 
 
 def read_image(data: bytes) -> UInt8[np.ndarray, "h w 3"]:
@@ -160,23 +172,29 @@ def _look_up(index: int, photograph: Photograph, folder: Path, detector: str, si
         path = inside(folder, photograph.path)
     except ValueError:
         return _Sight(OUTSIDE)
-    try:
-        data = path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+    if not path.is_file():
         return _Sight(MISSING)
-    except OSError:
-        return _Sight(UNREADABLE)
-    key = " ".join([hashlib.sha256(data).hexdigest(), *(f"{edge:g}" for edge in photograph.box or ())])
-    if detector != annotation.NAME and (known := _reader(sidecars, detector).get(key)) is not None:
-        return _Sight(known, key, is_spared=True)
     try:
-        image = read_image(data)
-    except ValueError:
+        digest, image = _contents(path, photograph.frame)
+        key = " ".join([digest, *(f"{edge:g}" for edge in photograph.box or ())])
+        if detector != annotation.NAME and (known := _reader(sidecars, detector).get(key)) is not None:
+            return _Sight(known, key, is_spared=True)
+        image = image() if callable(image) else image
+    except (OSError, ValueError):
         return _Sight(UNREADABLE)
     if detector != annotation.NAME:
         return _Pending(index, key, image, photograph.box)
     points = photograph.landmarks
     return _Sight(points.astype(np.float32) if detectors.is_complete(points) else detectors.INCOMPLETE, key)
+
+
+def _contents(path: Path, frame: int | None) -> tuple[str, UInt8[np.ndarray, "h w 3"] | Callable[[], np.ndarray]]:
+    """A hash of what is seen, and the pixels, or, of a photograph, what decodes them: known ones are not decoded."""
+    if frame is None:
+        data = path.read_bytes()
+        return hashlib.sha256(data).hexdigest(), lambda: read_image(data)
+    image = video.read(path, frame)
+    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest(), image
 
 
 def _label_fault(photograph: Photograph) -> str | None:

@@ -60,12 +60,16 @@ class PhotographBuilder(FacesBuilder, skip_registration=True):
 
     Options = Options
 
+    def features_beyond(self) -> dict[str, tfds.features.FeatureConnector]:
+        """The features this data set has beyond the common ones: those of each photograph's `beyond`."""
+        return {}
+
     def list_photographs(self, folder: Path) -> Iterable[Photograph | Rejection]:
         """Every image the data set names, in an order that is always the same. Raises UserError for wrong files."""
         raise NotImplementedError
 
     def _info(self) -> tfds.core.DatasetInfo:
-        beyond = {}
+        beyond = self.features_beyond()
         if self.options.landmarks.startswith("fan3d"):
             beyond["landmarks_3d"] = tfds.features.Tensor(shape=(68, 3), dtype=np.float32)
         return self.dataset_info_from_configs(features=features.faces(self.resolution, **beyond))
@@ -103,7 +107,7 @@ def _examples(accepted: list[locating.Located], folder: Path, resolution: int, m
 
 
 def _example(photograph: Photograph, found: np.ndarray, folder: Path, resolution: int, margin: float) -> dict:
-    image = locating.read_image(locating.inside(folder, photograph.path).read_bytes())
+    image = locating.open_image(photograph, folder)
     square = crop.square_around(found[:, :2], image.shape, margin)
     emotion = np.array(photograph.emotion, np.float32)
     expression = photograph.expression
@@ -116,6 +120,7 @@ def _example(photograph: Photograph, found: np.ndarray, folder: Path, resolution
         "id": photograph.id,
         "subject": photograph.subject,
         "age_group": int(photograph.infant),
+        **photograph.beyond,
     }
     if found.shape[1] == 5:  # fan3d
         depth = found[:, 4:] * (resolution / square.side)

@@ -1,0 +1,1 @@
+"""Filmed parents and infants."""

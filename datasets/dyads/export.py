@@ -1,0 +1,65 @@
+"""Write the drawn dyads of `procedural_faces` in the form of filmed ones: frames as PNG, ratings, landmarks."""
+
+import csv
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import tyro
+from PIL import Image
+
+from avlgan_jax import errors, records
+from avlgan_jax.errors import UserError
+from datasets.dyads.dyads_dataset_builder import FULL_SCALE, PERSONS, RATINGS
+
+
+@dataclasses.dataclass(frozen=True)
+class Export:
+    """Write the drawn dyads of procedural_faces in the form that `prepare.py dyads` reads."""
+
+    out: tyro.conf.Positional[Path]
+    """The folder to write; it must not exist."""
+    data_dir: Path = Path("data")
+    """Where the records of procedural_faces are."""
+    resolution: int = 128
+    """Side of their images, in pixels."""
+
+
+def export(faces: records.Faces, out: Path) -> None:
+    """Write every dyad of the split `dyads` into its own folder of `out`. Raises UserError when `out` exists."""
+    if out.exists():
+        raise UserError(f"{out} exists already; name a folder that does not")
+    for dyad in np.unique(faces.extras["dyad"]):
+        folder = out / f"{dyad:02}"
+        people = [faces.take((faces.extras["dyad"] == dyad) & (faces.infants == infant)) for infant in (False, True)]
+        people = [person.take(np.argsort(person.extras["frame"])) for person in people]
+        for name, person in zip(PERSONS, people, strict=True):
+            (folder / name).mkdir(parents=True)
+            for frame, image in zip(person.extras["frame"], person.images, strict=True):
+                Image.fromarray(image).save(folder / name / f"{frame:06}.png")
+            np.save(folder / f"{name}_landmarks.npy", person.landmarks)
+        _write_ratings(folder / RATINGS, *people)
+
+
+def _write_ratings(path: Path, parent: records.Faces, infant: records.Faces) -> None:
+    with open(path, "w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(
+            ["frame", "phase", *(f"{person}_{axis}_truth" for person in PERSONS for axis in ("valence", "arousal"))]
+        )
+        for i in range(len(parent)):
+            ratings = np.concatenate([parent.emotions[i], infant.emotions[i]]).astype(float) * FULL_SCALE
+            writer.writerow([parent.extras["frame"][i], parent.extras["phase"][i], *ratings])
+
+
+@errors.command
+def main() -> None:
+    """Read the command line and write."""
+    request = tyro.cli(Export)
+    faces = records.load(request.data_dir, "procedural_faces", request.resolution, "dyads")
+    export(faces, request.out)
+    print(f"{len(faces)} frames written to {request.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import ClassVar
+
+import cv2
+import drawn_photographs as drawn
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from building import all_faces, build
+
+import datasets
+from avlgan_jax import procedural, records
+from avlgan_jax.errors import UserError
+from datasets import locating, video
+from datasets.dyads.dyads_dataset_builder import DISAGREE, Options
+from datasets.procedural_faces import plan
+
+ROOT = Path(__file__).parents[1]
+HEADER = ["frame", "phase", "parent_valence_a", "parent_valence_b", "infant_valence_a", "infant_valence_b"]
+
+
+def _film(path: Path, subjects: list[int], side: int = 224) -> None:
+    """A video whose frames are drawn faces, 30 a second."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 30.0, (side, side))
+    for subject in subjects:
+        writer.write(cv2.cvtColor(drawn.drawn_face(subject, side).image, cv2.COLOR_RGB2BGR))
+    writer.release()
+
+
+def write_dyads(folder: Path) -> None:
+    """One dyad filmed, one as folders of frames; ratings by two annotators, with every oddity."""
+    _film(folder / "anna/parent.mp4", [0, 1, 2, 3])
+    _film(folder / "anna/infant.mp4", [4, 5, 6, 7])
+    rows = [
+        [0, "play", 50, 60, 20, ""],
+        [1, "play", -30, -90, 0, 0],
+        [2, "still face", "", "", -100, -80],
+        [3, "reunion", 130, 90, "sad", 0],
+        [9, "reunion", 0, 0, 0, 0],
+    ]
+    drawn.write_csv(folder / "anna/ratings.csv", HEADER, rows)
+    for person, subjects in (("parent", [8, 9]), ("infant", [10, 10])):
+        for frame, subject in enumerate(subjects):
+            drawn.save_face(folder / f"bert/{person}/{frame:04}.png", subject)
+    rows = [[0, 10, 20, 30], [1, 10, 20, 30]]
+    drawn.write_csv(
+        folder / "bert/ratings.csv", ["frame", "parent_valence_x", "infant_valence_x", "infant_arousal_x"], rows
+    )
+
+
+OPTIONS = {"landmarks": "dlib", "max_damaged": 0.5, "validation_dyads": "bert"}
+
+
+class DyadsTest(tfds.testing.DatasetBuilderTestCase):
+    """The checks that TFDS has for every data set."""
+
+    DATASET_CLASS = datasets.BUILDERS["dyads"]
+    BUILDER_CONFIG_NAMES_TO_TEST = ("32px",)
+    SPLITS: ClassVar = {"train": 4, "validation": 4}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        write_dyads(Path(folder.name))
+        cls.EXAMPLE_DIR = folder.name
+
+    def _make_builder(self, config=None):
+        return self.dataset_class(data_dir=self.tmp_dir, config=config, options=Options(**OPTIONS))
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dyads")
+    write_dyads(folder / "filmed")
+    return folder, build("dyads", folder / "filmed", folder / "data", **OPTIONS)
+
+
+def test_frames_have_the_mean_and_the_deviation_of_their_ratings(built):
+    folder, manifest = built
+    faces = all_faces(folder / "data", manifest)
+    assert faces["anna/parent/000000"]["emotion"] == (0.55, 0.0)
+    assert faces["anna/infant/000000"]["emotion"] == (0.2, 0.0)
+    assert faces["anna/infant/000002"]["emotion"] == (-0.9, 0.0)
+    assert faces["bert/infant/000001"]["emotion"] == (0.2, 0.3)
+    assert faces["anna/infant/000000"]["infant"] and not faces["anna/parent/000000"]["infant"]
+    assert {face["split"] for name, face in faces.items() if name.startswith("bert")} == {"validation"}
+    train = records.load(folder / "data", "dyads", 64, "train")
+    by_id = {str(name): i for i, name in enumerate(train.ids)}
+    i = by_id["anna/parent/000000"]
+    assert train.extras["valence_deviation"][i] == pytest.approx(0.05)
+    assert train.extras["annotators"][i] == 2 and train.extras["annotators"][by_id["anna/infant/000000"]] == 1
+    assert train.extras["phase"][i] == "play" and train.extras["dyad"][i] == "anna"
+    assert not train.extras["arousal_known"].any()
+    assert records.load(folder / "data", "dyads", 64, "validation").extras["arousal_known"].sum() == 2
+
+
+def test_every_other_frame_has_its_reason(built):
+    folder, manifest = built
+    assert manifest.rejections == {locating.UNREADABLE: 2, locating.OUT_OF_RANGE: 2, DISAGREE: 1, locating.NO_LABEL: 1}
+    (path,) = folder.rglob("rejected.csv")
+    reasons = dict(line.split(",")[::2] for line in path.read_text().splitlines()[1:])
+    assert reasons == {
+        "anna/parent/000001": DISAGREE,
+        "anna/parent/000002": locating.NO_LABEL,
+        "anna/parent/000003": locating.OUT_OF_RANGE,
+        "anna/infant/000003": locating.OUT_OF_RANGE,
+        "anna/parent/000009": locating.UNREADABLE,
+        "anna/infant/000009": locating.UNREADABLE,
+    }
+
+
+def test_equal_frames_are_no_duplicates(built):
+    folder, manifest = built
+    faces = all_faces(folder / "data", manifest)
+    np.testing.assert_array_equal(faces["bert/infant/000000"]["image"], faces["bert/infant/000001"]["image"])
+
+
+def test_frames_are_the_same_in_any_order(tmp_path):
+    """Going on, going back and jumping far give what reading from the start gives."""
+    path = tmp_path / "film.mp4"
+    subjects = [i % 11 for i in range(400)]
+    _film(path, subjects, side=64)
+    in_order = [video.read(path, number).copy() for number in range(400)]
+    for number in (399, 0, 5, 4, 320, 31, 30):
+        np.testing.assert_array_equal(video.read(path, number), in_order[number])
+    with pytest.raises(ValueError, match="no frame 400"):
+        video.read(path, 400)
+
+
+def test_records_do_not_depend_on_the_number_of_workers(built, tmp_path):
+    folder, manifest = built
+    assert build("dyads", folder / "filmed", tmp_path, workers=2, **OPTIONS).digest == manifest.digest
+
+
+def test_drawn_dyads_are_written_in_this_form_and_read_back_the_same(tmp_path):
+    """Through the command a person would give. A wide margin makes the crop the whole picture: bytes must agree."""
+    options = plan.Options(faces=4, held_out=4, dyads=2, dyad_seconds=0.2, seed=3)
+    builder = datasets.BUILDERS["procedural_faces"](data_dir=str(tmp_path), config="64px", options=options)
+    builder.download_and_prepare(download_dir=str(tmp_path / "downloads"))
+    command = [sys.executable, "-m", "datasets.dyads.export", "--data-dir", str(tmp_path), "--resolution", "64"]
+    out = tmp_path / "filmed"
+    done = subprocess.run([*command, str(out)], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.startswith("24 frames written"), done.stderr
+    again = subprocess.run([*command, str(out)], cwd=ROOT, capture_output=True, text=True)
+    assert again.returncode == 2 and "exists already" in again.stderr
+
+    manifest = build("dyads", out, tmp_path, landmarks="annotation", margin=2.0, validation_dyads="01")
+    assert manifest.splits == {"train": 12, "validation": 12}
+    truth = records.load(tmp_path, "procedural_faces", 64, "dyads")
+    found = all_faces(tmp_path, manifest)
+    assert len(found) == len(truth) == 24
+    for i in range(len(truth)):
+        person = "infant" if truth.infants[i] else "parent"
+        face = found[f"{truth.extras['dyad'][i]:02}/{person}/{truth.extras['frame'][i]:06}"]
+        np.testing.assert_array_equal(face["image"], truth.images[i])
+        np.testing.assert_allclose(face["landmarks"], truth.landmarks[i], atol=1e-4)
+        np.testing.assert_allclose(face["emotion"], truth.emotions[i], atol=1e-4)
+        assert face["infant"] == truth.infants[i]
+    phases = set(records.load(tmp_path, "dyads", 64, "train").extras["phase"])
+    assert phases == set(procedural.PHASES)
+
+
+def test_wrong_folders_are_one_line(tmp_path):
+    with pytest.raises(UserError, match=r"no folder with a ratings\.csv"):
+        build("dyads", tmp_path, tmp_path / "data", **OPTIONS)
+    write_dyads(tmp_path / "dyads")
+    with pytest.raises(UserError, match="--validation-dyads carl: there are anna, bert"):
+        build("dyads", tmp_path / "dyads", tmp_path / "data", **(OPTIONS | {"validation_dyads": "carl"}))
+    with pytest.raises(UserError, match=r"parent_landmarks\.npy is missing"):
+        build("dyads", tmp_path / "dyads", tmp_path / "data", **(OPTIONS | {"landmarks": "annotation"}))
+    shutil.rmtree(tmp_path / "dyads/bert/infant")
+    with pytest.raises(UserError, match=r"bert has neither a video infant\.mp4 nor a folder"):
+        build("dyads", tmp_path / "dyads", tmp_path / "data", **OPTIONS)
+
+
+def test_a_cut_off_video_stops_the_run(tmp_path):
+    write_dyads(tmp_path / "dyads")
+    drawn.cut_short(tmp_path / "dyads/anna/parent.mp4")
+    with pytest.raises(UserError, match=r"anna/parent\.mp4: unreadable"):
+        build("dyads", tmp_path / "dyads", tmp_path / "data", landmarks="dlib", validation_dyads="bert")
+    assert not list(tmp_path.rglob("rejected.csv"))
