@@ -9,12 +9,17 @@ files to the byte.
 import contextlib
 import importlib.metadata
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
 from avlgan_jax.errors import UserError, command
+
+# With fewer samples than features the covariance has no full rank, and the distance depends on their number.
+FEWEST_FOR_FID = 2048
 
 # The truth is rendered in spawned processes, which import this file: what is heavy is imported where it is used.
 
@@ -36,6 +41,13 @@ class Arguments:
     seed: int = 0
     """Decides which face is asked for which emotion, and which faces the figures show."""
 
+    features: Literal["regressor", "inception"] = "regressor"
+    """`inception` adds FID, KID, precision and recall in Inception's features, whose weights you have fetched."""
+    fid_mode: Literal["clean", "legacy"] = "clean"
+    """How pictures are resized for Inception: as clean-fid does, or as pytorch-fid."""
+    inception: Path | None = None
+    """File of Inception's weights; by default it is looked for in the user's cache folder."""
+
     def __post_init__(self) -> None:
         if self.samples < 1:
             raise UserError(f"--samples is {self.samples}; expected at least 1")
@@ -53,6 +65,7 @@ def evaluate(arguments: Arguments) -> Path:
     from avlgan_jax import config, evaluation, gallery, records, report, scores, sections, trained, truth
     from avlgan_jax.experiments import baby, circumplex, table_ii
 
+    extract = _extractor(arguments)
     models = trained.load(arguments.workdir)
     data = arguments.data or models.config.data
     data_dir = Path(arguments.data_dir or models.config.data_dir)
@@ -65,9 +78,9 @@ def evaluate(arguments: Arguments) -> Path:
 
     with contextlib.ExitStack() as stack:
         render = stack.enter_context(truth.renderer(resolution)) if truth.keys(faces) is not None else None
-        total = evaluation.work(faces, training, arguments.samples)
+        total = evaluation.work(faces, training, arguments.samples, extract)
         progress = stack.enter_context(tqdm(total=total, desc="trials", unit=" pictures", smoothing=0.1))
-        measured = evaluation.measure(models, faces, training, trials, render, progress.update)
+        measured = evaluation.measure(models, faces, training, trials, render, progress.update, extract)
         progress.set_description("around the plane")
         around = circumplex.measure(models, faces, seed, render)
         progress.set_description("dyads")
@@ -93,6 +106,7 @@ def evaluate(arguments: Arguments) -> Path:
             "training_faces": len(training),
             "samples": arguments.samples,
             "seed": seed,
+            "fid_mode": arguments.fid_mode if extract is not None else None,
         },
         "provenance": {
             "steps": dict(models.steps),
@@ -105,6 +119,17 @@ def evaluate(arguments: Arguments) -> Path:
     print(report.text_table(numbers))
     print(f"\nreport: {path}")
     return path
+
+
+def _extractor(arguments: Arguments) -> Callable | None:
+    from avlgan_jax import inception
+
+    if arguments.features == "regressor":
+        return None
+    weights = inception.load_weights(arguments.inception or inception.default_path())
+    if arguments.samples < FEWEST_FOR_FID:
+        print(f"warning: FID of {arguments.samples} samples is biased upwards; use {FEWEST_FOR_FID} or more")
+    return inception.extractor(weights, arguments.fid_mode)
 
 
 def _versions() -> dict[str, str]:

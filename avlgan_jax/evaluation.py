@@ -27,6 +27,8 @@ CHUNK = 256
 PAIRED_FEATURES = 5000
 
 Advance = Callable[[int], None]
+Images = UInt8[np.ndarray, "n h w 3"]
+Extract = Callable[[Images], Float[np.ndarray, "n d"]]
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,14 @@ class Likeness:
 
 @dataclass(frozen=True)
 class Answers:
-    """Pictures as the judge sees them, and (for drawn faces; else None) as they are beside the truth."""
+    """Pictures as the judge sees them, and (for drawn faces; else None) as they are beside the truth.
+
+    `features` are the judge's, `inception` those of FID (None unless asked for).
+    """
 
     predicted: Float[np.ndarray, "n 2"]
     features: Float[np.ndarray, "n d"]
+    inception: Float[np.ndarray, "n 2048"] | None
     likeness: Likeness | None
 
 
@@ -66,7 +72,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Reference:
-    """The real training pictures in the judge's features: moments by group ("all" and GROUPS), some vectors whole."""
+    """The real training pictures as feature vectors: moments by group ("all" and GROUPS), and some vectors whole."""
 
     moments: dict[str, metrics.Moments]
     features: Float[np.ndarray, "k d"]
@@ -83,6 +89,7 @@ class Measured:
     real: Asked
     real_answers: Answers
     reference: Reference
+    inception_reference: Reference | None
 
 
 def draw_trials(emotions: Float[np.ndarray, "m 2"], samples: int, seed: int) -> Trials:
@@ -103,16 +110,22 @@ def draw_trials(emotions: Float[np.ndarray, "m 2"], samples: int, seed: int) -> 
 
 
 def measure(
-    models: Trained, faces: Faces, training: Faces, trials: Trials, render: Render | None, advance: Advance
+    models: Trained,
+    faces: Faces,
+    training: Faces,
+    trials: Trials,
+    render: Render | None,
+    advance: Advance,
+    extract: Extract | None = None,
 ) -> Measured:
     """Run every model over `trials` on `faces` and hold its answers against the judge and the truth.
 
     `training` gives the real pictures that generated ones are compared with. `render` draws the truth
-    (`truth.renderer`) and is None where there is none (`truth.keys`). `advance` is told of pictures done, `work` in
-    all.
+    (`truth.renderer`) and is None where there is none (`truth.keys`). `extract` gives the features of FID
+    (`inception.extractor`), None leaves FID out. `advance` is told of pictures done, `work` in all.
     """
     truths = render(truth_keys(faces)[trials.sources], trials.targets) if render is not None else None
-    real_answers = _over_chunks(models, faces, advance)
+    real_answers = _over_chunks(models, faces, extract, advance)
     parts: dict[str, list[Answers]] = {name: [] for name in MODELS}
     still: list[Likeness] = []
     for chunk in _chunks(len(trials.sources)):
@@ -123,7 +136,7 @@ def measure(
         for name in MODELS:
             output = models.convert[name](images, landmarks, targets)
             likeness = _likeness(output, moved if name == "avlandmarkgan" else None, truth)
-            parts[name].append(Answers(models.predict(output), models.features(output), likeness))
+            parts[name].append(_look(models, output, extract, likeness))
             advance(len(sources))
         still.append(_likeness(images, landmarks, truth))
     return Measured(
@@ -132,26 +145,28 @@ def measure(
         do_nothing=Answers(
             predicted=real_answers.predicted[trials.sources],
             features=real_answers.features[trials.sources],
+            inception=real_answers.inception[trials.sources] if extract is not None else None,
             likeness=_joined(still),
         ),
         real=Asked(np.asarray(faces.emotions), np.asarray(faces.subjects), np.asarray(faces.infants)),
         real_answers=real_answers,
-        reference=measure_reference(models, training, advance),
+        reference=measure_reference(models.features, training, advance),
+        inception_reference=measure_reference(extract, training, advance) if extract is not None else None,
     )
 
 
-def work(faces: Faces, training: Faces, samples: int) -> int:
+def work(faces: Faces, training: Faces, samples: int, extract: Extract | None = None) -> int:
     """How many pictures `measure` reports to `advance` from first to last."""
-    return len(MODELS) * samples + len(faces) + len(training)
+    return len(MODELS) * samples + len(faces) + len(training) * (1 if extract is None else 2)
 
 
-def measure_reference(models: Trained, training: Faces, advance: Advance) -> Reference:
-    """The training faces as the judge's features see them, PAIRED_FEATURES of them, evenly spread, kept whole."""
+def measure_reference(extract: Extract, training: Faces, advance: Advance) -> Reference:
+    """The features of all training faces; of PAIRED_FEATURES of them, evenly spread, the vectors are kept."""
     kept = np.unique(np.linspace(0, len(training) - 1, min(PAIRED_FEATURES, len(training))).astype(int))
     moments: dict[str, metrics.Moments] = {}
     whole = []
     for chunk in _chunks(len(training)):
-        features = models.features(training.images[chunk])
+        features = extract(training.images[chunk])
         for group, members in by_group(training.infants[chunk]).items():
             moments[group] = moments.get(group, metrics.Moments.empty(features.shape[1])).add(features, members)
         whole.append(features[kept[(kept >= chunk.start) & (kept < chunk.stop)] - chunk.start])
@@ -185,11 +200,16 @@ def _likeness(
     )
 
 
-def _over_chunks(models: Trained, faces: Faces, advance: Advance) -> Answers:
+def _look(models: Trained, images: Images, extract: Extract | None, likeness: Likeness | None) -> Answers:
+    features = extract(images) if extract is not None else None
+    return Answers(models.predict(images), models.features(images), features, likeness)
+
+
+def _over_chunks(models: Trained, faces: Faces, extract: Extract | None, advance: Advance) -> Answers:
     answers = []
     for chunk in _chunks(len(faces)):
         images = faces.images[chunk]
-        answers.append(Answers(models.predict(images), models.features(images), None))
+        answers.append(_look(models, images, extract, None))
         advance(len(images))
     return _joined(answers)
 

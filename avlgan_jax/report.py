@@ -19,7 +19,8 @@ from avlgan_jax.evaluation import GROUPS, MODELS
 from avlgan_jax.gallery import MATRIX_STEPS, Matrix
 from avlgan_jax.sections import Figure
 
-# The columns of the result table: key in metrics.json, heading, decimals, and whether more is better.
+# The columns of the result table: key in metrics.json, heading, decimals, and whether more is better. A column without
+# a single number is left out.
 COLUMNS = (
     ("rmse", "RMSE", 3, False),
     ("rmse_valence", "V", 3, False),
@@ -29,6 +30,7 @@ COLUMNS = (
     ("ccc_valence", "CCC V", 2, True),
     ("ccc_arousal", "CCC A", 2, True),
     ("frechet_regressor", "Fréchet", 2, False),
+    ("fid", "FID", 2, False),
     ("truth_landmark_nme", "NME", 4, False),
     ("truth_psnr", "PSNR", 2, True),
     ("truth_ssim", "SSIM", 3, True),
@@ -68,10 +70,15 @@ class Comparison:
     cells: list[tuple[str, str, str]]  # difference, interval, verdict
 
 
+def columns(scores: dict) -> list[tuple[str, str, int, bool]]:
+    """Those of COLUMNS in which avGAN or avLandmarkGAN has a number."""
+    return [column for column in COLUMNS if any(scores["models"][name][column[0]] is not None for name in MODELS)]
+
+
 def table(scores: dict) -> list[tuple[str, list[tuple[str, list[Cell]]]]]:
-    """The result table: for everyone, adults and infants, the rows by name with a Cell for each of COLUMNS."""
+    """The result table: for everyone, adults and infants, the rows by name with a Cell for each of `columns`."""
     return [
-        (title, [(ROW_NAMES[row], _cells(rows, bounds, row)) for row in ROW_NAMES])
+        (title, [(ROW_NAMES[row], _cells(columns(scores), rows, bounds, row)) for row in ROW_NAMES])
         for title, rows, bounds in _blocks(scores)
     ]
 
@@ -118,9 +125,9 @@ def _range(interval: list[float] | None, decimals: int) -> str:
     return " to ".join(_number(bound, decimals) for bound in interval) if interval else ""
 
 
-def _cells(rows: dict, bounds: dict, row: str) -> list[Cell]:
+def _cells(columns: list[tuple], rows: dict, bounds: dict, row: str) -> list[Cell]:
     cells = []
-    for key, _, decimals, more in COLUMNS:
+    for key, _, decimals, more in columns:
         value = rows[row].get(key)
         rivals = [rows[name][key] for name in MODELS if rows[name][key] is not None]
         best = row in MODELS and len(rivals) == 2 and value == (max if more else min)(rivals)
@@ -132,7 +139,7 @@ def text_table(scores: dict) -> str:
     """The result table in plain text, for a terminal."""
     lines = []
     for title, rows in table(scores):
-        lines.append(f"{title:<16}" + "".join(f"{heading:>9}" for _, heading, _, _ in COLUMNS))
+        lines.append(f"{title:<16}" + "".join(f"{heading:>9}" for _, heading, _, _ in columns(scores)))
         lines += [f"  {name:<14}" + "".join(f"{cell.text:>9}" for cell in cells) for name, cells in rows]
         lines.append("")
     return "\n".join(lines).rstrip()
@@ -151,7 +158,7 @@ def page(scores: dict, shown: list[Figure], matrices: list[Matrix]) -> str:
     return environment.get_template("report.html").render(
         scores=scores,
         table=table(scores),
-        columns=COLUMNS,
+        columns=columns(scores),
         nearer=_nearer_to_truth(scores),
         compared=comparisons(scores),
         means=list(zip(affect.EXPRESSIONS, scores["table_ii"].values(), affect.TABLE_II.tolist(), strict=True)),

@@ -15,6 +15,7 @@ SCHEMA_VERSION = 1
 AXES = ("valence", "arousal")
 AFFECT = ("rmse", *(f"{kind}_{axis}" for kind in ("rmse", "pcc", "ccc", "sagr") for axis in AXES))
 DISTRIBUTION = ("frechet_regressor", "kid_regressor", "precision_regressor", "recall_regressor")
+INCEPTION = ("fid", "kid", "precision", "recall")
 TRUTH = {"truth_landmark_nme": "nme", "truth_psnr": "psnr", "truth_ssim": "ssim"}
 
 # Precision and recall reach to the third neighbour, so they need a fourth vector.
@@ -36,14 +37,14 @@ def score(measured: Measured) -> dict:
         generated = {
             name: {
                 **affect(answers),
-                **distribution_scores(answers.features[trials], measured.reference, group),
+                **_distributions(measured, answers, trials, group),
                 **_truth_scores(answers, trials),
             }
             for name, answers in measured.models.items()
         }
         judge = {
             **affect_scores(measured.real_answers.predicted[real], measured.real.emotions[real]),
-            **distribution_scores(measured.real_answers.features[real], measured.reference, group),
+            **_distributions(measured, measured.real_answers, real, group),
         }
         nothing = {**affect(measured.do_nothing), **_truth_scores(measured.do_nothing, trials)}
         return {**generated, "do_nothing": nothing, "regressor": judge}
@@ -97,6 +98,15 @@ def affect_scores(predicted: Float[np.ndarray, "n 2"], expected: Float[np.ndarra
         for axis, name in enumerate(AXES)
     }
     return {"rmse": metrics.rmse(predicted, expected), **by_axis}
+
+
+def _distributions(measured: Measured, answers: Answers, members: Bool[np.ndarray, "n"], group: str) -> Row:
+    """DISTRIBUTION in the judge's features, INCEPTION in those of FID (None where they were not asked for)."""
+    judged = distribution_scores(answers.features[members], measured.reference, group)
+    if answers.inception is None:
+        return {**judged, **dict.fromkeys(INCEPTION)}
+    in_fid = distribution_scores(answers.inception[members], measured.inception_reference, group)
+    return {**judged, **dict(zip(INCEPTION, in_fid.values(), strict=True))}
 
 
 def distribution_scores(features: Float[np.ndarray, "n d"], reference: Reference, group: str) -> Row:

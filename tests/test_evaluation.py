@@ -4,7 +4,7 @@ import numpy as np
 import oracle
 import pytest
 
-from avlgan_jax import evaluation, scores
+from avlgan_jax import evaluation, metrics, scores
 from avlgan_jax.errors import UserError
 
 
@@ -121,7 +121,7 @@ def test_the_reference_holds_every_training_face(faces, training, monkeypatch):
     monkeypatch.setattr(evaluation, "PAIRED_FEATURES", 6)
     monkeypatch.setattr(evaluation, "CHUNK", 7)
     models = oracle.oracle(faces, training)
-    reference = evaluation.measure_reference(models, training, lambda done: None)
+    reference = evaluation.measure_reference(models.features, training, lambda done: None)
     features = models.features(training.images)
     assert reference.moments["all"].count == 20
     np.testing.assert_allclose(reference.moments["all"].mean, features.mean(axis=0))
@@ -129,3 +129,26 @@ def test_the_reference_holds_every_training_face(faces, training, monkeypatch):
     kept = [0, 3, 7, 11, 15, 19]
     np.testing.assert_array_equal(reference.features, features[kept])
     np.testing.assert_array_equal(reference.infants, training.infants[kept])
+
+
+def test_fid_is_measured_in_the_features_it_is_given(faces, training):
+    trials = evaluation.draw_trials(faces.emotions, 30, seed=0)
+    models = oracle.oracle(faces, training)
+    done = []
+
+    def extract(images):
+        return np.asarray(images, np.float64).reshape(len(images), 2, -1).mean(axis=2)
+
+    measured = evaluation.measure(models, faces, training, trials, None, done.append, extract)
+    assert sum(done) == evaluation.work(faces, training, 30, extract)
+    avgan = scores.score(measured)["models"]["avgan"]
+    real = metrics.moments(extract(training.images))
+    shown = metrics.moments(extract(faces.images[trials.sources]))
+    assert avgan["fid"] == pytest.approx(metrics.frechet_distance(shown, real))
+    assert avgan["fid"] != pytest.approx(avgan["frechet_regressor"])
+
+
+def test_without_inception_its_scores_are_in_place_and_empty(measured):
+    found = scores.score(measured)
+    for row in (found["models"]["avlandmarkgan"], found["groups"]["infant"]["avgan"], found["regressor"]):
+        assert [row[name] for name in scores.INCEPTION] == [None] * 4

@@ -71,7 +71,7 @@ def test_a_data_set_without_infants_leaves_their_numbers_empty_but_in_place(meas
 def test_intervals_have_a_place_for_every_score_and_hold_it(measured):
     found, bounds = scores.score(measured), scores.intervals(measured, seed=0)
     for name in ("do_nothing", "regressor"):
-        assert set(bounds[name]) == set(found[name]) - set(scores.DISTRIBUTION)
+        assert set(bounds[name]) == set(found[name]) - {*scores.DISTRIBUTION, *scores.INCEPTION}
     for name in scores.AFFECT:
         low, high = bounds["do_nothing"][name]
         assert low <= found["do_nothing"][name] <= high

@@ -1,0 +1,243 @@
+"""Inception-v3 of 2015, the network whose features FID is measured in (Heusel et al. 2017), and its public weights.
+
+The weights are TensorFlow's `inception-2015-12-05` as pytorch-fid ported them. They are nobody's to give away here:
+a person fetches the file once, and it is used only if its SHA-256 is the known one. Batch norms are folded into the
+convolutions before them, which is exact up to rounding.
+"""
+
+import functools
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, UInt8
+
+from avlgan_jax.errors import UserError
+
+FILE = "pt_inception-2015-12-05-6726825d.pth"
+URL = f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{FILE}"
+SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+
+SIDE = 299
+BATCH_NORM_EPSILON = 1e-3
+
+# How a picture becomes 299 px: `clean` as clean-fid (antialiased bicubic), `legacy` as pytorch-fid (bilinear).
+Mode = Literal["clean", "legacy"]
+
+# Pictures in one call of the network; the last call is filled up, so that every call has one shape.
+CHUNK = 32
+
+
+class Convolution(nn.Module):
+    """A convolution with its folded batch norm, then ReLU. `kernel` and `padding` are (height, width)."""
+
+    features: int
+    kernel: tuple[int, int] = (1, 1)
+    stride: int = 1
+    padding: tuple[int, int] = (0, 0)
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 features"]:
+        padding = [(p, p) for p in self.padding]
+        # In full float32 also where an accelerator would round its factors: the score is compared across machines.
+        conv = nn.Conv(self.features, self.kernel, self.stride, padding, precision="highest", name="conv")
+        return nn.relu(conv(x))
+
+
+def _square(features: int, side: int, padding: int = 0, stride: int = 1, **more) -> Convolution:
+    return Convolution(features, (side, side), stride, (padding, padding), **more)
+
+
+def _row(features: int, length: int, **more) -> Convolution:
+    return Convolution(features, (1, length), padding=(0, length // 2), **more)
+
+
+def _column(features: int, length: int, **more) -> Convolution:
+    return Convolution(features, (length, 1), padding=(length // 2, 0), **more)
+
+
+def _average(x: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
+    """Mean over 3x3 places; at the border, of those inside the picture, as TensorFlow does it."""
+    return nn.avg_pool(x, (3, 3), (1, 1), [(1, 1), (1, 1)], count_include_pad=False)
+
+
+def _largest(x: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
+    return nn.max_pool(x, (3, 3), (1, 1), [(1, 1), (1, 1)])
+
+
+def _halved(x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 c"]:
+    return nn.max_pool(x, (3, 3), (2, 2))
+
+
+class BlockA(nn.Module):
+    """Mixed 5b, 5c and 5d: 35x35 places."""
+
+    pooled: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h w c2"]:
+        five = _square(48, 1, name="branch5x5_1")(x)
+        three = _square(96, 3, 1, name="branch3x3dbl_2")(_square(64, 1, name="branch3x3dbl_1")(x))
+        branches = [
+            _square(64, 1, name="branch1x1")(x),
+            _square(64, 5, 2, name="branch5x5_2")(five),
+            _square(96, 3, 1, name="branch3x3dbl_3")(three),
+            _square(self.pooled, 1, name="branch_pool")(_average(x)),
+        ]
+        return jnp.concatenate(branches, axis=-1)
+
+
+class BlockB(nn.Module):
+    """Mixed 6a: from 35x35 to 17x17 places."""
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 c2"]:
+        double = _square(96, 3, 1, name="branch3x3dbl_2")(_square(64, 1, name="branch3x3dbl_1")(x))
+        branches = [
+            _square(384, 3, stride=2, name="branch3x3")(x),
+            _square(96, 3, stride=2, name="branch3x3dbl_3")(double),
+            _halved(x),
+        ]
+        return jnp.concatenate(branches, axis=-1)
+
+
+class BlockC(nn.Module):
+    """Mixed 6b to 6e: 17x17 places, convolutions of 7 in a row and in a column."""
+
+    width: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h w c2"]:
+        seven = _row(self.width, 7, name="branch7x7_2")(_square(self.width, 1, name="branch7x7_1")(x))
+        double = _column(self.width, 7, name="branch7x7dbl_2")(_square(self.width, 1, name="branch7x7dbl_1")(x))
+        double = _column(self.width, 7, name="branch7x7dbl_4")(_row(self.width, 7, name="branch7x7dbl_3")(double))
+        branches = [
+            _square(192, 1, name="branch1x1")(x),
+            _column(192, 7, name="branch7x7_3")(seven),
+            _row(192, 7, name="branch7x7dbl_5")(double),
+            _square(192, 1, name="branch_pool")(_average(x)),
+        ]
+        return jnp.concatenate(branches, axis=-1)
+
+
+class BlockD(nn.Module):
+    """Mixed 7a: from 17x17 to 8x8 places."""
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h2 w2 c2"]:
+        seven = _row(192, 7, name="branch7x7x3_2")(_square(192, 1, name="branch7x7x3_1")(x))
+        seven = _column(192, 7, name="branch7x7x3_3")(seven)
+        branches = [
+            _square(320, 3, stride=2, name="branch3x3_2")(_square(192, 1, name="branch3x3_1")(x)),
+            _square(192, 3, stride=2, name="branch7x7x3_4")(seven),
+            _halved(x),
+        ]
+        return jnp.concatenate(branches, axis=-1)
+
+
+class BlockE(nn.Module):
+    """Mixed 7b and 7c: 8x8 places. The published network pools 7c by the largest, where 7b takes the mean."""
+
+    pool: Callable[[Array], Array]
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h w 2048"]:
+        three = _square(384, 1, name="branch3x3_1")(x)
+        double = _square(384, 3, 1, name="branch3x3dbl_2")(_square(448, 1, name="branch3x3dbl_1")(x))
+        branches = [
+            _square(320, 1, name="branch1x1")(x),
+            _row(384, 3, name="branch3x3_2a")(three),
+            _column(384, 3, name="branch3x3_2b")(three),
+            _row(384, 3, name="branch3x3dbl_3a")(double),
+            _column(384, 3, name="branch3x3dbl_3b")(double),
+            _square(192, 1, name="branch_pool")(self.pool(x)),
+        ]
+        return jnp.concatenate(branches, axis=-1)
+
+
+class Inception(nn.Module):
+    """Pictures around [-1, 1], (n, 299, 299, 3), to the 2,048 features of the last mean over places."""
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "n h w 3"]) -> Float[Array, "n 2048"]:
+        x = _square(32, 3, stride=2, name="Conv2d_1a_3x3")(x)
+        x = _square(32, 3, name="Conv2d_2a_3x3")(x)
+        x = _halved(_square(64, 3, 1, name="Conv2d_2b_3x3")(x))
+        x = _square(80, 1, name="Conv2d_3b_1x1")(x)
+        x = _halved(_square(192, 3, name="Conv2d_4a_3x3")(x))
+        for name, pooled in (("Mixed_5b", 32), ("Mixed_5c", 64), ("Mixed_5d", 64)):
+            x = BlockA(pooled, name=name)(x)
+        x = BlockB(name="Mixed_6a")(x)
+        for name, width in (("Mixed_6b", 128), ("Mixed_6c", 160), ("Mixed_6d", 160), ("Mixed_6e", 192)):
+            x = BlockC(width, name=name)(x)
+        x = BlockD(name="Mixed_7a")(x)
+        x = BlockE(_average, name="Mixed_7b")(x)
+        x = BlockE(_largest, name="Mixed_7c")(x)
+        return x.mean(axis=(1, 2))
+
+
+def default_path() -> Path:
+    """Where the weights are looked for: `avlgan_jax/FILE` in the user's cache folder."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "avlgan_jax" / FILE
+
+
+def load_weights(path: Path, sha256: str = SHA256) -> dict:
+    """The parameters of `Inception` from the PyTorch file at `path`.
+
+    Raises UserError, saying what to fetch, where the file is missing or is not the one with this SHA-256.
+    """
+    if not path.is_file():
+        raise UserError(f"FID needs the weights of Inception, and there is no {path}; put the file from {URL} there")
+    with open(path, "rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != sha256:
+        raise UserError(f"{path} is not the Inception of FID (its SHA-256 is {found}); put the file from {URL} there")
+    import torch
+
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return from_torch({name: np.asarray(tensor.numpy(), np.float64) for name, tensor in state.items()})
+
+
+def from_torch(state: dict[str, np.ndarray]) -> dict:
+    """A PyTorch state of convolutions and batch norms, by their names there, as parameters of `Inception`."""
+    params: dict = {}
+    for name in state:
+        if not name.endswith(".conv.weight"):
+            continue
+        place = name.removesuffix(".conv.weight")
+        scale = state[f"{place}.bn.weight"] / np.sqrt(state[f"{place}.bn.running_var"] + BATCH_NORM_EPSILON)
+        kernel = (state[name] * scale[:, None, None, None]).transpose(2, 3, 1, 0)
+        bias = state[f"{place}.bn.bias"] - state[f"{place}.bn.running_mean"] * scale
+        inner = functools.reduce(lambda tree, part: tree.setdefault(part, {}), place.split("."), params)
+        inner["conv"] = {"kernel": np.asarray(kernel, np.float32), "bias": np.asarray(bias, np.float32)}
+    return params
+
+
+def prepare(images: UInt8[Array, "n h w 3"], mode: Mode) -> Float[Array, "n 299 299 3"]:
+    """Pictures as the network expects them: 299 px, around [-1, 1], as the tool that `mode` stands for makes them."""
+    pixels = jnp.asarray(images, jnp.float32)
+    shape = (len(pixels), SIDE, SIDE, 3)
+    if mode == "clean":
+        return (jax.image.resize(pixels, shape, "cubic", antialias=True) - 128.0) / 128.0
+    return jax.image.resize(pixels, shape, "linear", antialias=False) / 127.5 - 1.0
+
+
+def extractor(params: dict, mode: Mode) -> Callable[[UInt8[np.ndarray, "n h w 3"]], Float[np.ndarray, "n 2048"]]:
+    """A function from any number of uint8 pictures to their features."""
+    network = jax.jit(lambda images: Inception().apply({"params": params}, prepare(images, mode)))
+
+    def extract(images: UInt8[np.ndarray, "n h w 3"]) -> Float[np.ndarray, "n 2048"]:
+        parts = []
+        for start in range(0, len(images), CHUNK):
+            part = images[start : start + CHUNK]
+            filled = np.concatenate([part, np.zeros((CHUNK - len(part), *part.shape[1:]), np.uint8)])
+            parts.append(np.asarray(network(filled))[: len(part)])
+        return np.concatenate(parts)
+
+    return extract
