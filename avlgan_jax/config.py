@@ -227,7 +227,7 @@ def from_json(text: str, where: Path | str) -> Config:
             "avgan": ImageTraining,
         }
         return Config(**{k: sections[k](**v) if k in sections else v for k, v in fields.items()})
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, UserError) as error:
         raise UserError(f"{where} is no config of this version ({error}); choose another workdir") from error
 
 

@@ -34,7 +34,8 @@ def command(main: Callable[[], None]) -> Callable[[], None]:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
                 raise
             where = error.filename or "the output directory"
-            sys.exit(_say(UserError(f"cannot write to {where}: {error.strerror}; free some space or choose another place")))
+            told = f"cannot write to {where}: {error.strerror}; free some space or choose another place"
+            sys.exit(_say(UserError(told)))
 
     return run
 

@@ -21,9 +21,13 @@ def modern() -> Config:
     `python train.py all --preset modern --data affectnet --workdir runs/modern`
     """
     image = ImageTraining(
-        steps=200_000, learning_rate=2e-4, adversarial_loss="nonsaturating", masked=True, mask_weight=0.1, ema_decay=0.999,
+        steps=200_000,
+        learning_rate=2e-4,
+        adversarial_loss="nonsaturating",
         targets="uniform",
-    )  # fmt: skip
+        masked=True,
+        ema_decay=0.999,
+    )
     return Config(
         regressor=RegressorTraining(steps=40_000, batch_size=64, learning_rate=1e-3, beta1=0.9, decay="cosine"),
         landmark=LandmarkTraining(

@@ -1,4 +1,4 @@
-"""The sample grid written while a converter trains: a face a row, first as it is, then at each expression of Table II."""
+"""The sample grid written while a converter trains: a face a row, as it is and at each expression of Table II."""
 
 import cv2
 import numpy as np

@@ -128,7 +128,7 @@ def fresh_state(model: Model, config: Config, frozen: Params | None = None):
             frozen = fresh_state(through, config).generator
     # One stream of randomness for each model, whichever are trained.
     key = jax.random.fold_in(jax.random.key(config.seed), MODEL_NAMES.index(model.name))
-    return model.trainer.init(key, batch, frozen)
+    return jax.jit(model.trainer.init)(key, batch, frozen)
 
 
 def _in_chunks(function: Callable, params: Params) -> Callable:

@@ -45,7 +45,9 @@ def built(name, config):
     frozen = {}
     if model.looks_through:
         through = models.landmark_generator(config)
-        frozen = through.init(jax.random.key(9), jnp.asarray(batch.landmarks), Condition(jnp.asarray(batch.emotions)))["params"]
+        frozen = through.init(jax.random.key(9), jnp.asarray(batch.landmarks), Condition(jnp.asarray(batch.emotions)))[
+            "params"
+        ]
     return model, model.trainer.init(jax.random.key(0), batch, frozen), batch
 
 
@@ -152,7 +154,9 @@ def test_the_generator_waits_for_its_turn():
     moved = []
     for _ in range(6):
         after, metrics = stepped(model, state, batch)
-        moved.append(any(jax.tree.leaves(jax.tree.map(lambda a, b: bool(jnp.any(a != b)), state.generator, after.generator))))
+        moved.append(
+            any(jax.tree.leaves(jax.tree.map(lambda a, b: bool(jnp.any(a != b)), state.generator, after.generator)))
+        )
         assert np.isnan(metrics["g/loss"]) != moved[-1]
         state = after
     assert moved == [False, False, True, False, False, True]

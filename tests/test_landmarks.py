@@ -58,4 +58,4 @@ def test_the_landmark_picture_is_white_with_a_dark_dot_at_each_point():
 def test_normalised_mean_error():
     truth = np.zeros((1, 68, 2))
     truth[0, 45, 0] = 10.0  # outer eye corners 10 apart
-    np.testing.assert_allclose(lm.normalised_mean_error(truth + [3.0, 4.0], truth), [0.5])
+    np.testing.assert_allclose(lm.normalised_mean_error(truth + np.array([3.0, 4.0]), truth), [0.5])

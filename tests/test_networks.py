@@ -25,7 +25,9 @@ def perturbed(params):
     """Weights without the zeros that some layers start from."""
     leaves, tree = jax.tree.flatten(params)
     keys = jax.random.split(jax.random.key(3), len(leaves))
-    return jax.tree.unflatten(tree, [p + 0.05 * jax.random.normal(k, p.shape) for p, k in zip(leaves, keys, strict=True)])
+    return jax.tree.unflatten(
+        tree, [p + 0.05 * jax.random.normal(k, p.shape) for p, k in zip(leaves, keys, strict=True)]
+    )
 
 
 def test_parameter_counts_of_the_paper():
@@ -69,7 +71,9 @@ def test_image_discriminator_heads():
     x = pictures(32)
     network = networks.ImageDiscriminator(width=4, layers=4)
     verdict = network.apply(network.init(jax.random.key(0), x), x)
-    assert verdict.logits.shape == (2, 2, 2) and verdict.emotions.shape == (2, 2) and verdict.landmarks.shape == (2, 68, 2)
+    assert (
+        verdict.logits.shape == (2, 2, 2) and verdict.emotions.shape == (2, 2) and verdict.landmarks.shape == (2, 68, 2)
+    )
     blind = networks.ImageDiscriminator(width=4, layers=4, reads_landmarks=False)
     assert blind.apply(blind.init(jax.random.key(0), x), x).landmarks is None
 

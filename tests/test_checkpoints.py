@@ -1,0 +1,135 @@
+"""Checkpoints on a real disk, with real damage."""
+
+import logging
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import struct
+
+from avlgan_jax.checkpoints import Checkpoints
+from avlgan_jax.errors import UserError
+
+
+class State(struct.PyTreeNode):
+    step: jax.Array
+    key: jax.Array
+    weights: dict
+
+
+def state(step, size=64):
+    return State(
+        step=jnp.asarray(step),
+        key=jax.random.fold_in(jax.random.key(7), step),
+        weights={"a": jnp.full((size, 8), float(step)), "b": jax.random.normal(jax.random.key(step), (size,))},
+    )
+
+
+def saved(directory, steps, keep=10, scores=None):
+    keeper = Checkpoints(directory, keep)
+    for step in steps:
+        keeper.save(step, state(step), (scores or {}).get(step, 0.0))
+    keeper.close()
+    return Checkpoints(directory, keep)
+
+
+def steps_in(directory):
+    return sorted(int(path.name) for path in directory.iterdir() if path.name.isdigit())
+
+
+def data_file(folder):
+    return max((p for p in folder.rglob("*") if p.is_file() and "/d/" in p.as_posix()), key=lambda p: p.stat().st_size)
+
+
+def test_what_is_saved_comes_back_to_the_bit(tmp_path):
+    keeper = saved(tmp_path, [3])
+    found = keeper.restore(keeper.latest(), state(0))
+    jax.tree.map(np.testing.assert_array_equal, found.weights, state(3).weights)
+    np.testing.assert_array_equal(jax.random.key_data(found.key), jax.random.key_data(state(3).key))
+    assert int(found.step) == 3
+    keeper.close()
+
+
+def test_the_newest_and_the_best_are_kept(tmp_path):
+    saved(tmp_path, [1, 2, 3, 4, 5], keep=2, scores={2: 9.0}).close()
+    assert steps_in(tmp_path) == [2, 4, 5]
+
+
+def test_a_flipped_byte_is_noticed_and_the_one_before_is_used(tmp_path, caplog):
+    saved(tmp_path, [1, 2]).close()
+    damaged = data_file(tmp_path / "2")
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    keeper = Checkpoints(tmp_path, 10)
+    with caplog.at_level(logging.WARNING):
+        assert keeper.latest() == 1
+    assert f"{tmp_path / '2'} is damaged" in caplog.text
+    keeper.close()
+
+
+def test_a_lost_file_is_noticed(tmp_path):
+    saved(tmp_path, [1, 2]).close()
+    data_file(tmp_path / "2").unlink()
+    keeper = Checkpoints(tmp_path, 10)
+    assert keeper.latest() == 1
+    keeper.close()
+
+
+def test_when_all_are_damaged_the_person_is_told(tmp_path):
+    saved(tmp_path, [1]).close()
+    data_file(tmp_path / "1").write_bytes(b"nothing")
+    keeper = Checkpoints(tmp_path, 10)
+    with pytest.raises(UserError, match="every checkpoint .* is damaged"):
+        keeper.latest()
+    keeper.close()
+
+
+def test_a_save_that_was_cut_short_does_not_count(tmp_path):
+    saved(tmp_path, [1]).close()
+    (tmp_path / "9").mkdir()
+    (tmp_path / "8").mkdir()
+    (tmp_path / "8" / "half").write_text("x")
+    keeper = Checkpoints(tmp_path, 10)
+    assert keeper.latest() == 1
+    assert steps_in(tmp_path) == [1]
+    keeper.close()
+
+
+def test_another_shape_is_one_clear_line(tmp_path):
+    keeper = saved(tmp_path, [1])
+    with pytest.raises(UserError, match="does not fit this model"):
+        keeper.restore(1, state(0, size=32))
+    keeper.close()
+
+
+def test_nothing_saved_yet(tmp_path):
+    keeper = Checkpoints(tmp_path / "new", 3)
+    assert keeper.latest() is None
+    keeper.close()
+
+
+def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path, small_disk):
+    keeper = saved(small_disk, [1])
+    with pytest.raises(UserError, match="cannot save step 2 .* the checkpoint of step 1 is intact"):
+        keeper.save(2, state(2, size=2_000_000), 0.0)
+        keeper.wait()
+    keeper.close()
+    again = Checkpoints(small_disk, 10)
+    assert again.latest() == 1 and steps_in(small_disk) == [1]
+    again.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 4 MB, where this machine lets a test mount one."""
+    import subprocess
+
+    place = tmp_path / "small"
+    place.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)], capture_output=True)
+    if done.returncode:
+        pytest.skip("mounting a small file system needs root")
+    yield place / "checkpoints"
+    subprocess.run(["umount", "-l", str(place)], check=True)

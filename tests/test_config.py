@@ -1,0 +1,84 @@
+import dataclasses
+
+import pytest
+
+from avlgan_jax import config as configuration
+from avlgan_jax.config import Config, ImageTraining, LandmarkTraining, RegressorTraining
+from avlgan_jax.errors import UserError
+
+
+def test_the_defaults_are_the_papers():
+    config = Config()
+    for section in (config.landmark, config.image):
+        assert (section.steps, section.batch_size, section.learning_rate) == (400_000, 16, 1e-4)
+        assert (section.decay, section.decay_factor) == ("epoch", 0.99997)
+        assert (section.emotion_weight, section.reconstruction_weight) == (5, 10)
+        assert section.adversarial_loss == "minimax"
+    assert config.landmark.centre_weight == config.image.landmark_weight == 10
+    assert config.resolution == 128
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: Config(resolution=30), "resolution is 30"),
+        (lambda: Config(devices=-1), "devices is -1"),
+        (lambda: LandmarkTraining(steps=0), "steps is 0"),
+        (lambda: LandmarkTraining(learning_rate=-1.0), "learning_rate is -1.0"),
+        (lambda: LandmarkTraining(emotion_weight=-5.0), "emotion_weight is -5.0"),
+        (lambda: RegressorTraining(width=12), "width is 12"),
+        (lambda: ImageTraining(discriminator="resnet18"), "use_landmarks is True"),
+        (lambda: Config(avgan=ImageTraining()), "avGAN is the baseline without landmarks"),
+        (lambda: Config(resolution=32), "32 px allow at most 5 layers"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_what_was_expected(make, told):
+    with pytest.raises(UserError, match=told):
+        make()
+
+
+def test_json_and_back():
+    config = Config(seed=3, landmark=LandmarkTraining(body="conv1d"))
+    assert configuration.from_json(configuration.to_json(config), "here") == config
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"colour": 3}', '{"image": 7}', '{"resolution": "x"}'])
+def test_a_broken_config_file_is_named(text):
+    with pytest.raises(UserError, match=r"runs/x/config.json is no config"):
+        configuration.from_json(text, "runs/x/config.json")
+
+
+def test_differences_name_what_differs():
+    ours = Config()
+    assert configuration.differences(ours, dataclasses.replace(ours, devices=2, log_every=7, data_dir="/x")) == []
+    other = dataclasses.replace(ours, seed=1, image=dataclasses.replace(ours.image, emotion_weight=1.0))
+    found = configuration.differences(ours, other)
+    assert found == ["seed: 0 here, 1 there", "image.emotion_weight: 5.0 here, 1.0 there"]
+
+
+def test_a_run_may_be_made_longer_unless_its_rate_follows_its_length():
+    ours = Config()
+    longer = dataclasses.replace(ours, image=dataclasses.replace(ours.image, steps=500_000))
+    assert configuration.differences(ours, longer) == []
+    cosine = dataclasses.replace(ours, image=dataclasses.replace(ours.image, decay="cosine"))
+    longer = dataclasses.replace(cosine, image=dataclasses.replace(cosine.image, steps=500_000))
+    assert configuration.differences(cosine, longer) == ["image.steps: 400000 here, 500000 there"]
+
+
+def test_the_digest_is_of_what_is_learned():
+    assert configuration.digest(Config()) == configuration.digest(Config(devices=2, data_dir="elsewhere"))
+    assert configuration.digest(Config()) != configuration.digest(Config(seed=1))
+
+
+def test_every_field_is_described():
+    """--help is made of these descriptions."""
+    import ast
+    import inspect
+
+    tree = ast.parse(inspect.getsource(configuration))
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            for field, after in zip(node.body, [*node.body[1:], None], strict=True):
+                if isinstance(field, ast.AnnAssign):
+                    described = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+                    assert described, f"{node.name}.{field.target.id} has no description"

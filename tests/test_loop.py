@@ -1,0 +1,155 @@
+"""Training runs: resume to the bit, stop on request, bad numbers, bad workdirs."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from avlgan_jax import loop, trained, workdir
+from avlgan_jax.config import ImageTraining, LandmarkTraining
+from avlgan_jax.errors import UserError
+from avlgan_jax.presets import debug
+
+
+@pytest.fixture
+def config(data_dir):
+    landmark = LandmarkTraining(steps=8, batch_size=4, width=8, blocks=1, d_layers=1, ema_decay=0.9)
+    small = dataclasses.replace(debug(), landmark=landmark, data_dir=str(data_dir), devices=2)
+    return dataclasses.replace(small, checkpoint_every=4, log_every=2, sample_every=4)
+
+
+def leaves(state):
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(state.replace(key=jax.random.key_data(state.key)))]
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_stopping_half_way_changes_no_bit(config, tmp_path):
+    whole = loop.train(config, "landmark", tmp_path / "whole")
+    half = dataclasses.replace(config, landmark=dataclasses.replace(config.landmark, steps=4))
+    loop.train(half, "landmark", tmp_path / "parts")
+    resumed = loop.train(config, "landmark", tmp_path / "parts")
+    assert int(resumed.step) == 8
+    for ours, theirs in zip(leaves(resumed), leaves(whole), strict=True):
+        assert ours.tobytes() == theirs.tobytes()
+    assert lines(tmp_path / "whole" / "landmark") == lines(tmp_path / "parts" / "landmark")
+    restored = trained.restore(tmp_path / "parts", config, "landmark")
+    for ours, theirs in zip(leaves(restored), leaves(whole), strict=True):
+        assert ours.tobytes() == theirs.tobytes()
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(config, tmp_path):
+    one, two = (loop.train(config, "landmark", tmp_path / name) for name in ("one", "two"))
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(leaves(one), leaves(two), strict=True))
+    other = loop.train(dataclasses.replace(config, seed=1), "landmark", tmp_path / "other")
+    assert any(a.tobytes() != b.tobytes() for a, b in zip(leaves(one), leaves(other), strict=True))
+
+
+def test_a_finished_run_is_left_alone(config, tmp_path, capsys):
+    loop.train(config, "landmark", tmp_path)
+    before = (tmp_path / "landmark" / "metrics.jsonl").read_text()
+    loop.train(config, "landmark", tmp_path)
+    assert "8 of 8 steps are done already" in capsys.readouterr().out
+    assert (tmp_path / "landmark" / "metrics.jsonl").read_text() == before
+
+
+def test_what_a_run_leaves_behind(config, tmp_path):
+    loop.train(config, "landmark", tmp_path)
+    folder = tmp_path / "landmark"
+    assert sorted(p.name for p in (folder / "samples").iterdir()) == ["00000004.png", "00000008.png"]
+    assert any(p.name.startswith("events.") for p in folder.iterdir())
+    logged = lines(folder)
+    assert {"d/loss", "g/loss", "g/centre"} <= set(logged[0])
+    assert [line["step"] for line in logged if "validation/score" in line] == [4, 8]
+
+
+def test_a_crash_leaves_no_lines_from_steps_that_are_done_again(config, tmp_path):
+    half = dataclasses.replace(config, landmark=dataclasses.replace(config.landmark, steps=4))
+    loop.train(half, "landmark", tmp_path)
+    with (tmp_path / "landmark" / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 6, "g/loss": 123}\n{"step": 7, "g/lo')
+    loop.train(config, "landmark", tmp_path)
+    assert [line["step"] for line in lines(tmp_path / "landmark")] == [2, 4, 4, 6, 8, 8]
+    assert all(line.get("g/loss") != 123 for line in lines(tmp_path / "landmark"))
+
+
+def test_the_first_bad_number_stops_the_run_and_keeps_what_was_good(config, tmp_path):
+    wild = dataclasses.replace(config.landmark, learning_rate=0.99, adversarial_loss="wgan_gp", steps=400)
+    config = dataclasses.replace(config, landmark=dataclasses.replace(wild, reconstruction_weight=1e30))
+    with pytest.raises(UserError, match=r"(g|d)/\w+ is (nan|inf|-inf) at step \d+"):
+        loop.train(config, "landmark", tmp_path)
+
+
+def test_the_image_converter_needs_the_landmark_converter(config, tmp_path):
+    with pytest.raises(UserError, match="landmark model .* is not trained yet; train it: python train.py landmark"):
+        loop.train(config, "image", tmp_path)
+
+
+def test_another_config_in_the_workdir(config, tmp_path):
+    loop.train(config, "landmark", tmp_path)
+    with pytest.raises(UserError, match="seed: 5 here, 0 there"):
+        loop.train(dataclasses.replace(config, seed=5), "landmark", tmp_path)
+
+
+@pytest.mark.slow
+def test_image_converter_resumes_to_the_bit(data_dir, tmp_path):
+    image = ImageTraining(steps=4, batch_size=4, width=4, blocks=1, d_width=4, d_layers=4, masked=True, ema_decay=0.9)
+    config = dataclasses.replace(debug(), data_dir=str(data_dir), image=image, checkpoint_every=2, devices=2)
+    for folder in ("whole", "parts"):
+        loop.train(config, "landmark", tmp_path / folder)
+    whole = loop.train(config, "image", tmp_path / "whole")
+    loop.train(dataclasses.replace(config, image=dataclasses.replace(image, steps=2)), "image", tmp_path / "parts")
+    resumed = loop.train(config, "image", tmp_path / "parts")
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(leaves(resumed), leaves(whole), strict=True))
+
+
+def start(data_dir, folder, *options):
+    command = [sys.executable, str(ROOT / "train.py"), "landmark", "--preset", "debug", "--workdir", str(folder)]
+    command += ["--data-dir", str(data_dir), "--landmark.steps", "100000", "--log-every", "50", *options]
+    command += ["--checkpoint-every", "200", "--sample-every", "100000"]
+    environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def wait_for(condition, process, seconds=90):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def steps_saved(run):
+    folder = run / "landmark" / "checkpoints"
+    found = folder.iterdir() if folder.is_dir() else []
+    return sorted(int(p.name) for p in found if p.name.isdigit() and (p / "sha256.json").exists())
+
+
+def test_a_stop_signal_saves_and_asks_to_be_started_again(data_dir, tmp_path):
+    process = start(data_dir, tmp_path)
+    wait_for(lambda: (tmp_path / "landmark" / "metrics.jsonl").exists(), process)
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 75, told
+    assert "stopping after this step" in told and "Traceback" not in told
+    assert steps_saved(tmp_path), "the step it stopped at was saved"
+
+
+def test_a_kill_costs_at_most_the_steps_since_the_last_checkpoint(data_dir, tmp_path):
+    process = start(data_dir, tmp_path)
+    wait_for(lambda: len(steps_saved(tmp_path)) >= 2, process)
+    process.kill()
+    process.communicate()
+    newest = steps_saved(tmp_path)[-1]
+    state = trained.restore(tmp_path, workdir.read_config(tmp_path), "landmark")
+    assert int(state.step) == newest >= 400

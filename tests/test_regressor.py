@@ -1,0 +1,32 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from avlgan_jax import models
+from avlgan_jax.batches import Batch
+from avlgan_jax.config import Config, RegressorTraining
+
+
+def test_it_learns_a_rule_that_can_be_seen():
+    """Valence is the brightness of the upper half, arousal of the lower one."""
+    generator = np.random.default_rng(0)
+    config = Config(
+        resolution=32, regressor=RegressorTraining(steps=60, width=8, batch_size=16, learning_rate=2e-3, beta1=0.9)
+    )
+    model = models.build("regressor", config, 100)
+
+    def batch():
+        emotions = generator.uniform(-1, 1, (16, 2)).astype(np.float32)
+        halves = np.repeat(emotions[:, :, None, None, None], 16, axis=2).reshape(16, 32, 1, 1)
+        images = np.broadcast_to(128 + 100 * halves, (16, 32, 32, 3)).astype(np.uint8)
+        blank = np.zeros((16, 68, 2), np.float32)
+        return Batch(blank, emotions, emotions, np.arange(16, dtype=np.int32), images)
+
+    state = model.trainer.init(jax.random.key(0), batch(), {})
+    step = jax.jit(model.trainer.step)
+    first = model.trainer.validate(state, batch())["rmse"]
+    for _ in range(60):
+        state, metrics = step(state, batch(), jax.random.key(0))
+    last = model.trainer.validate(state, batch())
+    assert last["rmse"] < 0.5 * first and last["score"] == -last["rmse"]
+    assert int(state.step) == 60 and jnp.isfinite(metrics["gradient_norm"])

@@ -1,0 +1,27 @@
+import numpy as np
+import pytest
+
+from avlgan_jax import models, records, samples, trained
+from avlgan_jax.presets import debug
+
+
+@pytest.mark.parametrize(("name", "shape"), [("image", (12 * 32, 9 * 32, 3)), ("avgan", (6 * 32, 9 * 32, 3))])
+def test_a_row_a_face_a_column_an_expression(name, shape, data_dir):
+    config = debug()
+    faces = records.load(data_dir, config.data, config.resolution, "validation")
+    model = models.build(name, config, 100)
+    picture = samples.grid(model, trained.fresh_state(model, config), faces)
+    assert picture.shape == shape and picture.dtype == np.uint8
+    np.testing.assert_array_equal(picture[:32, :32], faces.images[0])
+    if name == "image":  # the row below shows the same face with its points
+        below = picture[32:64, :32]
+        assert 0 < np.any(below != faces.images[0], axis=-1).mean() < 0.6
+
+
+def test_the_landmark_converters_grid_shows_points(data_dir):
+    config = debug()
+    faces = records.load(data_dir, config.data, config.resolution, "validation")
+    model = models.build("landmark", config, 100)
+    picture = samples.grid(model, trained.fresh_state(model, config), faces)
+    assert picture.shape == (6 * 128, 9 * 128, 3)
+    assert 0.005 < np.mean(picture[:128, :128] < 200) < 0.2

@@ -1,0 +1,58 @@
+"""The command line of train.py, as a user calls it."""
+
+import json
+
+import pytest
+from conftest import run
+
+
+def refused(*arguments):
+    done = run("train.py", *arguments, check=False)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return " ".join((done.stdout + done.stderr).split())
+
+
+def test_help_describes_every_section():
+    text = run("train.py", "--help").stdout
+    for words in ("--preset", "--image.emotion-weight", "lambda_e of the emotion loss", "--landmark.body"):
+        assert words in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["image", "--workdir", "{tmp}", "--preset", "huge"], "huge"),
+        (["poetry", "--workdir", "{tmp}"], "poetry"),
+        (["image", "--workdir", "{tmp}", "--image.colour", "3"], "image.colour"),
+        (["image", "--workdir", "{tmp}", "--image.learning-rate", "fast"], "fast"),
+        (["image", "--workdir", "{tmp}", "--resolution", "50"], "resolution is 50"),
+        (["image", "--workdir", "{tmp}", "--data-dir", "{tmp}", "--preset", "debug"], "python prepare.py"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_made(arguments, told, tmp_path):
+    place = tmp_path / "run"
+    assert told in refused(*[a.format(tmp=place) for a in arguments])
+    assert not place.exists()
+
+
+def test_all_four_models_in_one_command(data_dir, tmp_path):
+    done = run("train.py", "all", "--preset", "debug", "--data-dir", str(data_dir), "--workdir", str(tmp_path))
+    for name in ("regressor", "landmark", "image", "avgan"):
+        assert (tmp_path / name / "checkpoints" / "4" / "sha256.json").is_file(), done.stderr
+    assert json.loads((tmp_path / "config.json").read_text())["resolution"] == 32
+    assert "4/4" in done.stderr  # the progress line reached its end
+
+
+def test_a_flipped_byte_in_a_record_file_stops_training(data_dir, tmp_path):
+    import shutil
+
+    copy = tmp_path / "data"
+    shutil.copytree(data_dir, copy)
+    record = next(path for path in copy.rglob("*train*.tfrecord*"))
+    content = bytearray(record.read_bytes())
+    content[len(content) // 2] ^= 1
+    record.write_bytes(content)
+    told = refused("landmark", "--preset", "debug", "--data-dir", str(copy), "--workdir", str(tmp_path / "run"))
+    assert record.name in told and "python prepare.py" in told
+    assert not (tmp_path / "run").exists()

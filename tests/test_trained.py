@@ -1,0 +1,66 @@
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from avlgan_jax import landmarks as lm
+from avlgan_jax import loop, models, records, trained, workdir
+from avlgan_jax.config import MODEL_NAMES
+from avlgan_jax.errors import UserError
+from avlgan_jax.networks import Condition
+from avlgan_jax.optimisation import to_floats, to_pixels
+from avlgan_jax.presets import debug
+
+
+@pytest.fixture(scope="module")
+def run(data_dir, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    config = dataclasses.replace(debug(), data_dir=str(data_dir), devices=1)
+    for name in MODEL_NAMES:
+        loop.train(config, name, folder)
+    return folder, config, records.load(data_dir, config.data, config.resolution, "validation")
+
+
+def test_the_functions_are_the_networks_with_the_averaged_weights(run):
+    folder, config, faces = run
+    models_ = trained.load(folder)
+    some, wanted = faces.take(np.arange(3)), np.array([[0.5, 0.1], [-0.3, 0.2], [0.0, -0.4]], np.float32)
+    assert models_.steps == dict.fromkeys(MODEL_NAMES, 4)
+
+    def apply(name, network, *inputs):
+        return network.apply({"params": trained.restore(folder, config, name).evaluated}, *inputs)
+
+    pictures = to_floats(some.images)
+    points = lm.normalise(jax.numpy.asarray(some.landmarks), config.resolution)
+    moved = apply("landmark", models.landmark_generator(config), points, Condition(wanted)).output
+    np.testing.assert_allclose(
+        models_.convert_landmarks(some.landmarks, wanted), lm.to_pixels(moved, config.resolution), atol=1e-4
+    )
+    emotions, features = apply("regressor", models.judge_network(config), pictures)
+    np.testing.assert_allclose(models_.predict(some.images), emotions, atol=1e-4)
+    np.testing.assert_allclose(models_.features(some.images), features, atol=1e-4)
+    painted = apply("image", models.image_generator(config.image), pictures, Condition(wanted, moved)).output
+    ours = models_.convert["avlandmarkgan"](some.images, some.landmarks, wanted)
+    assert np.abs(ours.astype(int) - np.asarray(to_pixels(painted)).astype(int)).max() <= 1
+    baseline = apply("avgan", models.image_generator(config.avgan), pictures, Condition(wanted)).output
+    theirs = models_.convert["avgan"](some.images, some.landmarks, wanted)
+    assert np.abs(theirs.astype(int) - np.asarray(to_pixels(baseline)).astype(int)).max() <= 1
+    assert models_.judge(some.images).shape == (3, 2)
+
+
+def test_any_number_of_faces_and_the_same_answer_in_any_company(run):
+    folder, _, faces = run
+    models_ = trained.load(folder)
+    count = trained.CHUNK + 5
+    many = models_.predict(faces.images[:count])
+    assert many.shape == (count, 2) and many.dtype == np.float32
+    np.testing.assert_array_equal(many[-5:], models_.predict(faces.images[count - 5 : count]))
+    assert models_.predict(faces.images[:0]).shape == (0, 2)
+
+
+def test_a_model_that_is_not_trained(tmp_path, run):
+    _, config, _ = run
+    workdir.claim(tmp_path, config, "x")
+    with pytest.raises(UserError, match="regressor model .* is not trained yet"):
+        trained.load(tmp_path)

@@ -1,0 +1,29 @@
+import pytest
+
+from avlgan_jax import workdir
+from avlgan_jax.config import Config
+from avlgan_jax.errors import UserError
+
+
+def test_claiming_twice_is_fine_and_the_config_comes_back(tmp_path):
+    workdir.claim(tmp_path / "run", Config(seed=4), "abc")
+    workdir.claim(tmp_path / "run", Config(seed=4, log_every=3), "abc")
+    assert workdir.read_config(tmp_path / "run") == Config(seed=4, log_every=3)
+
+
+def test_another_config_is_refused_and_nothing_changes(tmp_path):
+    workdir.claim(tmp_path, Config(), "abc")
+    with pytest.raises(UserError, match="belongs to another config .*seed: 1 here, 0 there"):
+        workdir.claim(tmp_path, Config(seed=1), "abc")
+    assert workdir.read_config(tmp_path) == Config()
+
+
+def test_other_records_are_refused(tmp_path):
+    workdir.claim(tmp_path, Config(), "abc")
+    with pytest.raises(UserError, match="other records of procedural_faces"):
+        workdir.claim(tmp_path, Config(), "def")
+
+
+def test_no_run_there(tmp_path):
+    with pytest.raises(UserError, match="no training run in"):
+        workdir.read_config(tmp_path)
