@@ -1,7 +1,9 @@
+import contextlib
 import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import drawn_photographs as drawn
 import pytest
+from PIL import Image
 
 from avlgan_jax import records
 
@@ -149,6 +152,55 @@ def test_photographs_and_their_rejections_from_the_command_line(tmp_path):
     assert "is there and intact" in done.stdout and "rejected: unreadable" in done.stdout
 
 
+def _detected(data_dir: Path) -> int:
+    """How many detections the sidecar holds."""
+    try:
+        with contextlib.closing(sqlite3.connect(data_dir / ".landmarks" / "dlib-1.sqlite")) as database:
+            return database.execute("SELECT COUNT(*) FROM found").fetchone()[0]
+    except sqlite3.Error:
+        return 0
+
+
+def test_killed_while_detecting_it_goes_on_where_it_was(tmp_path):
+    manual_dir = tmp_path / "manual"
+    rows = []
+    for number in range(160):  # twelve faces, again and again with another pixel in a corner: so many detections
+        path = f"cropped/{number}_0.png"
+        image = drawn.drawn_face(number % 12).image.copy()
+        image[0, 0] = number
+        (manual_dir / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(manual_dir / path)
+        rows.append([path, 0, 0, 0])
+    drawn.write_sheet(manual_dir, rows)
+    arguments = ["diffusion_fer", "--manual-dir", manual_dir, "--resolution", 32, "--workers", 2, "--data-dir"]
+    command = [sys.executable, str(ROOT / "prepare.py"), *map(str, arguments), str(tmp_path / "killed")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
+    deadline = time.monotonic() + 60
+    while not _detected(tmp_path / "killed") and time.monotonic() < deadline:
+        time.sleep(0.02)
+    workers = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = _detected(tmp_path / "killed")
+    assert 0 < kept < 160
+    time.sleep(1.0)
+    assert not any(_is_running(worker) for worker in workers)  # they end with the process that started them
+    done = prepare(*arguments, tmp_path / "killed")
+    assert done.returncode == 0, done.stderr
+    assert f"{kept} of 160 detections spared" in done.stderr
+    assert prepare(*arguments, tmp_path / "whole").returncode == 0
+    digests = {records.digest(tmp_path / name, "diffusion_fer", 32) for name in ("killed", "whole")}
+    assert len(digests) == 1
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system, which needs root")
 def test_a_full_disk_is_one_line(tmp_path):
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", tmp_path], capture_output=True)
