@@ -73,7 +73,7 @@ def evaluate(arguments: Arguments) -> Path:
     faces = records.load(data_dir, data, resolution, arguments.split)
     training = records.load(data_dir, data, resolution, "train")
     _, manifest = records.find(data_dir, data, resolution)
-    frames = records.load(data_dir, data, resolution, "dyads") if "dyads" in manifest.splits else None
+    frames = records.load(data_dir, data, resolution, "dyads") if "dyads" in manifest.splits else faces
     trials = evaluation.draw_trials(faces.emotions, arguments.samples, seed)
 
     with contextlib.ExitStack() as stack:
@@ -84,7 +84,7 @@ def evaluate(arguments: Arguments) -> Path:
         progress.set_description("around the plane")
         around = circumplex.measure(models, faces, seed, render)
         progress.set_description("dyads")
-        dyads = baby.measure(models, frames) if frames is not None else {}
+        dyads = baby.measure(models, frames) if baby.are_frames(frames) else {}
         progress.set_description("figures")
         means = table_ii.numbers(training)
         shown = gallery.collect(models, faces, seed, render, table_ii.means(means))

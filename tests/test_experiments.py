@@ -112,6 +112,20 @@ def test_each_later_frame_is_asked_of_the_first(faces, frames, monkeypatch):
         assert found[name].people == 2
 
 
+def test_every_third_frame_of_a_person_is_asked_for(faces, monkeypatch):
+    extras = faces.extras | {"frame": np.array([5, 7, 10, 11, 12, 13, 20, 3]), "dyad": np.zeros(8, int)}
+    one = dataclasses.replace(faces, extras=extras, subjects=np.full(8, "one"), infants=np.ones(8, bool))
+    found = baby.measure(oracle.oracle(faces), one)["infant"]
+    # In time: 3, 5, 7, 10, 11, 12, 13, 20. The first is the input, and the third and sixth after it are asked for.
+    np.testing.assert_array_equal(found.expected, one.emotions[[2, 5], 0])
+
+
+def test_stills_are_no_frames(faces, frames):
+    assert baby.are_frames(frames)
+    assert not baby.are_frames(faces)
+    assert not baby.are_frames(dataclasses.replace(faces, extras={"frame": np.full(8, -1)}))
+
+
 def test_the_numbers_of_section_iv_b(faces, frames, monkeypatch):
     monkeypatch.setattr(baby, "EVERY", 1)
     told = baby.numbers(baby.measure(oracle.oracle(faces), frames), seed=0)
@@ -125,7 +139,7 @@ def test_the_numbers_of_section_iv_b(faces, frames, monkeypatch):
 def test_frames_whose_annotators_disagree_are_left_out(faces, frames, monkeypatch):
     monkeypatch.setattr(baby, "EVERY", 1)
     deviation = np.where(frames.infants, 0.3, 0.2)
-    disputed = dataclasses.replace(frames, extras=frames.extras | {"deviation": deviation})
+    disputed = dataclasses.replace(frames, extras=frames.extras | {"valence_deviation": deviation})
     assert set(baby.measure(oracle.oracle(faces), disputed)) == {"parent"}
 
 

@@ -17,7 +17,7 @@ from avlgan_jax.trained import Trained
 DEVIATION = 0.2
 FRAMES_PER_SECOND = 30
 
-# At 30 frames a second neighbours hardly differ, so every third is asked for.
+# At 30 frames a second neighbours hardly differ, so every third frame of a person is asked for.
 EVERY = 3
 
 # The paper's correlations, on frames that are not public.
@@ -37,16 +37,21 @@ class Frames:
     people: int
 
 
-def measure(models: Trained, frames: Faces) -> dict[str, Frames]:
-    """The protocol on a split of sequences (`extras["frame"]`); returns "infant" and "parent", as far as there are any.
+def are_frames(faces: Faces) -> bool:
+    """Whether the faces are frames of sequences, which Section IV-B needs, and not single pictures."""
+    return len(faces) > 0 and bool(np.all(np.asarray(faces.extras.get("frame", -1)) >= 0))
 
-    Frames whose annotators disagree (`extras["deviation"]`, where the data has it) are left out. The paper's frames
-    carry valence only; where arousal is known the target has it too, as in training.
+
+def measure(models: Trained, frames: Faces) -> dict[str, Frames]:
+    """The protocol on a split of sequences (`are_frames`); returns "infant" and "parent", as far as there are any.
+
+    Frames whose annotators disagree (`extras["valence_deviation"]`, where the data has it) are left out. The paper's
+    frames carry valence only; where arousal is known the target has it too, as in training.
     """
     number = np.asarray(frames.extras["frame"])
-    agreed = np.asarray(frames.extras.get("deviation", np.zeros(len(frames)))) <= DEVIATION
-    first = _first_frames(frames.subjects, number)
-    asked = np.flatnonzero(agreed & (number % EVERY == 0) & (first != np.arange(len(frames))))
+    agreed = np.asarray(frames.extras.get("valence_deviation", np.zeros(len(frames)))) <= DEVIATION
+    first, turn = _in_sequence(frames.subjects, number)
+    asked = np.flatnonzero(agreed & (turn % EVERY == 0) & (turn > 0))
     found = {}
     for name, infants in (("infant", True), ("parent", False)):
         rows = asked[np.asarray(frames.infants)[asked] == infants]
@@ -96,13 +101,17 @@ def _valence(models: Trained, frames: Faces, rows: Int[np.ndarray, "n"]) -> Floa
     return np.concatenate(parts)[:, 0]
 
 
-def _first_frames(subjects: Shaped[np.ndarray, "n"], number: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
-    """For each row, the row of the same person's first frame."""
+def _in_sequence(
+    subjects: Shaped[np.ndarray, "n"], number: Int[np.ndarray, "n"]
+) -> tuple[Int[np.ndarray, "n"], Int[np.ndarray, "n"]]:
+    """For each row, the row of the same person's first frame, and how many of the person's frames lie before it."""
     _, person = np.unique(np.asarray(subjects), return_inverse=True)
-    last_to_first = np.argsort(-number, kind="stable")
-    first = np.zeros(person.max() + 1, np.int64)
-    first[person[last_to_first]] = last_to_first
-    return first[person]
+    order = np.lexsort((number, person))
+    starts = np.flatnonzero(np.diff(person[order], prepend=-1))
+    start_of = starts[person]
+    turn = np.empty(len(order), np.int64)
+    turn[order] = np.arange(len(order))
+    return order[start_of], turn - start_of
 
 
 def _twice(values: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 2"]:
