@@ -44,5 +44,5 @@ def describe(features: tfds.features.FeaturesDict) -> dict[str, dict]:
 def encode_png(image: UInt8[np.ndarray, "h w 3"]) -> bytes:
     """Lossless PNG bytes. TFDS stores them as they are: handing it an array would start TensorFlow for each image."""
     stream = io.BytesIO()
-    Image.fromarray(image).save(stream, format="png", compress_level=4)
+    Image.fromarray(image).save(stream, format="png", compress_level=2)
     return stream.getvalue()

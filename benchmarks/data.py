@@ -1,0 +1,142 @@
+"""How fast photographs become records on one core, and what storing them does to a Fréchet distance.
+
+    python -m benchmarks.data              crop, encode, dlib, storage
+    python -m benchmarks.data --fan        FAN and the detector before it too, with random weights of the real size
+
+Rates are of one process with one thread; drawn faces of 224 pixels stand for photographs, 128 pixels for the crops.
+"""
+
+import argparse
+import io
+import os
+import tempfile
+import time
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
+
+import numpy as np
+from PIL import Image
+
+from avlgan_jax import crop, metrics, procedural
+from avlgan_jax.detectors.dlib import Dlib
+from datasets import features, locating
+
+AFFECTNET = 291_650  # training and validation images of the newer release
+RESOLUTION = 128
+
+
+def rate(work, items, seconds: float = 3.0) -> float:
+    """Items per second."""
+    work(items[0])
+    done, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        work(items[done % len(items)])
+        done += 1
+    return done / (time.perf_counter() - start)
+
+
+def faces(count: int, side: int) -> list[procedural.Rendering]:
+    """Drawn faces, each with another emotion."""
+    generator = np.random.default_rng(0)
+    return [
+        procedural.render(
+            procedural.sample_face(0, i, 0, i % 10 == 0), *map(float, procedural.sample_emotion(generator)), side
+        )
+        for i in range(count)
+    ]
+
+
+def random_features(images: list[np.ndarray], width: int = 64) -> np.ndarray:
+    """Features that see fine texture: a fixed random 5x5 convolution, its mean and spread over the picture."""
+    kernel = np.random.default_rng(7).normal(size=(75, width // 2)) / 75**0.5
+    rows = []
+    for image in images:
+        windows = np.lib.stride_tricks.sliding_window_view(image.astype(np.float32) / 127.5 - 1.0, (5, 5), axis=(0, 1))
+        answer = np.maximum(windows[::2, ::2].reshape(-1, 75) @ kernel, 0.0)
+        rows.append(np.concatenate([answer.mean(axis=0), answer.std(axis=0)]))
+    return np.array(rows)
+
+
+def stored(image: np.ndarray, **options) -> np.ndarray:
+    """The image after it was written and read back."""
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, **options)
+    return np.asarray(Image.open(stream).convert("RGB"))
+
+
+def storage() -> None:
+    """Fréchet distance of 400 crops to themselves after they were stored in several ways."""
+    drawn = [face.image for face in faces(800, RESOLUTION)]
+    crops, others = drawn[:400], drawn[400:]
+    truth = metrics.moments(random_features(crops))
+    print(f"Fréchet distance (random features) of {len(crops)} crops to themselves after storing:")
+    for name, options in (
+        ("PNG, as here", {"format": "png"}),
+        ("JPEG quality 95, 4:4:4", {"format": "jpeg", "quality": 95, "subsampling": 0}),
+        ("JPEG quality 95, 4:2:0", {"format": "jpeg", "quality": 95}),
+        ("JPEG quality 75, 4:2:0", {"format": "jpeg", "quality": 75}),
+    ):
+        other = random_features([stored(image, **options) for image in crops])
+        print(f"  {name:<24} {metrics.frechet_distance(truth, metrics.moments(other)):.1e}")
+    sampling = metrics.frechet_distance(truth, metrics.moments(random_features(others)))
+    print(f"  {'to 400 other faces':<24} {sampling:.1e}")
+
+
+def fan_rates(photographs: list[procedural.Rendering]) -> list[tuple[str, float]]:
+    """FAN with random weights of the real size, and S3FD's network on one photograph."""
+    import torch
+
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["TORCH_HOME"] = folder
+        from face_alignment.detection.sfd.net_s3fd import s3fd
+        from face_alignment.models import FAN
+
+        from avlgan_jax.detectors.fan import Fan
+
+        checkpoints = os.path.join(folder, "hub", "checkpoints")
+        os.makedirs(checkpoints)
+        torch.save(FAN(4).state_dict(), os.path.join(checkpoints, Fan.networks[0]))
+        detector = Fan("dlib")
+    finder, pixels = s3fd().eval(), torch.zeros(1, 3, 224, 224)
+    with torch.no_grad():
+        sfd = rate(lambda _: finder(pixels), [None], 10.0)
+    return [
+        ("FAN, flipped pass included", rate(lambda f: detector.detect([f.image]), photographs, 20.0)),
+        ("S3FD", sfd),
+    ]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fan", action="store_true", help="FAN too (a minute)")
+    arguments = parser.parse_args()
+    photographs = faces(16, 224)
+    squares = [crop.square_around(face.landmarks, face.image.shape) for face in photographs]
+    cropped = [crop.cut(f.image, s, RESOLUTION) for f, s in zip(photographs, squares, strict=True)]
+    jpegs = []
+    for face in photographs:
+        stream = io.BytesIO()
+        Image.fromarray(face.image).save(stream, format="jpeg", quality=95)
+        jpegs.append(stream.getvalue())
+    dlib = Dlib()
+    rates = [
+        ("decode a JPEG of 224 px", rate(locating.read_image, jpegs)),
+        (
+            "crop to 128 px",
+            rate(lambda p: crop.cut(p[0].image, p[1], RESOLUTION), list(zip(photographs, squares, strict=True))),
+        ),
+        ("encode PNG", rate(features.encode_png, cropped)),
+        ("dlib, face and landmarks", rate(lambda face: dlib.detect([face.image]), photographs)),
+    ]
+    rates += fan_rates(photographs) if arguments.fan else []
+    print(f"{'one core':<28}{'images/s':>10}{'AffectNet on 16 cores':>24}")
+    for name, per_second in rates:
+        print(f"{name:<28}{per_second:>10.1f}{AFFECTNET / per_second / 16 / 3600:>22.2f} h")
+    storage()
+
+
+if __name__ == "__main__":
+    main()
