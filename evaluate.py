@@ -63,7 +63,7 @@ def evaluate(arguments: Arguments) -> Path:
     from tqdm import tqdm
 
     from avlgan_jax import config, evaluation, gallery, records, report, scores, sections, trained, truth
-    from avlgan_jax.experiments import baby, circumplex, table_ii
+    from avlgan_jax.experiments import baby, circumplex, fidelity, table_ii
 
     extract = _extractor(arguments)
     models = trained.load(arguments.workdir)
@@ -83,6 +83,8 @@ def evaluate(arguments: Arguments) -> Path:
         measured = evaluation.measure(models, faces, training, trials, render, progress.update, extract)
         progress.set_description("around the plane")
         around = circumplex.measure(models, faces, seed, render)
+        progress.set_description("people")
+        seen = fidelity.numbers(fidelity.measure(models, faces, trials))
         progress.set_description("dyads")
         dyads = baby.measure(models, frames) if baby.are_frames(frames) else {}
         progress.set_description("figures")
@@ -92,12 +94,17 @@ def evaluate(arguments: Arguments) -> Path:
 
     numbers = scores.score(measured)
     for name in evaluation.MODELS:
-        numbers["models"][name]["response"] = circumplex.responses(around)[name]
+        numbers["models"][name] |= {
+            "response": circumplex.responses(around)[name],
+            "landmark_nme": (seen["landmark_nme"] or {}).get(name),
+            "identity_distance": (seen["identity_distance"] or {}).get(name),
+        }
     numbers |= {
         "intervals": scores.intervals(measured, seed),
         "circumplex": circumplex.numbers(around),
         "table_ii": means,
         "baby": baby.numbers(dyads, seed),
+        "fidelity": seen,
         "protocol": {
             "data": data,
             "split": arguments.split,

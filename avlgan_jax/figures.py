@@ -14,8 +14,8 @@ from PIL import Image, ImageDraw, ImageFont
 from avlgan_jax import affect
 from avlgan_jax.gallery import MATRIX_STEPS, Rows
 
-GREY = (124, 124, 130, 255)
-FAINT = (124, 124, 130, 110)
+GREY = (128, 128, 134, 255)
+FAINT = (128, 128, 134, 110)
 INK = (34, 36, 44, 255)
 ACCENT = (224, 123, 57, 255)
 NAMES = {"avlandmarkgan": "avLandmarkGAN", "avgan": "avGAN", "truth": "truth"}

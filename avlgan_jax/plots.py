@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from PIL import Image
 
-GREY = "#7c7c82"
+GREY = "#808086"
 ADULT, INFANT = "#3f86d6", "#e07b39"
 WIDTH_INCHES = 9.2
 SLICES = 8

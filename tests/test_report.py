@@ -27,6 +27,11 @@ def written(tmp_path_factory):
     numbers = scores.score(measured) | {
         "intervals": scores.intervals(measured, 0),
         "table_ii": table_ii.numbers(training),
+        "fidelity": {
+            "samples": 3,
+            "landmark_nme": {"avlandmarkgan": 0.041, "real": 0.032},
+            "identity_distance": {"avlandmarkgan": 0.11, "avgan": 0.22, "others": 0.87},
+        },
         "protocol": {
             "data": "procedural_faces",
             "split": "validation",
@@ -76,6 +81,7 @@ def test_the_page_tells_the_numbers_of_the_file(written):
         assert f"{numbers['models'][name]['frechet_regressor']:.2f}" in page
     assert f"{numbers['groups']['infant']['do_nothing']['truth_psnr']:.2f}" in page
     assert "c0ffee" in page
+    assert "0.87" in page and "4.1 %" in page
 
 
 def test_the_table_marks_the_better_model_and_leaves_gaps(written):
