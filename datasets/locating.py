@@ -81,7 +81,7 @@ def locate(
     accepted, rejections, seen, spared = [], [], set(), 0
     if detector != annotation.NAME:
         detectors.fetch(detector)
-    look = functools.partial(_look_at, folder=folder, detector=detector, sidecars=sidecars)
+    look = functools.partial(look_at, folder=folder, detector=detector, sidecars=sidecars)
     with _open_sidecar(sidecars, detector) as sidecar:
         sights = pool.ordered_map(look, photographs, count=len(photographs), workers=workers, title="landmarks")
         for photograph, sight in zip(photographs, sights, strict=True):
@@ -129,7 +129,7 @@ def inside(folder: Path, path: str) -> Path:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Sight:
+class Sight:
     """What was seen of one photograph. `key` names the image and the place looked at."""
 
     outcome: Found | str
@@ -148,13 +148,13 @@ class _Pending:
     box: tuple[float, float, float, float] | None
 
 
-def _look_at(photographs: list[Photograph], folder: Path, detector: str, sidecars: Path) -> list[_Sight]:
-    """A few photographs; those not in the sidecar are decoded and given to the detector together."""
-    sights: list[_Sight | None] = [None] * len(photographs)
+def look_at(photographs: list[Photograph], folder: Path, detector: str, sidecars: Path | None) -> list[Sight]:
+    """Look at a few photographs. Those that are not in the sidecar are decoded and given to the detector together."""
+    sights: list[Sight | None] = [None] * len(photographs)
     pending = []
     for index, photograph in enumerate(photographs):
         seen = _look_up(index, photograph, folder, detector, sidecars)
-        if isinstance(seen, _Sight):
+        if isinstance(seen, Sight):
             sights[index] = seen
         else:
             pending.append(seen)
@@ -163,32 +163,34 @@ def _look_at(photographs: list[Photograph], folder: Path, detector: str, sidecar
         found = _detector(detector).detect([region.image for region in regions])
         for entry, region, candidates in zip(pending, regions, found, strict=True):
             outcome = _in_photograph(detectors.choose(candidates, region.box), region)
-            sights[entry.index] = _Sight(outcome, entry.key, is_new=True)
+            sights[entry.index] = Sight(outcome, entry.key, is_new=True)
     return sights
 
 
-def _look_up(index: int, photograph: Photograph, folder: Path, detector: str, sidecars: Path) -> _Sight | _Pending:
+def _look_up(
+    index: int, photograph: Photograph, folder: Path, detector: str, sidecars: Path | None
+) -> Sight | _Pending:
     """What can be said without a detector: a fault of the label or the file, or an outcome that is known."""
     if fault := _label_fault(photograph):
-        return _Sight(fault)
+        return Sight(fault)
     try:
         path = inside(folder, photograph.path)
     except ValueError:
-        return _Sight(OUTSIDE)
+        return Sight(OUTSIDE)
     if not path.is_file():
-        return _Sight(MISSING)
+        return Sight(MISSING)
     try:
         digest, image = _contents(path, photograph.frame)
         key = " ".join([digest, *(f"{edge:g}" for edge in photograph.box or ())])
-        if detector != annotation.NAME and (known := _reader(sidecars, detector).get(key)) is not None:
-            return _Sight(known, key, is_spared=True)
+        if detector != annotation.NAME and sidecars and (known := _reader(sidecars, detector).get(key)) is not None:
+            return Sight(known, key, is_spared=True)
         image = image() if callable(image) else image
     except (OSError, ValueError):
-        return _Sight(UNREADABLE)
+        return Sight(UNREADABLE)
     if detector != annotation.NAME:
         return _Pending(index, key, image, photograph.box)
     points = photograph.landmarks
-    return _Sight(points.astype(np.float32) if detectors.is_complete(points) else detectors.INCOMPLETE, key)
+    return Sight(points.astype(np.float32) if detectors.is_complete(points) else detectors.INCOMPLETE, key)
 
 
 def _contents(path: Path, frame: int | None) -> tuple[str, UInt8[np.ndarray, "h w 3"] | Callable[[], np.ndarray]]:

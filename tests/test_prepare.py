@@ -161,6 +161,7 @@ def _detected(data_dir: Path) -> int:
         return 0
 
 
+@pytest.mark.slow
 def test_killed_while_detecting_it_goes_on_where_it_was(tmp_path):
     manual_dir = tmp_path / "manual"
     rows = []

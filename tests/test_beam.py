@@ -1,0 +1,45 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import drawn_photographs as drawn
+import pytest
+from building import build, rejected
+
+ROOT = Path(__file__).parents[1]
+
+pytest.importorskip("apache_beam", reason="an extra of its own: pip install -r requirements-beam.txt")
+
+RUNNER = ["--", "--runner=DirectRunner", "--direct_num_workers=2", "--direct_running_mode=multi_processing"]
+
+
+def _run(*arguments) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "datasets.beam", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+def test_records_made_after_two_workers_equal_those_made_alone(tmp_path, capfd):
+    manual_dir = tmp_path / "manual"
+    rows = drawn.diffusion_fer(manual_dir)
+    drawn.save_face(manual_dir / "short_0.jpg", 3)
+    drawn.cut_short(manual_dir / "short_0.jpg")
+    drawn.write_sheet(manual_dir, [*rows, ["short_0.jpg", 0, 0, 0], ["../private.jpg", 0, 0, 0]])
+    data_dir = tmp_path / "beam"
+    done = _run("diffusion_fer", "--manual-dir", manual_dir, "--data-dir", data_dir, "--landmarks", "dlib", *RUNNER)
+    assert done.returncode == 0, done.stderr
+    assert "12 of 14 photographs looked at" in done.stdout
+
+    options = {"landmarks": "dlib", "max_damaged": 0.5}
+    spread = build("diffusion_fer", manual_dir, data_dir, **options)
+    assert "12 of 14 detections spared" in capfd.readouterr().err
+    alone = build("diffusion_fer", manual_dir, tmp_path / "alone", **options)
+    assert spread.digest == alone.digest
+    assert rejected(data_dir) == rejected(tmp_path / "alone")
+
+
+def test_mistakes_are_one_line(tmp_path):
+    done = _run("procedural_faces", "--manual-dir", tmp_path)
+    assert done.returncode == 2 and "'procedural_faces' is no data set of photographs" in done.stderr
+    done = _run("affectnet", "--manual-dir", tmp_path / "nothing")
+    assert done.returncode == 2 and "there is no such folder" in done.stderr
+    assert "Traceback" not in done.stderr
