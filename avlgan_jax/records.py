@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped, UInt8
 from PIL import Image
+from tqdm import tqdm
 
 from avlgan_jax import tfrecord
 from avlgan_jax.errors import UserError
@@ -278,14 +279,16 @@ def _decode(directory: Path, manifest: Manifest, split: str, specs: dict[str, tu
         for name, (dtype, shape) in specs.items()
     }
     count = 0
-    for file in _record_files(manifest.files, split):
-        for example in tfrecord.read(directory / file):
-            for name, value in _row(example, specs).items():
-                if isinstance(arrays[name], list):
-                    arrays[name].append(value)
-                else:
-                    arrays[name][count] = value
-            count += 1
+    with tqdm(total=manifest.splits[split], desc=f"decoding {split}, once", unit="faces", delay=2.0) as progress:
+        for file in _record_files(manifest.files, split):
+            for example in tfrecord.read(directory / file):
+                for name, value in _row(example, specs).items():
+                    if isinstance(arrays[name], list):
+                        arrays[name].append(value)
+                    else:
+                        arrays[name][count] = value
+                count += 1
+                progress.update()
     if count != manifest.splits[split]:
         raise ValueError(f"{count} faces instead of {manifest.splits[split]}")
     for name, array in arrays.items():
