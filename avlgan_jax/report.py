@@ -154,7 +154,7 @@ def page(scores: dict, shown: list[Figure], matrices: list[Matrix]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["number"] = _number
+    environment.filters |= {"number": _number, "range": lambda interval: _range(interval, 2)}
     return environment.get_template("report.html").render(
         scores=scores,
         table=table(scores),

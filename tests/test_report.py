@@ -9,7 +9,7 @@ import oracle
 import pytest
 
 from avlgan_jax import evaluation, gallery, report, scores, sections
-from avlgan_jax.experiments import circumplex, table_ii
+from avlgan_jax.experiments import baby, circumplex, table_ii
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +24,13 @@ def written(tmp_path_factory):
         patch.setattr(circumplex, "FACES", 1)
         shown = gallery.collect(models, faces, 0, oracle.render_all)
         around = circumplex.measure(models, faces, 0, oracle.render_all)
+    line = np.linspace(-1, 1, 9)
+    judged = {"avgan": line / 2, "avlandmarkgan": line, "real": line}
+    dyads = baby.Frames(line, judged, np.full(9, "one"), np.arange(9).astype(str))
     numbers = scores.score(measured) | {
         "intervals": scores.intervals(measured, 0),
         "table_ii": table_ii.numbers(training),
+        "baby": baby.numbers({"infant": dyads}, seed=0),
         "fidelity": {
             "samples": 3,
             "landmark_nme": {"avlandmarkgan": 0.041, "real": 0.032},
@@ -48,7 +52,7 @@ def written(tmp_path_factory):
             "versions": {"python": "3"},
         },
     }
-    figures = sections.draw(measured, shown, around, {})
+    figures = sections.draw(measured, shown, around, {"infant": dyads})
     directory = tmp_path_factory.mktemp("run") / "report"
     report.write(directory, numbers, figures, shown.matrices)
     return directory, numbers, figures, shown

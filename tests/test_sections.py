@@ -30,7 +30,7 @@ def drawn(photographed, dyads):
 
 def test_drawn_faces_have_every_figure():
     line = np.linspace(-1, 1, 9)
-    frames = baby.Frames(line, {"avgan": line / 2, "avlandmarkgan": line}, np.arange(9).astype(str), 1)
+    frames = baby.Frames(line, {"avgan": line / 2, "avlandmarkgan": line}, np.full(9, "one"), np.arange(9).astype(str))
     figures = drawn(photographed=False, dyads={"infant": frames})
     assert {figure.name for figure in figures} == ALWAYS | {"truth", "circumplex_truth", "baby"}
     for figure in figures:

@@ -28,13 +28,13 @@ PAPER = {"infant": {"avgan": 0.49, "avlandmarkgan": 0.70}, "parent": {"avgan": 0
 class Frames:
     """The frames of one age group: annotated valence, and by model what the judge reads in its answer.
 
-    "real" is the judge on the frame itself. `seconds` names the person and the second of each frame.
+    "real" is the judge on the frame itself. `people` and `seconds` name the person, and the person's second, of each.
     """
 
     expected: Float[np.ndarray, "n"]
     predicted: dict[str, Float[np.ndarray, "n"]]
+    people: Shaped[np.ndarray, "n"]
     seconds: Shaped[np.ndarray, "n"]
-    people: int
 
 
 def are_frames(faces: Faces) -> bool:
@@ -60,8 +60,8 @@ def measure(models: Trained, frames: Faces) -> dict[str, Frames]:
             found[name] = Frames(
                 expected=np.asarray(frames.emotions)[rows, 0],
                 predicted=judged | {"real": _valence(models, frames, rows)},
+                people=np.asarray(frames.subjects)[rows],
                 seconds=np.array([f"{frames.subjects[row]}/{number[row] // FRAMES_PER_SECOND}" for row in rows]),
-                people=len(np.unique(frames.subjects[rows])),
             )
     return found
 
@@ -69,20 +69,39 @@ def measure(models: Trained, frames: Faces) -> dict[str, Frames]:
 def numbers(found: dict[str, Frames], seed: int) -> dict:
     """`baby` of `metrics.json`: by age group and model the correlation of valence, with its 95 % interval.
 
-    There are few people, so what is drawn again is seconds of video; the interval does not speak for other people.
+    `pcc_valence` is the paper's, over all frames. People differ in their mean, so with few of them a model that ignores
+    its target may score well, or ill, by luck: `pcc_valence_within` is the correlation after each person's own mean is
+    taken away. There are few people, so what is drawn again is seconds of video; the intervals do not speak for others.
     """
     told: dict = {}
     for name, frames in found.items():
         seconds = bootstrap.draw_people(frames.seconds, seed)
-        told[name] = {"frames": len(frames.expected), "people": frames.people}
+        told[name] = {"frames": len(frames.expected), "people": len(np.unique(frames.people))}
+        own = _about_own_mean(frames.expected, frames.people)
         for model, predicted in frames.predicted.items():
-            draws = bootstrap.affect_draws(_twice(predicted), _twice(frames.expected), seconds)["pcc_valence"]
+            pcc, interval = _correlation(predicted, frames.expected, seconds)
+            within, interval_within = _correlation(_about_own_mean(predicted, frames.people), own, seconds)
             told[name][model] = {
-                "pcc_valence": metrics.pcc(predicted, frames.expected),
-                "interval": bootstrap.interval(draws),
+                "pcc_valence": pcc,
+                "interval": interval,
+                "pcc_valence_within": within,
+                "interval_within": interval_within,
                 "paper": PAPER[name].get(model),
             }
     return told
+
+
+def _correlation(
+    predicted: Float[np.ndarray, "n"], expected: Float[np.ndarray, "n"], seconds: bootstrap.People
+) -> tuple[float, list[float] | None]:
+    draws = bootstrap.affect_draws(_twice(predicted), _twice(expected), seconds)["pcc_valence"]
+    return metrics.pcc(predicted, expected), bootstrap.interval(draws)
+
+
+def _about_own_mean(values: Float[np.ndarray, "n"], people: Shaped[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
+    _, person = np.unique(people, return_inverse=True)
+    means = np.bincount(person, weights=values) / np.bincount(person)
+    return values - means[person]
 
 
 def _judged(
