@@ -1,5 +1,7 @@
+import os
 import sqlite3
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -136,28 +138,45 @@ def test_damaged_sidecar_is_one_line(tmp_path):
         Sidecar(tmp_path, "dlib", "1")
 
 
-@pytest.fixture(scope="module")
-def fan_detector(tmp_path_factory):
-    """The package as it is, but with a network of one of FAN's four modules and random weights in its cache."""
+def _random_fan(folder: Path, kind: type[fan.Fan], files: dict) -> fan.Fan:
+    """The package as it is, its own code and all, but with random weights in its cache: one of FAN's four modules."""
     torch = pytest.importorskip("torch")
-    import os
-
-    folder = tmp_path_factory.mktemp("torch")
+    if "numba" not in sys.modules:
+        os.environ["NUMBA_DISABLE_JIT"] = "1"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TORCH_HOME", str(folder))
-        if "numba" not in sys.modules:
-            os.environ["NUMBA_DISABLE_JIT"] = "1"
         from face_alignment import api
         from face_alignment.models import FAN
 
         torch.manual_seed(0)
         checkpoints = folder / "hub" / "checkpoints"
         checkpoints.mkdir(parents=True)
-        torch.save(FAN(1).state_dict(), checkpoints / "2DFAN1-random.pth.tar")
-        patch.setitem(api.models_urls, "2DFAN-1", "https://nowhere.invalid/2DFAN1-random.pth.tar")
-        patch.setattr(fan.Fan, "networks", ("2DFAN1-random.pth.tar",))
-        patch.setitem(fan.NETWORKS, "2DFAN1-random.pth.tar", "https://nowhere.invalid/2DFAN1-random.pth.tar")
-        return fan.Fan("dlib", network_size=1)
+        for name in ("2DFAN", "3DFAN"):
+            files = files | {f"{name}1-random.pth.tar": FAN(1).state_dict()}
+            patch.setitem(api.models_urls, f"{name}-1", f"https://nowhere.invalid/{name}1-random.pth.tar")
+        for file, weights in files.items():
+            torch.save(weights, checkpoints / file)
+            patch.setitem(fan.NETWORKS, file, f"https://nowhere.invalid/{file}")
+        patch.setattr(kind, "networks", tuple(files))
+        return kind("dlib", network_size=1)
+
+
+@pytest.fixture(scope="module")
+def fan_detector(tmp_path_factory):
+    return _random_fan(tmp_path_factory.mktemp("torch"), fan.Fan, {})
+
+
+@pytest.mark.slow
+def test_fan3d_gives_both_and_the_depth(tmp_path, drawn):
+    from face_alignment.models import ResNetDepth
+
+    depth = {f"module.{name}": weights for name, weights in ResNetDepth().state_dict().items()}
+    detector = _random_fan(tmp_path, fan.Fan3d, {"depth-2a464da4ea.pth.tar": {"state_dict": depth}})
+    together = detector.detect([drawn[1].image, drawn[2].image])
+    alone = detector.detect([drawn[2].image])
+    assert together[1][0].landmarks.shape == (68, 2)
+    assert together[1][0].landmarks_3d.shape == (68, 3)
+    np.testing.assert_allclose(together[1][0].landmarks_3d, alone[0][0].landmarks_3d, atol=1e-2)
 
 
 def test_fan_gives_the_same_in_a_batch_and_one_by_one(fan_detector, drawn):
