@@ -81,6 +81,10 @@ class AdversarialTraining(Training):
     """Weight of the R1 penalty on real data; 0 leaves it out."""
     d_steps: int = 1
     """Discriminator steps for each generator step."""
+    d_warmup: int = 0
+    """Steps at the start in which the discriminator learns alone, so that what it then asks for means something."""
+    d_rate_factor: float = 1.0
+    """Learning rate of the discriminator over the generator's (two time scales, Heusel et al. 2017)."""
     targets: Targets = "shuffled"
     """Target emotions: the batch's own labels in another order, or spread evenly over the disc."""
 
@@ -89,6 +93,8 @@ class AdversarialTraining(Training):
         for name in ("emotion_weight", "reconstruction_weight", "gradient_penalty", "r1_weight"):
             _require(self, name, getattr(self, name) >= 0, "0 or more")
         _require(self, "d_steps", self.d_steps >= 1, "at least 1")
+        _require(self, "d_warmup", self.d_warmup >= 0, "0 or more")
+        _require(self, "d_rate_factor", self.d_rate_factor > 0, "above 0")
 
 
 @dataclass(frozen=True)

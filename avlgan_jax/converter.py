@@ -7,6 +7,7 @@ back. Everything is a pure function `(state, batch, key) -> (state, metrics)`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import flax.linen as nn
 import jax
@@ -23,6 +24,7 @@ from avlgan_jax.optimisation import Params, averaged, copy, mean_over_devices
 
 Metrics = dict[str, Float[Array, ""]]
 Source = Float[Array, "batch *shape"]
+Turn = Literal["discriminator", "both"]
 
 
 class State(struct.PyTreeNode):
@@ -52,7 +54,8 @@ class Converter:
     training: AdversarialTraining
     view: Callable[[Params, Batch], tuple[Source, Condition, Condition]]
     """(frozen parameters, batch) -> source, its own condition, the condition it shall be converted to."""
-    optimizer: optax.GradientTransformation
+    generator_optimizer: optax.GradientTransformation
+    discriminator_optimizer: optax.GradientTransformation
 
     def init(self, key: Key[Array, ""], batch: Batch, frozen: Params) -> State:
         """A fresh state; `batch` gives shapes only."""
@@ -65,8 +68,8 @@ class Converter:
             key=for_training,
             generator=generator,
             discriminator=discriminator,
-            generator_optimizer=self.optimizer.init(generator),
-            discriminator_optimizer=self.optimizer.init(discriminator),
+            generator_optimizer=self.generator_optimizer.init(generator),
+            discriminator_optimizer=self.discriminator_optimizer.init(discriminator),
             ema=copy(generator) if self.training.ema_decay else None,
             frozen=frozen,
         )
@@ -142,11 +145,18 @@ class Converter:
         total, metrics = self.generator_objective(state.evaluated, generated, state.discriminator, real, own, target)
         return metrics | {"score": metrics["adversarial"] - total}
 
-    def step(self, state: State, batch: Batch, key: Key[Array, ""], axis: str | None = None) -> tuple[State, Metrics]:
-        """One step: D on real and generated, then (every `d_steps`) G through D and back round the cycle.
+    def turn(self, step: int) -> Turn:
+        """Whose turn it is at `step`: D alone while it warms up and between G's steps, else both."""
+        warm = step >= self.training.d_warmup
+        return "both" if warm and (step + 1) % self.training.d_steps == 0 else "discriminator"
+
+    def step(
+        self, state: State, batch: Batch, key: Key[Array, ""], axis: str | None = None, turn: Turn = "both"
+    ) -> tuple[State, Metrics]:
+        """One step: D on real and generated, then, if it is its turn, G through D and back round the cycle.
 
         `axis` names the mapped axis over which gradients and metrics are averaged. The metrics are scalars named
-        `d/...` and `g/...`.
+        `d/...` and, of G's turns, `g/...`.
         """
         real, own, target = self.view(state.frozen, batch)
         # Noise by place in the global batch: the same whichever device an example is on.
@@ -155,35 +165,30 @@ class Converter:
         # One forward pass serves both: D sees its value, G later pulls its gradient back through it.
         generated, pull_back = jax.vjp(lambda generator: self.generate(generator, real, target), state.generator)
         fake = jax.lax.stop_gradient(generated.output)
-        d_gradients, d_metrics = jax.grad(self.discriminator_objective, has_aux=True)(
+        gradients, metrics = jax.grad(self.discriminator_objective, has_aux=True)(
             state.discriminator, real, fake, own, mix
         )
-        d_gradients, d_metrics = mean_over_devices((d_gradients, d_metrics), axis)
-        d_updates, d_optimizer = self.optimizer.update(d_gradients, state.discriminator_optimizer)
-        discriminator = optax.apply_updates(state.discriminator, d_updates)
+        gradients, metrics = mean_over_devices((gradients, metrics), axis)
+        updates, optimizer = self.discriminator_optimizer.update(gradients, state.discriminator_optimizer)
+        discriminator = optax.apply_updates(state.discriminator, updates)
+        after = state.replace(step=state.step + 1, discriminator=discriminator, discriminator_optimizer=optimizer)
+        d_metrics = _named("d", metrics | {"gradient_norm": optax.global_norm(gradients)})
+        if turn == "discriminator":
+            return after, d_metrics
 
-        def update_generator(state: State) -> tuple[State, Metrics]:
-            (direct, through_output), g_metrics = jax.grad(self.generator_objective, argnums=(0, 1), has_aux=True)(
-                state.generator, generated, discriminator, real, own, target
-            )
-            (indirect,) = pull_back(through_output)
-            g_gradients = jax.tree.map(jnp.add, direct, indirect)
-            g_gradients, g_metrics = mean_over_devices((g_gradients, g_metrics), axis)
-            g_updates, g_optimizer = self.optimizer.update(g_gradients, state.generator_optimizer)
-            generator = optax.apply_updates(state.generator, g_updates)
-            ema = averaged(state.ema, generator, state.step // self.training.d_steps, self.training.ema_decay)
-            state = state.replace(generator=generator, generator_optimizer=g_optimizer, ema=ema)
-            return state, g_metrics | {"gradient_norm": optax.global_norm(g_gradients)}
+        (direct, through_output), metrics = jax.grad(self.generator_objective, argnums=(0, 1), has_aux=True)(
+            state.generator, generated, discriminator, real, own, target
+        )
+        (indirect,) = pull_back(through_output)
+        gradients = jax.tree.map(jnp.add, direct, indirect)
+        gradients, metrics = mean_over_devices((gradients, metrics), axis)
+        updates, optimizer = self.generator_optimizer.update(gradients, state.generator_optimizer)
+        generator = optax.apply_updates(state.generator, updates)
+        turns = jnp.maximum(state.step - self.training.d_warmup, 0) // self.training.d_steps
+        ema = averaged(state.ema, generator, turns, self.training.ema_decay)
+        after = after.replace(generator=generator, generator_optimizer=optimizer, ema=ema)
+        return after, d_metrics | _named("g", metrics | {"gradient_norm": optax.global_norm(gradients)})
 
-        if self.training.d_steps == 1:
-            state, g_metrics = update_generator(state)
-        else:
-            shapes = jax.eval_shape(update_generator, state)[1]
-            nothing = {name: jnp.full(leaf.shape, jnp.nan, leaf.dtype) for name, leaf in shapes.items()}
-            its_turn = (state.step + 1) % self.training.d_steps == 0
-            state, g_metrics = jax.lax.cond(its_turn, update_generator, lambda state: (state, nothing), state)
 
-        state = state.replace(step=state.step + 1, discriminator=discriminator, discriminator_optimizer=d_optimizer)
-        d_metrics |= {"gradient_norm": optax.global_norm(d_gradients)}
-        metrics = {f"d/{name}": value for name, value in d_metrics.items()}
-        return state, metrics | {f"g/{name}": value for name, value in g_metrics.items()}
+def _named(whose: str, metrics: Metrics) -> Metrics:
+    return {f"{whose}/{name}": value for name, value in metrics.items()}

@@ -1,12 +1,12 @@
-"""Convolutions and the norm of the networks; the transposed convolution in a plain form and an exactly equal fast one.
+"""Convolutions and the norm of the networks; strided and transposed ones in a plain and an exactly equal fast form.
 
-XLA on a CPU runs the backward pass of a *dilated* convolution at a tenth of the speed of others. The fast form of the
-transposed convolution holds no dilation: a 2x2 convolution to four times the channels, each output pixel then spread
-out to a 2x2 block. Same parameters, same numbers up to rounding; `docs/performance.md` has the times, and those of
-other exact forms that did not pay. Arrays are (batch, height, width, channels), kernels (height, width, in, out).
+XLA on a CPU runs *dilated* convolutions at a fraction of the speed of others, and the input gradient of a strided one
+is dilated. The fast forms hold none: a 4x4 stride-2 convolution becomes a 2x2 one over the picture's 2x2 blocks, its
+transpose a 2x2 convolution to four times the channels that are then spread over 2x2 blocks. Same parameters, same
+numbers up to rounding; `docs/performance.md` has the times. Arrays are (batch, height, width, channels), kernels
+(height, width, in, out).
 """
 
-import functools
 from typing import Literal
 
 import flax.linen as nn
@@ -24,28 +24,51 @@ Kernel = Float[Array, "kh kw c_in c_out"]
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 # PyTorch's default initialisation of convolutions and dense layers: uniform within 1/sqrt(fan in).
 torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+# He et al. 2015: keeps the size of activations through rectified layers that no norm follows. With PyTorch's default
+# each such layer shrinks them to 0.4, and a discriminator wastes its first hundreds of steps growing them again.
+he_normal = nn.initializers.he_normal()
 
 
-@functools.cache
-def preferred_form() -> Form:
-    """The form that measures faster on the machine at hand: `fast` on a CPU, `plain` elsewhere."""
-    return "fast" if jax.default_backend() == "cpu" else "plain"
+def preferred_form(kernel_size: int, output_side: int, upsample: bool) -> Form:
+    """The form that measures faster on the machine at hand (`python -m benchmarks.convolutions`).
+
+    On a CPU: `fast` for transposed convolutions, and for 4x4 strided ones down to under 4 pixels, whose plain input
+    gradient takes 25 times as long. Elsewhere `plain`.
+    """
+    slow = upsample or (kernel_size == 4 and output_side < 4)
+    return "fast" if slow and jax.default_backend() == "cpu" else "plain"
 
 
-def conv(x: Image, kernel: Kernel, stride: int = 1, padding: int = 0, dilate_input: int = 1) -> Output:
-    """Cross-correlation with `padding` zeros on all sides, `dilate_input - 1` zeros between the pixels of x."""
+def conv(x: Image, kernel: Kernel, stride: int, padding: int, form: Form) -> Output:
+    """Cross-correlation with `padding` zeros on all sides; `fast` is for even kernels and sides at stride 2."""
+    if form == "plain":
+        return _convolve(x, kernel, stride, ((padding, padding), (padding, padding)))
+    x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    height, width, c_in, c_out = kernel.shape
+    blocks = kernel.reshape(height // 2, 2, width // 2, 2, c_in, c_out).transpose(0, 2, 1, 3, 4, 5)
+    return _convolve(space_to_depth(x), blocks.reshape(height // 2, width // 2, 4 * c_in, c_out))
+
+
+def _convolve(x: Image, kernel: Kernel, stride: int = 1, padding=((0, 0), (0, 0)), dilate_input: int = 1) -> Output:
     return lax.conv_general_dilated(
         x,
         kernel,
         window_strides=(stride, stride),
-        padding=((padding, padding), (padding, padding)),
+        padding=padding,
         lhs_dilation=(dilate_input, dilate_input),
         dimension_numbers=_DIMENSIONS,
     )
 
 
+def space_to_depth(x: Image) -> Output:
+    """Each 2x2 block of pixels becomes one pixel of four times the channels, ordered (row, column, channel)."""
+    batch, height, width, channels = x.shape
+    x = x.reshape(batch, height // 2, 2, width // 2, 2, channels).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(batch, height // 2, width // 2, 4 * channels)
+
+
 def depth_to_space(x: Image) -> Output:
-    """Spread each pixel's channels, ordered (row, column, channel), over a 2x2 block of pixels."""
+    """The inverse of `space_to_depth`."""
     batch, height, width, channels = x.shape
     x = x.reshape(batch, height, width, 2, 2, channels // 4).transpose(0, 1, 3, 2, 4, 5)
     return x.reshape(batch, 2 * height, 2 * width, channels // 4)
@@ -57,14 +80,14 @@ def upsample_conv(x: Image, kernel: Kernel, form: Form) -> Output:
     `kernel[i, j]` is what input pixel (y, x) adds to the output at (2y + i - 1, 2x + j - 1).
     """
     if form == "plain":
-        return conv(x, jnp.flip(kernel, (0, 1)), padding=2, dilate_input=2)
+        return _convolve(x, jnp.flip(kernel, (0, 1)), padding=((2, 2), (2, 2)), dilate_input=2)
     # On the output shifted by one pixel, input (y, x) adds kernel[2a + r, 2b + s] to pixel (r, s) of block (y+a, x+b).
     c_in, c_out = kernel.shape[2:]
     taps = kernel.reshape(2, 2, 2, 2, c_in, c_out)[::-1, :, ::-1]  # (a reversed, r, b reversed, s, in, out)
     blocks = taps.transpose(0, 2, 4, 1, 3, 5).reshape(2, 2, c_in, 4 * c_out)
     # Padded apart from the convolution: with the padding inside, XLA's kernel gradient on a CPU takes 100 times longer.
     padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    return depth_to_space(conv(padded, blocks))[:, 1:-1, 1:-1]
+    return depth_to_space(_convolve(padded, blocks))[:, 1:-1, 1:-1]
 
 
 class Conv(nn.Module):
@@ -77,13 +100,15 @@ class Conv(nn.Module):
     bias: bool = False
     upsample: bool = False
     dtype: DTypeLike = jnp.float32
+    kernel_init: nn.initializers.Initializer = torch_uniform
 
     @nn.compact
     def __call__(self, x: Image) -> Output:
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
-        kernel = self.param("kernel", torch_uniform, shape).astype(self.dtype)
+        kernel = self.param("kernel", self.kernel_init, shape).astype(self.dtype)
         x = x.astype(self.dtype)
-        y = upsample_conv(x, kernel, preferred_form()) if self.upsample else conv(x, kernel, self.stride, self.padding)
+        form = preferred_form(self.kernel_size, x.shape[1] // self.stride, self.upsample)
+        y = upsample_conv(x, kernel, form) if self.upsample else conv(x, kernel, self.stride, self.padding, form)
         if self.bias:
             y = y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)
         return y

@@ -60,18 +60,22 @@ def train(config: Config, name: ModelName, directory: Path):
         return state
 
     # --- steps -------------------------------------------------------------------------------------------------
-    dispatch = parallel.make_dispatch(model.trainer.step, devices)
+    dispatches: dict[str, parallel.Dispatch] = {}
     look = _make_look(model, unseen, config.seed)
     telemetry = Telemetry(directory / name, name, start, steps, batch_size)
     watch = _Watch(directory / name)
     score = -math.inf
     make = functools.partial(_dispatch_batches, model, faces, config.seed)
     per_dispatch = parallel.choose_steps_per_dispatch(config.steps_per_dispatch, convolves=model.with_images)
-    spans = list(_spans(start, steps, per_dispatch, config))
+    spans = list(_spans(start, steps, per_dispatch, config, model.trainer.turn))
     with signals.stop_requests() as stop:
         try:
             for first, last, stream in _prefetch(spans, make, watch):
-                state, metrics = dispatch(state, stream)
+                turn = model.trainer.turn(first)
+                if turn not in dispatches:
+                    step = functools.partial(model.trainer.step, turn=turn)
+                    dispatches[turn] = parallel.make_dispatch(step, devices)
+                state, metrics = dispatches[turn](state, stream)
                 watch.add(first, metrics)
                 telemetry.advance(last - first)
                 at_end = last == steps or stop.is_set()
@@ -93,11 +97,12 @@ def train(config: Config, name: ModelName, directory: Path):
     return state
 
 
-def _spans(start: int, steps: int, per_dispatch: int, config: Config) -> Iterator[tuple[int, int]]:
-    """[first, last) of each dispatch: as long as may be, but ending wherever something is due."""
+def _spans(start: int, steps: int, per_dispatch: int, config: Config, turn) -> Iterator[tuple[int, int]]:
+    """[first, last) of each dispatch: as long as may be, but of one turn, and ending wherever something is due."""
     due = (config.log_every, config.checkpoint_every, config.sample_every)
     while start < steps:
         stop = min(start + per_dispatch, steps, *((start // every + 1) * every for every in due))
+        stop = next((step for step in range(start + 1, stop) if turn(step) != turn(start)), stop)
         yield start, stop
         start = stop
 
@@ -168,9 +173,9 @@ class _Watch:
             self._take(*self._pending.pop(0))
 
     def means(self) -> dict[str, float]:
-        """Mean of every metric since the last call; a metric of generator steps is averaged over those."""
+        """Mean of every metric since the last call; those of G over its turns."""
         self.check()
-        means = {name: float(np.nanmean(np.concatenate(values))) for name, values in self._checked.items()}
+        means = {name: float(np.mean(np.concatenate(values))) for name, values in self._checked.items()}
         self._checked = {}
         return means
 
@@ -183,8 +188,7 @@ class _Watch:
 
     def _take(self, first: int, metrics: dict[str, jax.Array]) -> None:
         for name, values in jax.tree.map(np.asarray, metrics).items():
-            # A discriminator-only step has no generator metrics: NaN stands for "none" there, for all of them.
-            bad = ~np.isfinite(values) & ~(np.isnan(values) & _absent(name, metrics))
+            bad = ~np.isfinite(values)
             if bad.any():
                 step = first + int(np.argmax(bad))
                 raise UserError(
@@ -192,12 +196,6 @@ class _Watch:
                     f"{self._folder}: lower the learning rate, or start again from it with another seed"
                 )
             self._checked.setdefault(name, []).append(values)
-
-
-def _absent(name: str, metrics: dict[str, jax.Array]) -> np.ndarray:
-    if not name.startswith("g/"):
-        return np.zeros((), bool)
-    return np.all([np.isnan(np.asarray(v)) for n, v in metrics.items() if n.startswith("g/")], axis=0)
 
 
 def _make_look(model: Model, unseen: Faces, seed: int):

@@ -37,15 +37,17 @@ class Model:
 def build(name: ModelName, config: Config, face_count: int) -> Model:
     """The model `name` of the config, to be trained on `face_count` faces (which set the length of an epoch)."""
     training: Training = getattr(config, name)
-    optimizer = adam(training, steps_per_epoch=max(1, face_count // training.batch_size))
+    steps_per_epoch = max(1, face_count // training.batch_size)
+    optimizer = adam(training, steps_per_epoch)
     if name == "regressor":
         return Model(name, training, Judge(judge_network(config), training, optimizer), with_images=True)
+    optimizers = optimizer, adam(training, steps_per_epoch, training.d_rate_factor)
     if name == "landmark":
         parts = landmark_generator(config), _landmark_discriminator(config)
-        return Model(name, training, Converter(*parts, training, _view_landmarks, optimizer), with_images=False)
+        return Model(name, training, Converter(*parts, training, _view_landmarks, *optimizers), with_images=False)
     parts = image_generator(training), _image_discriminator(training)
     if not training.use_landmarks:
-        return Model(name, training, Converter(*parts, training, _view_image, optimizer), with_images=True)
+        return Model(name, training, Converter(*parts, training, _view_image, *optimizers), with_images=True)
     through = landmark_generator(config)
 
     def view(frozen: Params, batch: Batch):
@@ -53,7 +55,7 @@ def build(name: ModelName, config: Config, face_count: int) -> Model:
         own, target = Condition(batch.emotions, batch.landmarks), Condition(batch.targets, converted)
         return to_floats(batch.images), own, target
 
-    trainer = Converter(*parts, training, view, optimizer)
+    trainer = Converter(*parts, training, view, *optimizers)
     return Model(name, training, trainer, with_images=True, looks_through="landmark")
 
 

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from avlgan_jax import landmarks as lm
 from avlgan_jax.config import LandmarkBody
-from avlgan_jax.layers import Conv, InstanceNorm, torch_uniform
+from avlgan_jax.layers import Conv, InstanceNorm, he_normal, torch_uniform
 
 Image = Float[Array, "batch height width 3"]
 Points = Float[Array, "batch 68 2"]
@@ -100,7 +100,7 @@ class ImageDiscriminator(nn.Module):
     def __call__(self, x: Image) -> Verdict:
         y = x
         for layer in range(self.layers):
-            y = Conv(self.width * 2**layer, 4, stride=2, padding=1, bias=True, dtype=self.dtype)(y)
+            y = Conv(self.width * 2**layer, 4, 2, 1, bias=True, dtype=self.dtype, kernel_init=he_normal)(y)
             y = nn.leaky_relu(y, 0.01)
         logits = Conv(1, 3, padding=1, dtype=self.dtype, name="logits")(y)
         # A kernel as large as the last feature map reads all of it at once.
@@ -124,7 +124,9 @@ class ResNet18(nn.Module):
 
     @nn.compact
     def __call__(self, x: Image) -> Float[Array, "batch features"]:
-        y = nn.relu(self._norm(Conv(self.width, 7, stride=2, padding=3, bias=True, dtype=self.dtype)(x)))
+        y = nn.relu(
+            self._norm(Conv(self.width, 7, stride=2, padding=3, bias=True, dtype=self.dtype, kernel_init=he_normal)(x))
+        )
         if x.shape[1] >= 96:
             y = nn.max_pool(y, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
         for stage in range(4):
@@ -136,12 +138,14 @@ class ResNet18(nn.Module):
         return nn.GroupNorm(num_groups=8, epsilon=1e-5, dtype=self.dtype)(y) if self.group_norm else y
 
     def _block(self, x: jax.Array, features: int, stride: int) -> jax.Array:
-        y = nn.relu(self._norm(Conv(features, 3, stride, padding=1, bias=True, dtype=self.dtype)(x)))
-        y = self._norm(Conv(features, 3, padding=1, bias=True, dtype=self.dtype)(y))
+        y = nn.relu(
+            self._norm(Conv(features, 3, stride, padding=1, bias=True, dtype=self.dtype, kernel_init=he_normal)(x))
+        )
+        y = self._norm(Conv(features, 3, padding=1, bias=True, dtype=self.dtype, kernel_init=he_normal)(y))
         if not self.group_norm:
             y = _Gain()(y)
         if stride != 1 or x.shape[-1] != features:
-            x = self._norm(Conv(features, 1, stride, bias=True, dtype=self.dtype)(x))
+            x = self._norm(Conv(features, 1, stride, bias=True, dtype=self.dtype, kernel_init=he_normal)(x))
         return nn.relu(x + y)
 
 

@@ -14,14 +14,15 @@ Params = Any
 DEVICE_AXIS = "devices"
 
 
-def adam(training: Training, steps_per_epoch: int) -> optax.GradientTransformation:
-    """Adam with the learning rate schedule of the config; `steps_per_epoch` as the data has it."""
+def adam(training: Training, steps_per_epoch: int, rate_factor: float = 1.0) -> optax.GradientTransformation:
+    """Adam with the learning rate schedule of the config times `rate_factor`; `steps_per_epoch` as the data has it."""
+    rate = training.learning_rate * rate_factor
     if training.decay == "cosine":
-        schedule = optax.cosine_decay_schedule(training.learning_rate, training.steps)
+        schedule = optax.cosine_decay_schedule(rate, training.steps)
     else:
         every = steps_per_epoch if training.decay == "epoch" else 1
         schedule = optax.exponential_decay(
-            training.learning_rate, transition_steps=every, decay_rate=training.decay_factor, staircase=True
+            rate, transition_steps=every, decay_rate=training.decay_factor, staircase=True
         )
     return optax.adam(schedule, b1=training.beta1, b2=training.beta2)
 

@@ -50,8 +50,17 @@ class Judge:
             ema=copy(regressor) if self.training.ema_decay else None,
         )
 
+    def turn(self, step: int) -> str:
+        """Every step is of one kind."""
+        return "regressor"
+
     def step(
-        self, state: State, batch: Batch, key: Key[Array, ""], axis: str | None = None
+        self,
+        state: State,
+        batch: Batch,
+        key: Key[Array, ""],
+        axis: str | None = None,
+        turn: str = "regressor",
     ) -> tuple[State, dict[str, Float[Array, ""]]]:
         """One step on the squared error of valence and arousal. It draws no noise, so `key` goes unused."""
 

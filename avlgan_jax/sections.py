@@ -176,7 +176,7 @@ def _baby(dyads: dict[str, Frames]) -> Figure:
         "baby",
         "Infants and their parents",
         "Section IV-B: the first frame of a person, asked for the valence of each later frame (Figure 7 of the paper). "
-        f"The paper's correlations, on frames that are not public, are {told}.",
+        f"The paper's correlations, on frames that are not public: {told}.",
         "Scatter plots of judged against asked valence for infants and parents",
         plots.scatter(panels),
     )

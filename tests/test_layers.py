@@ -49,15 +49,35 @@ def test_both_forms_have_the_same_gradients(arrays):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), plain, fast)
 
 
-def test_strided_convolution_equals_pytorchs():
+@pytest.mark.parametrize("form", ["plain", "fast"])
+@pytest.mark.parametrize(
+    ("size", "stride", "padding", "height", "form"),
+    [(4, 2, 1, 8, "fast"), (4, 2, 1, 6, "fast"), (2, 2, 0, 8, "fast"), (4, 2, 1, 8, "plain"), (7, 1, 3, 9, "plain")],
+)
+def test_convolution_and_its_gradients_equal_pytorchs(size, stride, padding, height, form):
     torch = pytest.importorskip("torch")
-    x = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
-    kernel = np.random.default_rng(1).normal(size=(4, 4, 3, 5)).astype(np.float32)
-    theirs = torch.nn.functional.conv2d(
-        torch.tensor(x.transpose(0, 3, 1, 2)), torch.tensor(kernel.transpose(3, 2, 0, 1)), stride=2, padding=1
+    x = np.random.default_rng(0).normal(size=(2, height, 8, 3)).astype(np.float32)
+    kernel = np.random.default_rng(1).normal(size=(size, size, 3, 5)).astype(np.float32)
+    their_x = torch.tensor(x.transpose(0, 3, 1, 2), requires_grad=True)
+    their_kernel = torch.tensor(kernel.transpose(3, 2, 0, 1), requires_grad=True)
+    theirs = torch.nn.functional.conv2d(their_x, their_kernel, stride=stride, padding=padding)
+    torch.sin(theirs).sum().backward()
+
+    def run(x, kernel):
+        return layers.conv(x, kernel, stride, padding, form)
+
+    ours = run(jnp.asarray(x), jnp.asarray(kernel))
+    d_x, d_kernel = jax.grad(lambda x, k: jnp.sum(jnp.sin(run(x, k))), argnums=(0, 1))(
+        jnp.asarray(x), jnp.asarray(kernel)
     )
-    ours = layers.conv(jnp.asarray(x), jnp.asarray(kernel), stride=2, padding=1)
-    np.testing.assert_allclose(ours, theirs.numpy().transpose(0, 2, 3, 1), atol=1e-5)
+    np.testing.assert_allclose(ours, theirs.detach().numpy().transpose(0, 2, 3, 1), atol=5e-5)
+    np.testing.assert_allclose(d_x, their_x.grad.numpy().transpose(0, 2, 3, 1), atol=5e-4)
+    np.testing.assert_allclose(d_kernel, their_kernel.grad.numpy().transpose(2, 3, 1, 0), atol=5e-4)
+
+
+def test_space_to_depth_and_back():
+    x = jax.random.normal(jax.random.key(0), (2, 6, 4, 3))
+    np.testing.assert_array_equal(layers.depth_to_space(layers.space_to_depth(x)), x)
 
 
 def test_depth_to_space_puts_channels_where_it_says():

@@ -71,7 +71,9 @@ def numbers(found: dict[str, Frames], seed: int) -> dict:
 
     `pcc_valence` is the paper's, over all frames. People differ in their mean, so with few of them a model that ignores
     its target may score well, or ill, by luck: `pcc_valence_within` is the correlation after each person's own mean is
-    taken away. There are few people, so what is drawn again is seconds of video; the intervals do not speak for others.
+    taken away. Nor does a correlation ask how far a face moves (untrained weights reach .8 by moving a little, always
+    alike): `ccc_valence` does. What is drawn again is seconds of video, for there are few people; the intervals do not
+    speak for others.
     """
     told: dict = {}
     for name, frames in found.items():
@@ -86,6 +88,7 @@ def numbers(found: dict[str, Frames], seed: int) -> dict:
                 "interval": interval,
                 "pcc_valence_within": within,
                 "interval_within": interval_within,
+                "ccc_valence": metrics.ccc(predicted, frames.expected),
                 "paper": PAPER[name].get(model),
             }
     return told
