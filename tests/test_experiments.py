@@ -148,6 +148,17 @@ def test_people_who_differ_do_not_pass_for_a_model_that_follows():
     assert told["avlandmarkgan"]["pcc_valence_within"] == pytest.approx(1.0)
 
 
+def test_a_model_that_hardly_moves_has_little_concordance():
+    target = np.linspace(-0.8, 0.8, 30)
+    hardly, fully = 0.05 * target, target
+    names = np.arange(30).astype(str)
+    frames = baby.Frames(target, {"avgan": hardly, "avlandmarkgan": fully}, np.full(30, "one"), names)
+    told = baby.numbers({"parent": frames}, seed=0)["parent"]
+    assert told["avgan"]["pcc_valence"] == pytest.approx(1.0)
+    assert told["avgan"]["ccc_valence"] == pytest.approx(2 * 0.05 / (1 + 0.05**2))
+    assert told["avlandmarkgan"]["ccc_valence"] == pytest.approx(1.0)
+
+
 def test_frames_whose_annotators_disagree_are_left_out(faces, frames, monkeypatch):
     monkeypatch.setattr(baby, "EVERY", 1)
     deviation = np.where(frames.infants, 0.3, 0.2)
