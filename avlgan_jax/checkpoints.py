@@ -28,19 +28,21 @@ _log = logging.getLogger(__name__)
 class Checkpoints:
     """The checkpoints of one model in `directory`, one folder per step.
 
-    The `keep` newest are kept, and the one with the highest `score` given to `save`.
+    The `keep` newest are kept, and the one with the highest `score` given to `save`. With `read_only`, nothing is
+    changed: a training run may be saving there meanwhile.
     """
 
-    def __init__(self, directory: Path, keep: int):
-        directory.mkdir(parents=True, exist_ok=True)
+    def __init__(self, directory: Path, keep: int, read_only: bool = False):
         self.directory = directory.absolute()
         self._unsealed: int | None = None
-        for step in self._folders():
-            if not self._manifest_path(step).exists():
+        if not read_only:
+            directory.mkdir(parents=True, exist_ok=True)
+            for step in set(self._folders()) - set(self._sealed()):
                 shutil.rmtree(self.directory / str(step))  # a save that was cut short
         best = policies.BestN(n=1, get_metric_fn=lambda metrics: metrics["score"], reverse=False)
         options = ocp.CheckpointManagerOptions(
             preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(n=keep), best]),
+            read_only=read_only,
         )
         self._manager = ocp.CheckpointManager(self.directory, options=options)
 
@@ -63,7 +65,7 @@ class Checkpoints:
 
     def latest(self) -> int | None:
         """The newest step whose files agree with its manifest; worse ones are named in the log and passed over."""
-        steps = sorted(self._manager.all_steps(), reverse=True)
+        steps = sorted(self._sealed(), reverse=True)
         for step in steps:
             problem = self._problem(step)
             if problem is None:
@@ -74,8 +76,13 @@ class Checkpoints:
         return None
 
     def restore(self, step: int, like: State) -> State:
-        """The state of `step`, in the shapes and on the devices of `like`. Raises UserError if it does not fit."""
-        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, _storable(like))
+        """The state of `step`, in the shapes of `like` (a state, or its shapes), on one device.
+
+        Raises UserError if it does not fit.
+        """
+        here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        shapes = jax.eval_shape(_storable, like)
+        abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), shapes)
         try:
             found = self._manager.restore(step, args=ocp.args.StandardRestore(abstract))
         except (ValueError, KeyError, OSError) as error:
@@ -102,7 +109,7 @@ class Checkpoints:
             shutil.rmtree(self.directory / str(step), ignore_errors=True)
             for partial in self.directory.glob(f"{step}.*tmp*"):
                 shutil.rmtree(partial, ignore_errors=True)
-            sound = [kept for kept in self._folders() if kept != step]
+            sound = [kept for kept in self._sealed() if kept != step]
             raise UserError(
                 f"cannot save step {step} to {self.directory}: {one_line(error)[:200]}; "
                 + (f"the checkpoint of step {max(sound)} is intact; " if sound else "")
@@ -111,6 +118,9 @@ class Checkpoints:
 
     def _folders(self) -> list[int]:
         return [int(path.name) for path in self.directory.iterdir() if path.name.isdigit()]
+
+    def _sealed(self) -> list[int]:
+        return [step for step in self._folders() if self._manifest_path(step).exists()]
 
     def _manifest_path(self, step: int) -> Path:
         return self.directory / str(step) / _MANIFEST

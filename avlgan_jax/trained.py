@@ -108,12 +108,14 @@ def restore(directory: Path, config: Config, name: ModelName, step: int | None =
     folder = workdir.checkpoints(directory, name)
     if not folder.is_dir():
         raise UserError(f"the {name} model of {directory} is not trained yet; train it: python train.py {name} ...")
-    keeper = Checkpoints(folder, config.keep_checkpoints)
+    keeper = Checkpoints(folder, config.keep_checkpoints, read_only=True)
     try:
         found = keeper.latest() if step is None else step
         if found is None:
             raise UserError(f"no checkpoint in {folder}; train the model: python train.py {name} ...")
-        return keeper.restore(found, fresh_state(models.build(name, config, 1), config))
+        # Shapes are enough to restore into; making a fresh state would compile its initialisation.
+        model = models.build(name, config, 1)
+        return keeper.restore(found, jax.eval_shape(lambda: fresh_state(model, config)))
     finally:
         keeper.close()
 

@@ -34,7 +34,8 @@ def _compile_once(tmp_path_factory):
 def data_dir(tmp_path_factory):
     """Prepared records: procedural_faces at 32 px, made by the command a user would give."""
     folder = tmp_path_factory.mktemp("data")
-    run("prepare.py", "procedural_faces", "--resolution", str(RESOLUTION), "--faces", "64", "--data-dir", str(folder))
+    few = ["--held-out", "160", "--dyads", "1", "--dyad-seconds", "1", "--data-dir", str(folder)]
+    run("prepare.py", "procedural_faces", "--resolution", str(RESOLUTION), "--faces", "64", *few)
     return folder
 
 

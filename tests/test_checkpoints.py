@@ -97,6 +97,16 @@ def test_a_save_that_was_cut_short_does_not_count(tmp_path):
     keeper.close()
 
 
+def test_a_reader_leaves_a_save_under_way_alone(tmp_path):
+    saved(tmp_path, [1]).close()
+    (tmp_path / "2").mkdir()  # as a training run has it until the save is sealed
+    reader = Checkpoints(tmp_path, 1, read_only=True)
+    assert reader.latest() == 1
+    assert int(reader.restore(1, state(0)).step) == 1
+    reader.close()
+    assert steps_in(tmp_path) == [1, 2]
+
+
 def test_another_shape_is_one_clear_line(tmp_path):
     keeper = saved(tmp_path, [1])
     with pytest.raises(UserError, match="does not fit this model"):
