@@ -1,6 +1,7 @@
 """The sample grid written while a converter trains: a face a row, as it is and at each expression of Table II."""
 
 import cv2
+import jax
 import numpy as np
 from jaxtyping import Float, UInt8
 
@@ -32,8 +33,8 @@ def grid(model: Model, state: State, faces: Faces) -> UInt8[np.ndarray, "height 
         position=np.arange(count * len(targets), dtype=np.int32),
         images=np.repeat(shown.images, len(targets), axis=0) if model.with_images else None,
     )
-    source, _, target = model.trainer.view(state.frozen, batch)
-    output = np.asarray(model.trainer.generate(state.evaluated, source, target).output)
+    source, _, target = jax.jit(model.trainer.view)(state.frozen, batch)
+    output = np.asarray(jax.jit(model.trainer.generate)(state.evaluated, source, target).output)
     output = output.reshape(count, len(targets), *output.shape[1:])
     if not model.with_images:
         return _columns([_row_of_points(s, o) for s, o in zip(batch.landmarks[:: len(targets)], output, strict=True)])
