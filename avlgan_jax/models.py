@@ -38,10 +38,14 @@ def build(name: ModelName, config: Config, face_count: int) -> Model:
     """The model `name` of the config, to be trained on `face_count` faces (which set the length of an epoch)."""
     training: Training = getattr(config, name)
     steps_per_epoch = max(1, face_count // training.batch_size)
-    optimizer = adam(training, steps_per_epoch)
     if name == "regressor":
+        optimizer = adam(training, steps_per_epoch, training.steps)
         return Model(name, training, Judge(judge_network(config), training, optimizer), with_images=True)
-    optimizers = optimizer, adam(training, steps_per_epoch, training.d_rate_factor)
+    g_updates = max(1, (training.steps - training.d_warmup) // training.d_steps)
+    optimizers = (
+        adam(training, steps_per_epoch, g_updates),
+        adam(training, steps_per_epoch, training.steps, training.d_rate_factor),
+    )
     if name == "landmark":
         parts = landmark_generator(config), _landmark_discriminator(config)
         return Model(name, training, Converter(*parts, training, _view_landmarks, *optimizers), with_images=False)

@@ -14,11 +14,16 @@ Params = Any
 DEVICE_AXIS = "devices"
 
 
-def adam(training: Training, steps_per_epoch: int, rate_factor: float = 1.0) -> optax.GradientTransformation:
-    """Adam with the learning rate schedule of the config times `rate_factor`; `steps_per_epoch` as the data has it."""
+def adam(
+    training: Training, steps_per_epoch: int, updates: int, rate_factor: float = 1.0
+) -> optax.GradientTransformation:
+    """Adam with the learning rate schedule of the config times `rate_factor`.
+
+    `steps_per_epoch` is the data's; `updates` is how many this optimizer will make, over which a cosine comes to zero.
+    """
     rate = training.learning_rate * rate_factor
     if training.decay == "cosine":
-        schedule = optax.cosine_decay_schedule(rate, training.steps)
+        schedule = optax.cosine_decay_schedule(rate, updates)
     else:
         every = steps_per_epoch if training.decay == "epoch" else 1
         schedule = optax.exponential_decay(

@@ -184,7 +184,7 @@ def test_learning_rate_schedules():
     from avlgan_jax.optimisation import adam
 
     def updates(training, count):
-        optimizer = adam(training, steps_per_epoch=2)
+        optimizer = adam(training, steps_per_epoch=2, updates=4)
         state, found = optimizer.init(jnp.zeros(())), []
         for _ in range(count):
             update, state = optimizer.update(jnp.ones(()), state)
@@ -194,6 +194,6 @@ def test_learning_rate_schedules():
     section = LandmarkTraining(decay_factor=0.5, beta1=0.0, beta2=0.0)
     np.testing.assert_allclose(updates(section, 5), [1, 1, 0.5, 0.5, 0.25], rtol=1e-5)
     np.testing.assert_allclose(updates(dataclasses.replace(section, decay="step"), 3), [1, 0.5, 0.25], rtol=1e-5)
-    cosine = updates(dataclasses.replace(section, decay="cosine", steps=4), 4)
+    cosine = updates(dataclasses.replace(section, decay="cosine"), 4)
     np.testing.assert_allclose(cosine, [0.5 * (1 + np.cos(np.pi * t / 4)) for t in range(4)], rtol=1e-5)
-    assert isinstance(adam(section, 1), optax.GradientTransformation)
+    assert isinstance(adam(section, 1, 1), optax.GradientTransformation)
