@@ -23,6 +23,8 @@ from avlgan_jax.errors import UserError, one_line
 State = Any
 _MANIFEST = "sha256.json"
 _log = logging.getLogger(__name__)
+# Orbax warns of its own housekeeping, which tells a person nothing.
+logging.getLogger("absl").setLevel(logging.ERROR)
 
 
 class Checkpoints:

@@ -156,6 +156,8 @@ class ImageTraining(AdversarialTraining):
             not (self.use_landmarks and self.discriminator == "resnet18"),
             "False with the resnet18 discriminator, which reads no landmarks",
         )
+        grouped = self.discriminator != "resnet18" or self.d_width % 8 == 0
+        _require(self, "d_width", grouped, "a multiple of 8 (the group norms of resnet18)")
 
 
 @dataclass(frozen=True)
@@ -171,9 +173,13 @@ class Config:
     resolution: int = 128
     """Side of the pictures in pixels; records of this size must have been prepared."""
     regressor: RegressorTraining = field(default_factory=RegressorTraining)
+    """The judge."""
     landmark: LandmarkTraining = field(default_factory=LandmarkTraining)
+    """The landmark converter."""
     image: ImageTraining = field(default_factory=ImageTraining)
+    """The image converter."""
     avgan: ImageTraining = field(default_factory=lambda: ImageTraining(use_landmarks=False, discriminator="resnet18"))
+    """The baseline without landmarks."""
     devices: int = 0
     """Devices to use; 0 takes all (on a CPU: one per core, which is its fast path too)."""
     steps_per_dispatch: int = 0

@@ -78,7 +78,8 @@ def train(config: Config, name: ModelName, directory: Path):
                 state, metrics = dispatches[turn](state, stream)
                 watch.add(first, metrics)
                 telemetry.advance(last - first)
-                at_end = last == steps or stop.is_set()
+                stopping = stop.is_set()  # asked once: a request that comes later waits for the next step
+                at_end = last == steps or stopping
                 if last % config.log_every == 0 or at_end:
                     telemetry.log(last, watch.means(), watch.waiting())
                 if last % config.sample_every == 0 or at_end:
@@ -89,7 +90,7 @@ def train(config: Config, name: ModelName, directory: Path):
                 if last % config.checkpoint_every == 0 or at_end:
                     watch.check()
                     keeper.save(last, state, score)
-                if stop.is_set() and last < steps:
+                if stopping and last < steps:
                     raise signals.Interrupted
         finally:
             telemetry.close()

@@ -113,22 +113,18 @@ class ImageDiscriminator(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """ResNet-18 (He et al. 2016) up to its pooled features, of size 8 `width`.
+    """ResNet-18 (He et al. 2016) up to its pooled features, of size 8 `width`; `width` is a multiple of 8.
 
-    `group_norm` puts GroupNorm where the original has BatchNorm (which would couple examples and devices); without it
-    there is no norm, and each block's branch has a gain that starts at zero, so that depth stays trainable. Pictures
-    under 96 px skip the max pooling of the stem, which would leave them too few pixels.
+    GroupNorm stands where the original has BatchNorm, which would couple examples and devices. Pictures under 96 px
+    skip the max pooling of the stem, which would leave them too few pixels.
     """
 
     width: int = 64
-    group_norm: bool = True
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Image) -> Float[Array, "batch features"]:
-        y = nn.relu(
-            self._norm(Conv(self.width, 7, stride=2, padding=3, bias=True, dtype=self.dtype, kernel_init=he_normal)(x))
-        )
+        y = nn.relu(self._conv_norm(x, self.width, 7, stride=2, padding=3))
         if x.shape[1] >= 96:
             y = nn.max_pool(y, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
         for stage in range(4):
@@ -136,38 +132,27 @@ class ResNet18(nn.Module):
                 y = self._block(y, self.width * 2**stage, stride=2 if stage and not block else 1)
         return y.mean(axis=(1, 2)).astype(jnp.float32)
 
-    def _norm(self, y: jax.Array) -> jax.Array:
-        return nn.GroupNorm(num_groups=8, epsilon=1e-5, dtype=self.dtype)(y) if self.group_norm else y
+    def _conv_norm(self, x: jax.Array, features: int, size: int, stride: int = 1, padding: int = 0) -> jax.Array:
+        y = Conv(features, size, stride, padding, bias=True, dtype=self.dtype, kernel_init=he_normal)(x)
+        return nn.GroupNorm(num_groups=8, epsilon=1e-5, dtype=self.dtype)(y)
 
     def _block(self, x: jax.Array, features: int, stride: int) -> jax.Array:
-        y = nn.relu(
-            self._norm(Conv(features, 3, stride, padding=1, bias=True, dtype=self.dtype, kernel_init=he_normal)(x))
-        )
-        y = self._norm(Conv(features, 3, padding=1, bias=True, dtype=self.dtype, kernel_init=he_normal)(y))
-        if not self.group_norm:
-            y = _Gain()(y)
+        y = nn.relu(self._conv_norm(x, features, 3, stride, padding=1))
+        y = self._conv_norm(y, features, 3, padding=1)
         if stride != 1 or x.shape[-1] != features:
-            x = self._norm(Conv(features, 1, stride, bias=True, dtype=self.dtype, kernel_init=he_normal)(x))
+            x = self._conv_norm(x, features, 1, stride)
         return nn.relu(x + y)
 
 
-class _Gain(nn.Module):
-    """A learned factor that starts at zero."""
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        return x * self.param("gain", nn.initializers.zeros, ()).astype(x.dtype)
-
-
 class ResNetDiscriminator(nn.Module):
-    """The discriminator of avGAN as reconstructed here: a ResNet-18 without norm, one logit and the emotion."""
+    """The discriminator of avGAN as reconstructed here: a ResNet-18 with one logit and the emotion."""
 
     width: int = 64
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Image) -> Verdict:
-        features = ResNet18(self.width, group_norm=False, dtype=self.dtype)(x)
+        features = ResNet18(self.width, dtype=self.dtype)(x)
         heads = nn.Dense(3, kernel_init=torch_uniform)(features)
         return Verdict(heads[:, :1], heads[:, 1:])
 

@@ -24,7 +24,6 @@ def modern() -> Config:
     image = ImageTraining(
         steps=200_000,
         learning_rate=2e-4,
-        decay="cosine",
         ema_decay=0.999,
         adversarial_loss="nonsaturating",
         emotion_weight=3.0,
@@ -32,7 +31,7 @@ def modern() -> Config:
         d_rate_factor=2.0,
         d_warmup=5_000,
         masked=True,
-        mask_weight=1.0,
+        mask_weight=0.5,
     )
     return Config(
         regressor=RegressorTraining(steps=40_000, batch_size=64, learning_rate=1e-3, beta1=0.9, decay="cosine"),
@@ -60,9 +59,9 @@ def demo() -> Config:
     recipe = modern()
     image = replace(
         recipe.image,
-        steps=2_000,
-        d_warmup=700,
-        learning_rate=4e-4,
+        steps=2_200,
+        d_warmup=800,
+        learning_rate=3e-4,
         ema_decay=0.995,
         width=16,
         blocks=3,
@@ -73,7 +72,7 @@ def demo() -> Config:
         recipe,
         resolution=48,
         regressor=replace(recipe.regressor, steps=2_800, batch_size=32, learning_rate=2e-3, width=16),
-        landmark=replace(recipe.landmark, steps=3_000, ema_decay=0.99, learning_rate=5e-4),
+        landmark=replace(recipe.landmark, steps=4_000, ema_decay=0.99, learning_rate=5e-4),
         image=image,
         avgan=replace(image, steps=800, d_warmup=400, use_landmarks=False, discriminator="resnet18", d_width=16),
         checkpoint_every=200,

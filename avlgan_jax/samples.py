@@ -2,6 +2,7 @@
 
 import cv2
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, UInt8
 
@@ -41,7 +42,7 @@ def grid(model: Model, state: State, faces: Faces) -> UInt8[np.ndarray, "height 
     rows = []
     points = None if target.landmarks is None else np.asarray(target.landmarks).reshape(count, len(targets), 68, 2)
     for index, image in enumerate(shown.images):
-        painted = np.asarray(to_pixels(output[index]))
+        painted = np.asarray(to_pixels(jnp.asarray(output[index])))
         rows.append(np.concatenate([image, *painted], axis=1))
         if points is not None:
             drawn = [_draw(p, lm.to_pixels(q, shown.resolution)) for p, q in zip(painted, points[index], strict=True)]

@@ -30,13 +30,14 @@ def small(**changes):
 def random_batch(config, size=2):
     generator = np.random.default_rng(0)
     side = config.resolution
-    return Batch(
+    batch = Batch(
         landmarks=generator.uniform(-0.8, 0.8, (size, 68, 2)).astype(np.float32),
         emotions=generator.uniform(-1, 1, (size, 2)).astype(np.float32),
         targets=generator.uniform(-1, 1, (size, 2)).astype(np.float32),
         position=np.arange(size, dtype=np.int32),
         images=generator.integers(0, 256, (size, side, side, 3), np.uint8),
     )
+    return jax.tree.map(jnp.asarray, batch)
 
 
 def built(name, config):
@@ -45,9 +46,7 @@ def built(name, config):
     frozen = {}
     if model.looks_through:
         through = models.landmark_generator(config)
-        frozen = through.init(jax.random.key(9), jnp.asarray(batch.landmarks), Condition(jnp.asarray(batch.emotions)))[
-            "params"
-        ]
+        frozen = through.init(jax.random.key(9), batch.landmarks, Condition(batch.emotions))["params"]
     return model, model.trainer.init(jax.random.key(0), batch, frozen), batch
 
 

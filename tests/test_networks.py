@@ -79,10 +79,9 @@ def test_image_discriminator_heads():
 
 
 @pytest.mark.parametrize("size", [48, 96])
-@pytest.mark.parametrize("group_norm", [False, True])
-def test_resnet_features_do_not_depend_on_neighbours(size, group_norm):
+def test_resnet_features_do_not_depend_on_neighbours(size):
     x = pictures(size)
-    network = networks.ResNet18(width=8, group_norm=group_norm)
+    network = networks.ResNet18(width=8)
     variables = {"params": perturbed(network.init(jax.random.key(0), x)["params"])}
     features = network.apply(variables, x)
     assert features.shape == (2, 64)

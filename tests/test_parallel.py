@@ -1,17 +1,20 @@
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
 from test_converter import built, random_batch, small
 
 from avlgan_jax import batches, models, parallel
-from avlgan_jax.config import Config, RegressorTraining
+from avlgan_jax.config import RegressorTraining
 from avlgan_jax.errors import UserError
+from avlgan_jax.presets import debug
 
 
 def case(name):
     config = small(batch_size=4, adversarial_loss="wgan_gp")
     if name == "regressor":
-        config = Config(resolution=32, regressor=RegressorTraining(width=8, batch_size=4))
+        config = dataclasses.replace(debug(), regressor=RegressorTraining(width=8, batch_size=4))
         model = models.build(name, config, 100)
         return model, lambda: model.trainer.init(jax.random.key(0), random_batch(config), {}), random_batch(config, 4)
     model, _, _ = built(name, config)

@@ -1,18 +1,20 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from avlgan_jax import models
 from avlgan_jax.batches import Batch
-from avlgan_jax.config import Config, RegressorTraining
+from avlgan_jax.config import RegressorTraining
+from avlgan_jax.presets import debug
 
 
 def test_it_learns_a_rule_that_can_be_seen():
     """Valence is the brightness of the upper half, arousal of the lower one."""
     generator = np.random.default_rng(0)
-    config = Config(
-        resolution=32, regressor=RegressorTraining(steps=60, width=8, batch_size=16, learning_rate=2e-3, beta1=0.9)
-    )
+    section = RegressorTraining(steps=60, width=8, batch_size=16, learning_rate=2e-3, beta1=0.9)
+    config = dataclasses.replace(debug(), regressor=section)
     model = models.build("regressor", config, 100)
 
     def batch():
@@ -20,7 +22,8 @@ def test_it_learns_a_rule_that_can_be_seen():
         halves = np.repeat(emotions[:, :, None, None, None], 16, axis=2).reshape(16, 32, 1, 1)
         images = np.broadcast_to(128 + 100 * halves, (16, 32, 32, 3)).astype(np.uint8)
         blank = np.zeros((16, 68, 2), np.float32)
-        return Batch(blank, emotions, emotions, np.arange(16, dtype=np.int32), images)
+        arrays = Batch(blank, emotions, emotions, np.arange(16, dtype=np.int32), images)
+        return jax.tree.map(jnp.asarray, arrays)
 
     state = model.trainer.init(jax.random.key(0), batch(), {})
     step = jax.jit(model.trainer.step)

@@ -1,6 +1,6 @@
 import dataclasses
 
-import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -31,19 +31,21 @@ def test_the_functions_are_the_networks_with_the_averaged_weights(run):
     def apply(name, network, *inputs):
         return network.apply({"params": trained.restore(folder, config, name).evaluated}, *inputs)
 
-    pictures = to_floats(some.images)
-    points = lm.normalise(jax.numpy.asarray(some.landmarks), config.resolution)
-    moved = apply("landmark", models.landmark_generator(config), points, Condition(wanted)).output
+    pictures = to_floats(jnp.asarray(some.images))
+    points = lm.normalise(jnp.asarray(some.landmarks), config.resolution)
+    moved = apply("landmark", models.landmark_generator(config), points, Condition(jnp.asarray(wanted))).output
     np.testing.assert_allclose(
         models_.convert_landmarks(some.landmarks, wanted), lm.to_pixels(moved, config.resolution), atol=1e-4
     )
     emotions, features = apply("regressor", models.judge_network(config), pictures)
     np.testing.assert_allclose(models_.predict(some.images), emotions, atol=1e-4)
     np.testing.assert_allclose(models_.features(some.images), features, atol=1e-4)
-    painted = apply("image", models.image_generator(config.image), pictures, Condition(wanted, moved)).output
+    painted = apply(
+        "image", models.image_generator(config.image), pictures, Condition(jnp.asarray(wanted), moved)
+    ).output
     ours = models_.convert["avlandmarkgan"](some.images, some.landmarks, wanted)
     assert np.abs(ours.astype(int) - np.asarray(to_pixels(painted)).astype(int)).max() <= 1
-    baseline = apply("avgan", models.image_generator(config.avgan), pictures, Condition(wanted)).output
+    baseline = apply("avgan", models.image_generator(config.avgan), pictures, Condition(jnp.asarray(wanted))).output
     theirs = models_.convert["avgan"](some.images, some.landmarks, wanted)
     assert np.abs(theirs.astype(int) - np.asarray(to_pixels(baseline)).astype(int)).max() <= 1
     assert models_.judge(some.images).shape == (3, 2)
