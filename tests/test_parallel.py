@@ -28,15 +28,21 @@ def test_one_two_and_four_devices_make_the_same_update(name):
     for count in (1, 2, 4):
         dispatch = parallel.make_dispatch(model.trainer.step, jax.devices()[:count])
         after, metrics = dispatch(fresh(), batches.stack([batch]))
-        results.append((jax.tree.map(np.asarray, after.replace(key=0)), {k: float(v[0]) for k, v in metrics.items()}))
-    before = jax.tree.map(np.asarray, fresh().replace(key=0))
+        results.append((parameters(after), {k: float(v[0]) for k, v in metrics.items()}))
+    before = parameters(fresh())
+    moved = [np.abs(a - b).max() for a, b in zip(results[0][0], before, strict=True)]
+    assert max(moved) > 5e-5
     for after, metrics in results[1:]:
         for name_of, value in metrics.items():
             np.testing.assert_allclose(value, results[0][1][name_of], rtol=2e-4, atol=1e-5, err_msg=name_of)
         # Adam's first step is nearly the sign of the gradient; where that is a rounding error it may turn over.
-        leaves = zip(*map(jax.tree.leaves, (before, results[0][0], after)), strict=True)
-        differing = sum(int(np.sum(np.abs(a - b) > 2e-6)) for _, a, b in leaves)
-        assert differing < 0.002 * sum(leaf.size for leaf in jax.tree.leaves(before))
+        differing = sum(int(np.sum(np.abs(a - b) > 2e-6)) for a, b in zip(results[0][0], after, strict=True))
+        assert differing < 0.005 * sum(leaf.size for leaf in before)
+
+
+def parameters(state):
+    trained = state.regressor if hasattr(state, "regressor") else (state.generator, state.discriminator)
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(trained)]
 
 
 def test_a_loop_of_steps_equals_single_steps():
