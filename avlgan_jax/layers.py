@@ -33,7 +33,7 @@ def preferred_form(kernel_size: int, side: int, stride: int, upsample: bool) -> 
     """The form that measures faster on the machine at hand (`python -m benchmarks.convolutions`).
 
     On a CPU: `fast` for transposed convolutions, and for 4x4 strided ones down to under 4 pixels, whose plain input
-    gradient takes 25 times as long. Elsewhere `plain`.
+    gradient takes 8 times as long or more. Elsewhere `plain`.
     """
     slow = upsample or (kernel_size == 4 and stride == 2 and side in (2, 4, 6))
     return "fast" if slow and jax.default_backend() == "cpu" else "plain"
