@@ -48,11 +48,11 @@ def train(config: Config, name: ModelName, directory: Path):
     frozen = {}
     if model.looks_through is not None:
         frozen = trained.restore(directory, config, model.looks_through).evaluated
-    state = trained.fresh_state(model, config, frozen)
+    fresh = functools.partial(trained.fresh_state, model, config, frozen)
     keeper = Checkpoints(workdir.checkpoints(directory, name), config.keep_checkpoints)
     latest = keeper.latest()
-    if latest is not None:
-        state = keeper.restore(latest, state)
+    # Restoring needs shapes only; a fresh state would be compiled and drawn for nothing.
+    state = fresh() if latest is None else keeper.restore(latest, jax.eval_shape(fresh))
     start = int(state.step)
     if start >= steps:
         keeper.close()

@@ -54,7 +54,7 @@ def demo() -> Config:
     """A quarter of an hour on two cores, on procedural faces of 48 px.
 
     `make demo`
-    avGAN gets half the steps of the image converter here: the demo shows that it runs, it does not compare the two.
+    avGAN gets a third of the image converter's steps here: the demo shows that it runs, it does not compare the two.
     """
     recipe = modern()
     image = replace(
