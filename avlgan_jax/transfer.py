@@ -1,0 +1,58 @@
+"""Section IV-C, frame for frame: the emotions a filmed face shows, and another face that shows them.
+
+The image converter's discriminator reads valence and arousal off each frame, and avLandmarkGAN turns one still face to
+each of them. A frame knows nothing of its neighbours, so a film may be worked through in pieces of any length.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from avlgan_jax.trained import Emotions, Images, Points, Trained
+
+# The moments of a dyad that Figure 8 shows, by what sets them apart.
+MOMENTS = ("both pleased", "both displeased", "farthest apart")
+
+# Two chosen frames lie at least this share of the film apart, or they would show the same moment twice.
+APART = 0.05
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """The still face that is to perform: its picture and its landmarks in pixels."""
+
+    image: UInt8[np.ndarray, "h w 3"]
+    landmarks: Float[np.ndarray, "68 2"]
+
+
+def read(models: Trained, frames: Images) -> Emotions:
+    """Valence and arousal of each frame as the image converter's discriminator reads them, within the unit disc.
+
+    The discriminator may overshoot, and beyond the disc no label lies: no generator has learned to go there.
+    """
+    emotions = models.judge(frames)
+    return emotions / np.maximum(np.linalg.norm(emotions, axis=-1, keepdims=True), 1.0)
+
+
+def perform(models: Trained, portrait: Portrait, emotions: Emotions) -> tuple[Images, Points]:
+    """The face of `portrait` at each of the emotions: its pictures by avLandmarkGAN, and their landmarks."""
+    count = len(emotions)
+    images = np.broadcast_to(portrait.image, (count, *portrait.image.shape))
+    landmarks = np.broadcast_to(portrait.landmarks, (count, *portrait.landmarks.shape))
+    return models.convert["avlandmarkgan"](images, landmarks, emotions), models.convert_landmarks(landmarks, emotions)
+
+
+def choose_moments(parent: Float[np.ndarray, "n"], infant: Float[np.ndarray, "n"]) -> dict[str, int]:
+    """The frames worth showing, by MOMENTS, from the valences of parent and infant in the same n frames.
+
+    In a film too short to keep them apart, several moments may be one frame.
+    """
+    wanted = (parent + infant, -(parent + infant), np.abs(parent - infant))
+    frames = np.arange(len(parent))
+    free = np.ones(len(parent), bool)
+    chosen = {}
+    for name, worth in zip(MOMENTS, wanted, strict=True):
+        chosen[name] = int(np.argmax(np.where(free, worth, -np.inf) if free.any() else worth))
+        free &= np.abs(frames - chosen[name]) > APART * len(frames)
+    return chosen
