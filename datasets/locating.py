@@ -15,10 +15,10 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageOps
 
-from avlgan_jax import affect, detectors
+from avlgan_jax import affect, detectors, video
 from avlgan_jax.detectors import annotation
 from avlgan_jax.detectors.sidecar import Found, Sidecar
-from datasets import pool, video
+from datasets import pool
 
 UNREADABLE = "unreadable"
 MISSING = "file missing"
@@ -105,7 +105,7 @@ def locate(
 def open_image(photograph: Photograph, folder: Path) -> UInt8[np.ndarray, "h w 3"]:
     """The pixels of a photograph, or of a frame of a video, upright and in RGB. Raises ValueError or OSError."""
     path = inside(folder, photograph.path)
-    return read_image(path.read_bytes()) if photograph.frame is None else video.read(path, photograph.frame)
+    return read_image(path.read_bytes()) if photograph.frame is None else video.read_frame(path, photograph.frame)
 
 
 def read_image(data: bytes) -> UInt8[np.ndarray, "h w 3"]:
@@ -198,7 +198,7 @@ def _contents(path: Path, frame: int | None) -> tuple[str, UInt8[np.ndarray, "h 
     if frame is None:
         data = path.read_bytes()
         return hashlib.sha256(data).hexdigest(), lambda: read_image(data)
-    image = video.read(path, frame)
+    image = video.read_frame(path, frame)
     return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest(), image
 
 
