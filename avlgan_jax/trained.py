@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, UInt8
 
@@ -14,7 +16,7 @@ from avlgan_jax.checkpoints import Checkpoints
 from avlgan_jax.config import MODEL_NAMES, Config, ModelName
 from avlgan_jax.errors import UserError
 from avlgan_jax.models import Model
-from avlgan_jax.networks import Condition
+from avlgan_jax.networks import Condition, parameter_count
 from avlgan_jax.optimisation import Params, to_floats, to_pixels
 
 Images = UInt8[np.ndarray, "n h w 3"]
@@ -23,6 +25,10 @@ Emotions = Float[np.ndarray, "n 2"]
 
 # Examples in one call of a network; the last call is filled up, so that every call has one shape and compiles once.
 CHUNK = 64
+
+# The networks that generating and judging need, by name: the evaluated weights of each model, and the image
+# converter's discriminator, which reads emotions and landmarks from a picture (Section IV-C, equation 7).
+Weights = dict[Literal["regressor", "landmark", "image", "avgan", "discriminator"], Params]
 
 
 @dataclass(frozen=True)
@@ -41,66 +47,119 @@ class Trained:
     """The regressor's pooled features, in which the Fréchet distance is measured."""
     convert_landmarks: Callable[[Points, Emotions], Points]
     """The landmark converter."""
+    paint: Callable[[Images, Points, Emotions], Images]
+    """The image converter alone: repaints faces to landmarks that have been converted already."""
     convert: dict[str, Callable[[Images, Points, Emotions], Images]]
     """`avlandmarkgan` (landmark converter, then image converter) and `avgan` (which looks at no landmarks)."""
     judge: Callable[[Images], Emotions]
     """Valence and arousal as the image converter's discriminator reads them (Section IV-C)."""
+    read_landmarks: Callable[[Images], Points]
+    """Landmarks as the image converter's discriminator reads them; in the middle of the picture where it reads none."""
 
 
 def load(directory: Path) -> Trained:
     """The newest sound checkpoints of the training run in `directory`. Raises UserError where a model is missing."""
+    return assemble(*read(directory))
+
+
+def read(directory: Path) -> tuple[Config, Weights, dict[str, int]]:
+    """The config, the weights and the steps of the training run in `directory`. Raises UserError as `load` does."""
     config = workdir.read_config(directory)
     states = {name: restore(directory, config, name) for name in MODEL_NAMES}
-    resolution = config.resolution
-    judge_network, move_network = models.judge_network(config), models.landmark_generator(config)
-    paint_networks = {
-        "avlandmarkgan": models.image_generator(config.image),
-        "avgan": models.image_generator(config.avgan),
-    }
-    weights = {
-        "regressor": states["regressor"].evaluated,
-        "landmark": states["landmark"].evaluated,
-        "avlandmarkgan": states["image"].evaluated,
-        "avgan": states["avgan"].evaluated,
-    }
-    reading_discriminator = models.build("image", config, 1).trainer
+    return config, _weights(states), {name: int(state.step) for name, state in states.items()}
 
-    def read(params: Params, images: jax.Array):
-        return judge_network.apply({"params": params}, to_floats(images))
 
-    def move(params: Params, points: jax.Array, emotions: jax.Array):
-        moved = move_network.apply({"params": params}, lm.normalise(points, resolution), Condition(emotions)).output
-        return lm.to_pixels(moved, resolution)
+def assemble(config: Config, weights: Weights, steps: dict[str, int], sizes: tuple[int, ...] = (CHUNK,)) -> Trained:
+    """The functions of networks with these weights.
 
-    def paint(params: Params, images: jax.Array, condition: Condition, name: str):
-        output = paint_networks[name].apply({"params": params[name]}, to_floats(images), condition).output
-        return to_pixels(output)
+    `sizes` are the numbers of examples for which a function is compiled, ascending: a call is cut into pieces of the
+    largest, and the last piece filled up to the smallest that holds it.
+    """
+    networks = Networks(config)
 
-    def avlandmarkgan(params: Params, images: jax.Array, points: jax.Array, emotions: jax.Array):
-        moved = None
-        if config.image.use_landmarks:  # an ablation may do without
-            moved = lm.normalise(move(params["landmark"], points, emotions), resolution)
-        return paint(params, images, Condition(emotions, moved), "avlandmarkgan")
+    def ready(function: Callable, *parts: str) -> Callable:
+        return _in_chunks(function, {part: weights[part] for part in parts}, sizes)
 
-    def avgan(params: Params, images: jax.Array, points: jax.Array, emotions: jax.Array):
-        return paint(params, images, Condition(emotions), "avgan")
-
-    def discriminate(params: Params, images: jax.Array):
-        return reading_discriminator.judge(params, to_floats(images)).emotions
-
-    emotions_and_features = _in_chunks(read, weights["regressor"])
+    emotions_and_features = ready(networks.predict, "regressor")
+    emotions_and_landmarks = ready(networks.discriminate, "discriminator")
     return Trained(
         config=config,
-        steps={name: int(state.step) for name, state in states.items()},
+        steps=steps,
         predict=lambda images: emotions_and_features(images)[0],
         features=lambda images: emotions_and_features(images)[1],
-        convert_landmarks=_in_chunks(move, weights["landmark"]),
+        convert_landmarks=ready(networks.convert_landmarks, "landmark"),
+        paint=ready(networks.paint, "image"),
         convert={
-            "avlandmarkgan": _in_chunks(avlandmarkgan, weights),
-            "avgan": _in_chunks(avgan, weights),
+            "avlandmarkgan": ready(lambda *inputs: networks.avlandmarkgan(*inputs)[0], "landmark", "image"),
+            "avgan": ready(networks.avgan, "avgan"),
         },
-        judge=_in_chunks(discriminate, states["image"].discriminator),
+        judge=lambda images: emotions_and_landmarks(images)[0],
+        read_landmarks=lambda images: emotions_and_landmarks(images)[1],
     )
+
+
+class Networks:
+    """The networks of a config as pure functions (weights, device arrays) -> device arrays, in pixels throughout."""
+
+    def __init__(self, config: Config):
+        self.config = config
+        self._regressor = models.judge_network(config)
+        self._move = models.landmark_generator(config)
+        self._paint = models.image_generator(config.image)
+        self._avgan = models.image_generator(config.avgan)
+        self._image_trainer = models.build("image", config, 1).trainer
+
+    def predict(self, weights: Weights, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The regressor's emotions and pooled features."""
+        return self._regressor.apply({"params": weights["regressor"]}, to_floats(images))
+
+    def discriminate(self, weights: Weights, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Emotions and landmarks as D_i reads them."""
+        verdict = self._image_trainer.judge(weights["discriminator"], to_floats(images))
+        points = verdict.landmarks if verdict.landmarks is not None else jnp.zeros((len(images), lm.COUNT, 2))
+        return verdict.emotions, lm.to_pixels(points, self.config.resolution)
+
+    def convert_landmarks(self, weights: Weights, points: jax.Array, emotions: jax.Array) -> jax.Array:
+        """G_l."""
+        source = lm.normalise(points, self.config.resolution)
+        moved = self._move.apply({"params": weights["landmark"]}, source, Condition(emotions)).output
+        return lm.to_pixels(moved, self.config.resolution)
+
+    def paint(self, weights: Weights, images: jax.Array, points: jax.Array, emotions: jax.Array) -> jax.Array:
+        """G_i."""
+        # An ablation may do without landmarks.
+        seen = lm.normalise(points, self.config.resolution) if self.config.image.use_landmarks else None
+        output = self._paint.apply({"params": weights["image"]}, to_floats(images), Condition(emotions, seen)).output
+        return to_pixels(output)
+
+    def avlandmarkgan(
+        self, weights: Weights, images: jax.Array, points: jax.Array, emotions: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """G_l, then G_i: the faces and their landmarks at `emotions`."""
+        moved = self.convert_landmarks(weights, points, emotions)
+        return self.paint(weights, images, moved, emotions), moved
+
+    def avgan(self, weights: Weights, images: jax.Array, points: jax.Array, emotions: jax.Array) -> jax.Array:
+        """avGAN, which looks at no landmarks."""
+        return to_pixels(self._avgan.apply({"params": weights["avgan"]}, to_floats(images), Condition(emotions)).output)
+
+
+def weight_shapes(config: Config) -> Weights:
+    """The weights that a config's networks need, as shapes."""
+    states = {
+        name: jax.eval_shape(lambda name=name: fresh_state(models.build(name, config, 1), config))
+        for name in MODEL_NAMES
+    }
+    return _weights(states)
+
+
+def parameter_counts(weights: Weights) -> dict[str, int]:
+    """How many numbers each network has."""
+    return {name: parameter_count(tree) for name, tree in weights.items()}
+
+
+def _weights(states: dict) -> Weights:
+    return {name: state.evaluated for name, state in states.items()} | {"discriminator": states["image"].discriminator}
 
 
 def restore(directory: Path, config: Config, name: ModelName, step: int | None = None):
@@ -133,19 +192,20 @@ def fresh_state(model: Model, config: Config, frozen: Params | None = None):
     return jax.jit(model.trainer.init)(key, batch, frozen)
 
 
-def _in_chunks(function: Callable, params: Params) -> Callable:
+def _in_chunks(function: Callable, weights: Weights, sizes: tuple[int, ...]) -> Callable:
     compiled = jax.jit(function)
 
     def call(*arrays: np.ndarray):
         count = len(arrays[0])
         pieces = []
-        for start in range(0, max(count, 1), CHUNK):
-            part = [np.asarray(array[start : start + CHUNK]) for array in arrays]
+        for start in range(0, max(count, 1), sizes[-1]):
+            part = [np.asarray(array[start : start + sizes[-1]]) for array in arrays]
             part = [np.asarray(p, np.float32) if p.dtype == np.float64 else p for p in part]
-            missing = CHUNK - len(part[0])
-            filled = [np.concatenate([p, np.zeros((missing, *p.shape[1:]), p.dtype)]) for p in part]
-            output = jax.tree.map(np.asarray, compiled(params, *filled))
-            pieces.append(jax.tree.map(lambda leaf: leaf[: CHUNK - missing], output))  # noqa: B023
+            length = len(part[0])
+            size = next(size for size in sizes if size >= length)
+            filled = [np.concatenate([p, np.zeros((size - length, *p.shape[1:]), p.dtype)]) for p in part]
+            output = jax.tree.map(np.asarray, compiled(weights, *filled))
+            pieces.append(jax.tree.map(lambda leaf: leaf[:length], output))  # noqa: B023
         return jax.tree.map(lambda *leaves: np.concatenate(leaves), *pieces)
 
     return call

@@ -6,6 +6,7 @@ import os
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -39,9 +40,23 @@ def data_dir(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def trained_run(data_dir, tmp_path_factory):
+    """The four models of preset `debug`, trained: the workdir, its config and the validation faces."""
+    from avlgan_jax import loop, records
+    from avlgan_jax.config import MODEL_NAMES
+    from avlgan_jax.presets import debug
+
+    folder = tmp_path_factory.mktemp("trained")
+    config = dataclasses.replace(debug(), data_dir=str(data_dir), devices=1)
+    for name in MODEL_NAMES:
+        loop.train(config, name, folder)
+    return folder, config, records.load(data_dir, config.data, config.resolution, "validation")
+
+
 def run(script: str, *arguments: str, check: bool = True, **options) -> subprocess.CompletedProcess:
     """Run an entry script as a user would; with `check`, its failure fails the test and shows what it printed."""
-    command = [sys.executable, str(ROOT / script), *arguments]
+    command = [sys.executable, *([script] if script == "-m" else [str(ROOT / script)]), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=options.pop("cwd", ROOT), **options)
     if check:
         assert done.returncode == 0, f"{script} {arguments} exited {done.returncode}\n{done.stdout}\n{done.stderr}"

@@ -1,29 +1,17 @@
-import dataclasses
-
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from avlgan_jax import landmarks as lm
-from avlgan_jax import loop, models, records, trained, workdir
+from avlgan_jax import models, trained, workdir
 from avlgan_jax.config import MODEL_NAMES
 from avlgan_jax.errors import UserError
 from avlgan_jax.networks import Condition
 from avlgan_jax.optimisation import to_floats, to_pixels
-from avlgan_jax.presets import debug
 
 
-@pytest.fixture(scope="module")
-def run(data_dir, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("trained")
-    config = dataclasses.replace(debug(), data_dir=str(data_dir), devices=1)
-    for name in MODEL_NAMES:
-        loop.train(config, name, folder)
-    return folder, config, records.load(data_dir, config.data, config.resolution, "validation")
-
-
-def test_the_functions_are_the_networks_with_the_averaged_weights(run):
-    folder, config, faces = run
+def test_the_functions_are_the_networks_with_the_averaged_weights(trained_run):
+    folder, config, faces = trained_run
     models_ = trained.load(folder)
     some, wanted = faces.take(np.arange(3)), np.array([[0.5, 0.1], [-0.3, 0.2], [0.0, -0.4]], np.float32)
     assert models_.steps == dict.fromkeys(MODEL_NAMES, 4)
@@ -51,8 +39,8 @@ def test_the_functions_are_the_networks_with_the_averaged_weights(run):
     assert models_.judge(some.images).shape == (3, 2)
 
 
-def test_any_number_of_faces_and_the_same_answer_in_any_company(run):
-    folder, _, faces = run
+def test_any_number_of_faces_and_the_same_answer_in_any_company(trained_run):
+    folder, _, faces = trained_run
     models_ = trained.load(folder)
     count = trained.CHUNK + 5
     many = models_.predict(faces.images[:count])
@@ -61,8 +49,8 @@ def test_any_number_of_faces_and_the_same_answer_in_any_company(run):
     assert models_.predict(faces.images[:0]).shape == (0, 2)
 
 
-def test_a_model_that_is_not_trained(tmp_path, run):
-    _, config, _ = run
+def test_a_model_that_is_not_trained(tmp_path, trained_run):
+    _, config, _ = trained_run
     workdir.claim(tmp_path, config, "x")
     with pytest.raises(UserError, match="regressor model .* is not trained yet"):
         trained.load(tmp_path)

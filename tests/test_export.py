@@ -1,0 +1,58 @@
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from conftest import run
+
+import avlgan_jax
+from avlgan_jax import bundle
+
+
+@pytest.fixture(scope="module")
+def exported(trained_run, tmp_path_factory):
+    """A run's bundle, made by the command a user would give, and the run."""
+    folder = tmp_path_factory.mktemp("exported") / "bundle"
+    workdir, _, _ = trained_run
+    done = run("-m", "avlgan_jax.export", str(workdir), "--out", str(folder))
+    assert "trained on procedural_faces, 32 x 32 px" in done.stdout
+    return folder, workdir
+
+
+def test_a_bundle_edits_as_its_workdir_does(exported):
+    ours, theirs = (avlgan_jax.load(folder) for folder in exported)
+    image, points = theirs.draw(seed=1)
+    few = ours.edit(image, [0.5, -0.5], [0.1, 0.3], points), theirs.edit(image, [0.5, -0.5], [0.1, 0.3], points)
+    assert np.abs(few[0].astype(int) - few[1]).max() <= 2  # float16 against float32 weights
+    assert "before it was evaluated" in (exported[0] / bundle.CARD).read_text()
+
+
+def test_the_program_runs_without_this_code(exported, tmp_path):
+    model = avlgan_jax.load(exported[0])
+    images, points = zip(*(model.draw(seed) for seed in range(3)), strict=True)
+    emotions = np.array([[0.5, 0.1], [-0.3, 0.2], [0.0, -0.4]], np.float32)
+    given = {"images": np.stack(images), "landmarks": np.stack(points), "emotions": emotions}
+    np.savez(tmp_path / "in.npz", **given)
+    alone = """
+        import sys
+        from pathlib import Path
+        import numpy as np
+        from jax import export
+        given = np.load("in.npz")
+        edit = export.deserialize(Path(sys.argv[1]).read_bytes()).call
+        images, landmarks = edit(given["images"], given["landmarks"], given["emotions"])
+        assert not any(name.startswith("avlgan") for name in sys.modules)
+        np.savez("out.npz", images=images, landmarks=landmarks)
+    """
+    program = str(exported[0] / bundle.PROGRAM)
+    subprocess.run([sys.executable, "-I", "-c", textwrap.dedent(alone), program], cwd=tmp_path, check=True)
+    found = np.load(tmp_path / "out.npz")
+    expected = model.edit_with_landmarks(given["images"], *emotions.T, given["landmarks"])
+    assert np.abs(found["images"].astype(int) - expected.images).max() <= 1
+    np.testing.assert_allclose(found["landmarks"], expected.landmarks, atol=1e-3)
+
+
+def test_a_workdir_that_is_none(tmp_path):
+    done = run("-m", "avlgan_jax.export", str(tmp_path), "--out", str(tmp_path / "bundle"), check=False)
+    assert done.returncode == 2 and "no training run" in done.stderr
