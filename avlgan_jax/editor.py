@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 from numpy.typing import ArrayLike
+from scipy.ndimage import gaussian_filter1d
 
-from avlgan_jax import bundle, procedural, trained
+from avlgan_jax import bundle, procedural, trained, transfer
 from avlgan_jax.errors import UserError
 from avlgan_jax.landmarks import COUNT
 
@@ -31,6 +32,14 @@ class Edited(NamedTuple):
 
     images: Images
     landmarks: Points
+
+
+class Transferred(NamedTuple):
+    """A film performed by another face: its frames, its landmarks in pixels, and the emotions that were transferred."""
+
+    images: UInt8[np.ndarray, "n h w 3"]
+    landmarks: Float[np.ndarray, "n 68 2"]
+    emotions: Float[np.ndarray, "n 2"]
 
 
 def load(path_or_name: str | os.PathLike = bundle.DEFAULT) -> "Editor":
@@ -105,6 +114,22 @@ class Editor:
         """Landmarks as the image converter's discriminator reads them."""
         return self._each(self.models.read_landmarks, image)
 
+    def transfer(
+        self,
+        frames: UInt8[np.ndarray, "n h w 3"],
+        image: UInt8[np.ndarray, "h w 3"],
+        landmarks: Float[np.ndarray, "68 2"] | None = None,
+        smoothing: float = 0.0,
+    ) -> Transferred:
+        """Section IV-C: the face of `image` shows what the discriminator reads from each of a film's frames.
+
+        `smoothing` is the standard deviation, in frames, of a Gaussian over the emotions; 0 leaves each frame alone.
+        """
+        points = self.read_landmarks(image) if landmarks is None else landmarks
+        emotions = smooth(transfer.read(self.models, self._checked(frames)), smoothing)
+        images, moved = transfer.perform(self.models, transfer.Portrait(self._checked(image), points), emotions)
+        return Transferred(images, moved, emotions)
+
     def matrix(
         self, image: UInt8[np.ndarray, "h w 3"], n: int = 9, landmarks: Float[np.ndarray, "68 2"] | None = None
     ) -> UInt8[np.ndarray, "n n h w 3"]:
@@ -144,6 +169,13 @@ def axis(n: int) -> Float[np.ndarray, "n"]:
     if n < 2:
         raise UserError(f"a matrix of {n} x {n}: expected at least 2 x 2")
     return np.linspace(-0.8, 0.8, n, dtype=np.float32)
+
+
+def smooth(emotions: Float[np.ndarray, "n 2"], deviation: float) -> Float[np.ndarray, "n 2"]:
+    """Emotions of successive frames under a Gaussian of `deviation` frames, the ends held; 0 changes nothing."""
+    if deviation < 0.0:
+        raise UserError(f"a smoothing of {deviation} frames: expected 0 or more")
+    return gaussian_filter1d(emotions, deviation, axis=0, mode="nearest") if deviation else emotions
 
 
 def _emotions(valence: ArrayLike, arousal: ArrayLike) -> Emotions:

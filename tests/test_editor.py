@@ -81,6 +81,19 @@ def test_a_seed_is_a_person(model):
     assert points.min() > 0 and points.max() < model.resolution
 
 
+def test_a_film_is_performed_by_another_face(model):
+    frames = np.stack([model.draw(1, valence=valence)[0] for valence in np.linspace(-0.6, 0.6, 5)])
+    image, points = model.draw(2)
+    shown = model.transfer(frames, image, points)
+    judged = model.judge(frames)
+    np.testing.assert_allclose(shown.emotions, judged / np.maximum(np.linalg.norm(judged, axis=-1, keepdims=True), 1))
+    assert np.abs(shown.images[3].astype(int) - model.edit(image, *shown.emotions[3], points)).max() <= 1
+    calm = model.transfer(frames, image, points, smoothing=2.0)
+    assert np.abs(np.diff(calm.emotions, axis=0)).sum() < np.abs(np.diff(shown.emotions, axis=0)).sum()
+    with pytest.raises(UserError, match="smoothing of -1"):
+        model.transfer(frames, image, points, smoothing=-1)
+
+
 def test_what_cannot_be_edited(model):
     image, points = model.draw(seed=1)
     with pytest.raises(UserError, match=r"shape \(20, 20, 3\).*take uint8 faces of"):
