@@ -82,7 +82,8 @@ class AdversarialTraining(Training):
     d_steps: int = 1
     """Discriminator steps for each generator step."""
     d_warmup: int = 0
-    """Steps at the start in which the discriminator learns alone, so that what it then asks for means something."""
+    """Steps at the start in which the discriminator only learns to read emotions and landmarks from real faces, so that
+    what it then asks for means something."""
     d_rate_factor: float = 1.0
     """Learning rate of the discriminator over the generator's (two time scales, Heusel et al. 2017)."""
     targets: Targets = "shuffled"

@@ -24,7 +24,7 @@ from avlgan_jax.optimisation import Params, averaged, copy, mean_over_devices
 
 Metrics = dict[str, Float[Array, ""]]
 Source = Float[Array, "batch *shape"]
-Turn = Literal["discriminator", "both"]
+Turn = Literal["reading", "discriminator", "both"]
 
 
 class State(struct.PyTreeNode):
@@ -82,6 +82,21 @@ class Converter:
         """G's output for a batch of sources."""
         return self.generator.apply({"params": generator}, source, condition)
 
+    def reading_objective(
+        self, discriminator: Params, real: Source, own: Condition
+    ) -> tuple[Float[Array, ""], Metrics]:
+        """The part of L_D in equations (5) and (10) that is about real faces: their emotions and landmarks."""
+        return self._reading(self.judge(discriminator, real), own)
+
+    def _reading(self, verdict: Verdict, own: Condition) -> tuple[Float[Array, ""], Metrics]:
+        training = self.training
+        parts = {"emotion": losses.emotion(verdict.emotions, own.emotions)}
+        total = training.emotion_weight * parts["emotion"]
+        if verdict.landmarks is not None:
+            parts["landmark"] = losses.landmark(verdict.landmarks, own.landmarks)
+            total += training.landmark_weight * parts["landmark"]
+        return total, parts
+
     def discriminator_objective(
         self, discriminator: Params, real: Source, fake: Source, own: Condition, mix: Float[Array, "batch"]
     ) -> tuple[Float[Array, ""], Metrics]:
@@ -89,14 +104,11 @@ class Converter:
         training = self.training
         both = self.judge(discriminator, jnp.concatenate([real, fake]))
         on_real, on_fake = (jax.tree.map(lambda leaf, half=half: jnp.split(leaf, 2)[half], both) for half in (0, 1))
-        parts = {
-            "adversarial": losses.discriminator_adversarial(training.adversarial_loss, on_real.logits, on_fake.logits),
-            "emotion": losses.emotion(on_real.emotions, own.emotions),
-        }
-        total = parts["adversarial"] + training.emotion_weight * parts["emotion"]
-        if on_real.landmarks is not None:
-            parts["landmark"] = losses.landmark(on_real.landmarks, own.landmarks)
-            total += training.landmark_weight * parts["landmark"]
+        total, parts = self._reading(on_real, own)
+        parts["adversarial"] = losses.discriminator_adversarial(
+            training.adversarial_loss, on_real.logits, on_fake.logits
+        )
+        total += parts["adversarial"]
 
         def score(x: Source):
             return self.judge(discriminator, x).logits
@@ -146,48 +158,57 @@ class Converter:
         return metrics | {"score": metrics["adversarial"] - total}
 
     def turn(self, step: int) -> Turn:
-        """Whose turn it is at `step`: D alone while it warms up and between G's steps, else both."""
-        warm = step >= self.training.d_warmup
-        return "both" if warm and (step + 1) % self.training.d_steps == 0 else "discriminator"
+        """Whose turn it is at `step`: D reads real faces while it warms up, then is alone between G's steps."""
+        if step < self.training.d_warmup:
+            return "reading"
+        return "both" if (step + 1) % self.training.d_steps == 0 else "discriminator"
 
     def step(
         self, state: State, batch: Batch, key: Key[Array, ""], axis: str | None = None, turn: Turn = "both"
     ) -> tuple[State, Metrics]:
         """One step: D on real and generated, then, if it is its turn, G through D and back round the cycle.
 
-        `axis` names the mapped axis over which gradients and metrics are averaged. The metrics are scalars named
-        `d/...` and, of G's turns, `g/...`.
+        In a `reading` turn D learns emotions and landmarks from real faces, and nothing is generated. `axis` names the
+        mapped axis over which gradients and metrics are averaged. The metrics are scalars named `d/...` and, of G's
+        turns, `g/...`.
         """
         real, own, target = self.view(state.frozen, batch)
+        state = state.replace(step=state.step + 1)
+        if turn == "reading":
+            read = jax.grad(self.reading_objective, has_aux=True)(state.discriminator, real, own)
+            return self._update_discriminator(state, *mean_over_devices(read, axis))
+
         # Noise by place in the global batch: the same whichever device an example is on.
         mix = jax.vmap(lambda place: jax.random.uniform(jax.random.fold_in(key, place)))(batch.position)
-
         # One forward pass serves both: D sees its value, G later pulls its gradient back through it.
         generated, pull_back = jax.vjp(lambda generator: self.generate(generator, real, target), state.generator)
         fake = jax.lax.stop_gradient(generated.output)
-        gradients, metrics = jax.grad(self.discriminator_objective, has_aux=True)(
-            state.discriminator, real, fake, own, mix
-        )
-        gradients, metrics = mean_over_devices((gradients, metrics), axis)
-        updates, optimizer = self.discriminator_optimizer.update(gradients, state.discriminator_optimizer)
-        discriminator = optax.apply_updates(state.discriminator, updates)
-        after = state.replace(step=state.step + 1, discriminator=discriminator, discriminator_optimizer=optimizer)
-        d_metrics = _named("d", metrics | {"gradient_norm": optax.global_norm(gradients)})
+        judged = jax.grad(self.discriminator_objective, has_aux=True)(state.discriminator, real, fake, own, mix)
+        state, d_metrics = self._update_discriminator(state, *mean_over_devices(judged, axis))
         if turn == "discriminator":
-            return after, d_metrics
+            return state, d_metrics
 
         (direct, through_output), metrics = jax.grad(self.generator_objective, argnums=(0, 1), has_aux=True)(
-            state.generator, generated, discriminator, real, own, target
+            state.generator, generated, state.discriminator, real, own, target
         )
         (indirect,) = pull_back(through_output)
         gradients = jax.tree.map(jnp.add, direct, indirect)
-        gradients, metrics = mean_over_devices((gradients, metrics), axis)
+        state, g_metrics = self._update_generator(state, *mean_over_devices((gradients, metrics), axis))
+        return state, d_metrics | g_metrics
+
+    def _update_discriminator(self, state: State, gradients: Params, metrics: Metrics) -> tuple[State, Metrics]:
+        updates, optimizer = self.discriminator_optimizer.update(gradients, state.discriminator_optimizer)
+        discriminator = optax.apply_updates(state.discriminator, updates)
+        state = state.replace(discriminator=discriminator, discriminator_optimizer=optimizer)
+        return state, _named("d", metrics | {"gradient_norm": optax.global_norm(gradients)})
+
+    def _update_generator(self, state: State, gradients: Params, metrics: Metrics) -> tuple[State, Metrics]:
         updates, optimizer = self.generator_optimizer.update(gradients, state.generator_optimizer)
         generator = optax.apply_updates(state.generator, updates)
-        turns = jnp.maximum(state.step - self.training.d_warmup, 0) // self.training.d_steps
+        turns = jnp.maximum(state.step - 1 - self.training.d_warmup, 0) // self.training.d_steps
         ema = averaged(state.ema, generator, turns, self.training.ema_decay)
-        after = after.replace(generator=generator, generator_optimizer=optimizer, ema=ema)
-        return after, d_metrics | _named("g", metrics | {"gradient_norm": optax.global_norm(gradients)})
+        state = state.replace(generator=generator, generator_optimizer=optimizer, ema=ema)
+        return state, _named("g", metrics | {"gradient_norm": optax.global_norm(gradients)})
 
 
 def _named(whose: str, metrics: Metrics) -> Metrics:

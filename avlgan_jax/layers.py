@@ -2,8 +2,9 @@
 
 XLA on a CPU runs *dilated* convolutions at a fraction of the speed of others, and the input gradient of a strided one
 is dilated. The fast forms hold none: a 4x4 stride-2 convolution becomes a 2x2 one over the picture's 2x2 blocks, its
-transpose a 2x2 convolution to four times the channels that are then spread over 2x2 blocks. Same parameters, same
-numbers up to rounding; `docs/performance.md` has the times. Arrays are (batch, height, width, channels), kernels
+transpose a 2x2 convolution to four times the channels that are then spread over 2x2 blocks. Convolutions between few
+channels are slow for another reason, too little work for each pixel read; over blocks they have four times the
+channels on both sides. Same parameters, same numbers up to rounding; `docs/performance.md` has the times. Arrays are (batch, height, width, channels), kernels
 (height, width, in, out).
 """
 
@@ -17,9 +18,12 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 Form = Literal["plain", "fast"]
+# Up to this many channels a 7x7 convolution is faster over blocks.
+NARROW = 16
 Image = Float[Array, "batch height width channels"]
 Output = Float[Array, "batch out_height out_width out_channels"]
 Kernel = Float[Array, "kh kw c_in c_out"]
+BlockKernel = Float[Array, "block_rows block_columns block_in block_out"]
 
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 # PyTorch's default initialisation of convolutions and dense layers: uniform within 1/sqrt(fan in).
@@ -29,24 +33,42 @@ torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 he_normal = nn.initializers.he_normal()
 
 
-def preferred_form(kernel_size: int, side: int, stride: int, upsample: bool) -> Form:
+def preferred_form(
+    kernel_size: int, side: int, stride: int, upsample: bool, c_in: int = NARROW + 1, c_out: int = NARROW + 1
+) -> Form:
     """The form that measures faster on the machine at hand (`python -m benchmarks.convolutions`).
 
-    On a CPU: `fast` for transposed convolutions, and for 4x4 strided ones down to under 4 pixels, whose plain input
-    gradient takes 8 times as long or more. Elsewhere `plain`.
+    On a CPU: `fast` for transposed convolutions, for 4x4 strided ones down to under 4 pixels, whose plain input
+    gradient takes 8 times as long or more, and for 7x7 ones between at most 16 channels. Elsewhere `plain`.
     """
-    slow = upsample or (kernel_size == 4 and stride == 2 and side in (2, 4, 6))
-    return "fast" if slow and jax.default_backend() == "cpu" else "plain"
+    small = kernel_size == 4 and stride == 2 and side in (2, 4, 6)
+    narrow = kernel_size == 7 and stride == 1 and side % 2 == 0 and max(c_in, c_out) <= NARROW
+    return "fast" if (upsample or small or narrow) and jax.default_backend() == "cpu" else "plain"
 
 
 def conv(x: Image, kernel: Kernel, stride: int, padding: int, form: Form) -> Output:
-    """Cross-correlation with `padding` zeros on all sides; `fast` is for even kernels and sides at stride 2."""
+    """Cross-correlation with `padding` zeros on all sides; `fast` is for sides that are even with the padding, with
+    even kernels at stride 2 or odd ones at stride 1."""
     if form == "plain":
         return _convolve(x, kernel, stride, ((padding, padding), (padding, padding)))
-    x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    x = space_to_depth(jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0))))
+    return _convolve(x, _over_blocks(kernel)) if stride == 2 else depth_to_space(_convolve(x, _to_blocks(kernel)))
+
+
+def _over_blocks(kernel: Kernel) -> BlockKernel:
+    """The kernel of a strided convolution as one over 2x2 blocks of the input."""
     height, width, c_in, c_out = kernel.shape
     blocks = kernel.reshape(height // 2, 2, width // 2, 2, c_in, c_out).transpose(0, 2, 1, 3, 4, 5)
-    return _convolve(space_to_depth(x), blocks.reshape(height // 2, width // 2, 4 * c_in, c_out))
+    return blocks.reshape(height // 2, width // 2, 4 * c_in, c_out)
+
+
+def _to_blocks(kernel: Kernel) -> BlockKernel:
+    """The kernel of an unstrided convolution as one from 2x2 blocks of the input to 2x2 blocks of the output.
+
+    Pixel (r, s) of an output block sees the kernel r rows and s columns further into the blocks' window.
+    """
+    shifts = [((r, 1 - r), (s, 1 - s), (0, 0), (0, 0)) for r in (0, 1) for s in (0, 1)]
+    return jnp.concatenate([_over_blocks(jnp.pad(kernel, shift)) for shift in shifts], axis=-1)
 
 
 def _convolve(x: Image, kernel: Kernel, stride: int = 1, padding=((0, 0), (0, 0)), dilate_input: int = 1) -> Output:
@@ -107,7 +129,7 @@ class Conv(nn.Module):
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape).astype(self.dtype)
         x = x.astype(self.dtype)
-        form = preferred_form(self.kernel_size, x.shape[1], self.stride, self.upsample)
+        form = preferred_form(self.kernel_size, x.shape[1], self.stride, self.upsample, x.shape[-1], self.features)
         y = upsample_conv(x, kernel, form) if self.upsample else conv(x, kernel, self.stride, self.padding, form)
         if self.bias:
             y = y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)

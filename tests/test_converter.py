@@ -151,13 +151,34 @@ def test_landmark_converters_weights_stay_frozen():
 def test_the_generator_waits_for_its_turn():
     model, state, batch = built("landmark", small(d_steps=3, d_warmup=4))
     turns = [model.trainer.turn(step) for step in range(9)]
-    assert turns == ["discriminator"] * 5 + ["both"] + ["discriminator"] * 2 + ["both"]
+    assert turns == ["reading"] * 4 + ["discriminator", "both"] + ["discriminator"] * 2 + ["both"]
     step = jax.jit(model.trainer.step, static_argnames=("axis", "turn"))
     alone, metrics = step(state, batch, jax.random.key(5), turn="discriminator")
     both, _ = step(state, batch, jax.random.key(5), turn="both")
     jax.tree.map(np.testing.assert_array_equal, alone.generator, state.generator)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), alone.discriminator, both.discriminator)
     assert not any(name.startswith("g/") for name in metrics) and int(alone.step) == 1
+
+
+def test_reading_is_the_discriminators_part_about_real_faces():
+    """Emotion and landmark losses on real faces alone: no fake, no logits, and the generator stays."""
+    model, state, batch = built("image", small(d_warmup=4))
+    step = jax.jit(model.trainer.step, static_argnames=("axis", "turn"))
+    after, metrics = step(state, batch, jax.random.key(5), turn="reading")
+    assert set(metrics) == {"d/emotion", "d/landmark", "d/gradient_norm"} and int(after.step) == 1
+    real, own, _ = model.trainer.view(state.frozen, batch)
+
+    def by_hand(discriminator):
+        verdict = model.trainer.judge(discriminator, real)
+        emotion = jnp.mean((verdict.emotions - own.emotions) ** 2)
+        return 5.0 * emotion + 10.0 * jnp.mean(jnp.abs(verdict.landmarks - own.landmarks))
+
+    gradients = jax.grad(by_hand)(state.discriminator)
+    np.testing.assert_allclose(metrics["d/gradient_norm"], optax.global_norm(gradients), rtol=1e-4)
+    assert not np.any(gradients["logits"]["kernel"])
+    np.testing.assert_array_equal(after.discriminator["logits"]["kernel"], state.discriminator["logits"]["kernel"])
+    jax.tree.map(np.testing.assert_array_equal, after.generator, state.generator)
+    jax.tree.map(np.testing.assert_array_equal, after.ema, state.ema)
 
 
 def test_the_average_follows_the_weights():

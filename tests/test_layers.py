@@ -51,7 +51,15 @@ def test_both_forms_have_the_same_gradients(arrays):
 
 @pytest.mark.parametrize(
     ("size", "stride", "padding", "height", "form"),
-    [(4, 2, 1, 8, "fast"), (4, 2, 1, 6, "fast"), (2, 2, 0, 8, "fast"), (4, 2, 1, 8, "plain"), (7, 1, 3, 9, "plain")],
+    [
+        (4, 2, 1, 8, "fast"),
+        (4, 2, 1, 6, "fast"),
+        (2, 2, 0, 8, "fast"),
+        (7, 1, 3, 10, "fast"),
+        (3, 1, 1, 6, "fast"),
+        (4, 2, 1, 8, "plain"),
+        (7, 1, 3, 9, "plain"),
+    ],
 )
 def test_convolution_and_its_gradients_equal_pytorchs(size, stride, padding, height, form):
     torch = pytest.importorskip("torch")
