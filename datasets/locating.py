@@ -118,14 +118,23 @@ def read_image(data: bytes) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def inside(folder: Path, path: str) -> Path:
-    """The file of that relative path. Raises ValueError when the path is absolute or climbs out of the folder.
+    """The file of that relative path.
 
-    What a list of images says is not trusted; links that lie in the folder are: their owner put them there.
+    Raises ValueError when the path is absolute or climbs out of the folder, or a symbolic link on its way leads out:
+    neither a list of images nor an unpacked archive is trusted with other files. The folder itself may be a link.
     """
     relative = os.path.normpath(path)
     if os.path.isabs(relative) or relative.split(os.sep)[0] == os.pardir or "\0" in path:
         raise ValueError(f"{path} leads out of {folder}")
-    return folder / relative
+    file = folder / relative
+    if not os.path.realpath(file).startswith(_real(folder) + os.sep):
+        raise ValueError(f"{path} is a link that leads out of {folder}")
+    return file
+
+
+@functools.cache
+def _real(folder: Path) -> str:
+    return os.path.realpath(folder).rstrip(os.sep)
 
 
 @dataclasses.dataclass(frozen=True)
