@@ -1,11 +1,11 @@
-"""Convolutions and the norm of the networks; strided and transposed ones in a plain and an exactly equal fast form.
+"""Convolutions and the norm of the networks; several in a plain and an exactly equal fast form.
 
 XLA on a CPU runs *dilated* convolutions at a fraction of the speed of others, and the input gradient of a strided one
 is dilated. The fast forms hold none: a 4x4 stride-2 convolution becomes a 2x2 one over the picture's 2x2 blocks, its
 transpose a 2x2 convolution to four times the channels that are then spread over 2x2 blocks. Convolutions between few
-channels are slow for another reason, too little work for each pixel read; over blocks they have four times the
-channels on both sides. Same parameters, same numbers up to rounding; `docs/performance.md` has the times. Arrays are (batch, height, width, channels), kernels
-(height, width, in, out).
+channels are slow for another reason, too little arithmetic for each number read; from blocks to blocks they have four
+times the channels on both sides. Same parameters, same numbers up to rounding; `docs/performance.md` has the times.
+Arrays are (batch, height, width, channels), kernels (height, width, in, out).
 """
 
 from typing import Literal

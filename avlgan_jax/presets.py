@@ -26,12 +26,12 @@ def modern() -> Config:
         learning_rate=2e-4,
         ema_decay=0.999,
         adversarial_loss="nonsaturating",
-        emotion_weight=3.0,
+        emotion_weight=8.0,
         targets="uniform",
-        d_rate_factor=2.0,
+        d_rate_factor=1.5,
         d_warmup=5_000,
         masked=True,
-        mask_weight=0.5,
+        mask_weight=0.1,
     )
     return Config(
         regressor=RegressorTraining(steps=40_000, batch_size=64, learning_rate=1e-3, beta1=0.9, decay="cosine"),
@@ -59,9 +59,9 @@ def demo() -> Config:
     recipe = modern()
     image = replace(
         recipe.image,
-        steps=2_200,
-        d_warmup=800,
-        learning_rate=3e-4,
+        steps=3_200,
+        d_warmup=1_400,
+        learning_rate=4e-4,
         ema_decay=0.995,
         width=16,
         blocks=3,
@@ -71,10 +71,10 @@ def demo() -> Config:
     return replace(
         recipe,
         resolution=48,
-        regressor=replace(recipe.regressor, steps=2_800, batch_size=32, learning_rate=2e-3, width=16),
+        regressor=replace(recipe.regressor, steps=2_000, batch_size=32, learning_rate=2e-3, width=16),
         landmark=replace(recipe.landmark, steps=4_000, ema_decay=0.99, learning_rate=5e-4),
         image=image,
-        avgan=replace(image, steps=800, d_warmup=400, use_landmarks=False, discriminator="resnet18", d_width=16),
+        avgan=replace(image, steps=1_000, d_warmup=500, use_landmarks=False, discriminator="resnet18", d_width=16),
         checkpoint_every=200,
         sample_every=400,
         log_every=20,

@@ -1,4 +1,4 @@
-"""Plain against fast form of the strided and transposed convolutions: `python -m benchmarks.convolutions`.
+"""Plain against fast form of the networks' convolutions: `python -m benchmarks.convolutions`.
 
 For each layer of the demo's networks: milliseconds (median of alternating calls) of the forward pass and of both
 gradients in each form, and the ratio. `layers.preferred_form` follows what this prints on a CPU.
@@ -14,26 +14,29 @@ from avlgan_jax import layers
 
 BATCH, CALLS = 16, 9
 
-# (kernel, input side, channels in, channels out, transposed)
+# (kernel, stride, input side, channels in, channels out, transposed)
 LAYERS = [
-    (4, 48, 16, 32, False),
-    (4, 24, 32, 64, False),
-    (4, 12, 64, 128, False),
-    (4, 6, 128, 256, False),
-    (4, 12, 64, 32, True),
-    (4, 24, 32, 16, True),
+    (7, 1, 48, 6, 16, False),
+    (7, 1, 48, 16, 4, False),
+    (7, 1, 48, 32, 4, False),
+    (4, 2, 48, 16, 32, False),
+    (4, 2, 24, 32, 64, False),
+    (4, 2, 12, 64, 128, False),
+    (4, 2, 6, 128, 256, False),
+    (4, 2, 12, 64, 32, True),
+    (4, 2, 24, 32, 16, True),
 ]
 
 
-def passes(kernel_size: int, side: int, c_in: int, c_out: int, upsample: bool, form: str):
+def passes(size: int, stride: int, side: int, c_in: int, c_out: int, upsample: bool, form: str):
     """Compiled forward, input-gradient and kernel-gradient passes of one layer, without arguments."""
     x = jax.random.normal(jax.random.key(0), (BATCH, side, side, c_in))
-    kernel = jax.random.normal(jax.random.key(1), (kernel_size, kernel_size, c_in, c_out))
+    kernel = jax.random.normal(jax.random.key(1), (size, size, c_in, c_out))
 
     def forward(x, kernel):
         if upsample:
             return layers.upsample_conv(x, kernel, form)
-        return layers.conv(x, kernel, 2, 1, form)
+        return layers.conv(x, kernel, stride, (size - 1) // 2, form)
 
     def objective(x, kernel):
         return jnp.sum(jnp.square(forward(x, kernel)))
@@ -59,8 +62,8 @@ def main() -> None:
                         times[run].append(1e3 * (time.perf_counter() - start))
             a, b = (statistics.median(times[run]) for run in (plain, fast))
             cells.append(f"{a:.1f} / {b:.1f} ({a / b:.2f})")
-        size, side, c_in, c_out, upsample = layer
-        kind = "transposed" if upsample else "strided"
+        size, stride, side, c_in, c_out, upsample = layer
+        kind = "transposed" if upsample else f"stride {stride}"
         print(f"| {kind} {size}x{size}, {side} px, {c_in} to {c_out} | " + " | ".join(cells) + " |")
 
 
