@@ -1,15 +1,15 @@
 """Score the trained models of a workdir and write its report.
 
-    python evaluate.py --workdir runs/demo
+    python evaluate.py --workdir runs/demo                      # what the four models alone can show
+    python evaluate.py --workdir runs/demo --experiment baby    # one experiment of Section IV
 
-Writes WORKDIR/report/metrics.json, index.html and the figures as PNG. The same checkpoints, data and seed give the same
-files to the byte.
+Writes WORKDIR/report/metrics.json, index.html and the figures as PNG; of a single experiment, the same to
+WORKDIR/experiments/NAME/. The same checkpoints, data and seed give the same files to the byte.
 """
 
 import contextlib
 import importlib.metadata
 import platform
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -40,7 +40,8 @@ class Arguments:
     """Split whose faces are asked for new emotions. Generated pictures are compared with the training split."""
     seed: int = 0
     """Decides which face is asked for which emotion, and which faces the figures show."""
-
+    experiment: Literal["table_ii", "faces", "trials", "circumplex", "fidelity", "baby", "transfer"] | None = None
+    """One experiment alone, by its name in `docs/metrics.md`; by default all of them."""
     features: Literal["regressor", "inception"] = "regressor"
     """`inception` adds FID, KID, precision and recall in Inception's features, whose weights you have fetched."""
     fid_mode: Literal["clean", "legacy"] = "clean"
@@ -62,10 +63,9 @@ def evaluate(arguments: Arguments) -> Path:
     """
     from tqdm import tqdm
 
-    from avlgan_jax import config, evaluation, gallery, records, report, scores, sections, trained, truth
-    from avlgan_jax.experiments import baby, circumplex, fidelity, table_ii
+    from avlgan_jax import config, evaluation, records, report, section_iv, trained, truth
 
-    extract = _extractor(arguments)
+    weights = _inception(arguments)
     models = trained.load(arguments.workdir)
     data = arguments.data or models.config.data
     data_dir = Path(arguments.data_dir or models.config.data_dir)
@@ -75,36 +75,20 @@ def evaluate(arguments: Arguments) -> Path:
     _, manifest = records.find(data_dir, data, resolution)
     frames = records.load(data_dir, data, resolution, "dyads") if "dyads" in manifest.splits else faces
     trials = evaluation.draw_trials(faces.emotions, arguments.samples, seed)
+    names = [arguments.experiment] if arguments.experiment else list(section_iv.EXPERIMENTS)
 
     with contextlib.ExitStack() as stack:
         render = stack.enter_context(truth.renderer(resolution)) if truth.keys(faces) is not None else None
-        total = evaluation.work(faces, training, arguments.samples, extract)
-        progress = stack.enter_context(tqdm(total=total, desc="trials", unit=" pictures", smoothing=0.1))
-        measured = evaluation.measure(models, faces, training, trials, render, progress.update, extract)
-        progress.set_description("around the plane")
-        around = circumplex.measure(models, faces, seed, render)
-        progress.set_description("people")
-        seen = fidelity.numbers(fidelity.measure(models, faces, trials))
-        progress.set_description("dyads")
-        dyads = baby.measure(models, frames) if baby.are_frames(frames) else {}
-        progress.set_description("figures")
-        means = table_ii.numbers(training)
-        shown = gallery.collect(models, faces, seed, render, table_ii.means(means))
-        figures = sections.draw(measured, shown, around, dyads)
+        total = evaluation.work(faces, training, arguments.samples) if "trials" in names else 0
+        progress = stack.enter_context(tqdm(total=total, unit=" pictures", smoothing=0.1))
+        lens = None
+        if weights is not None and "trials" in names:
+            progress.set_description("Inception")
+            lens = _lens(weights, arguments.fid_mode, training, data_dir, manifest.digest)
+        scene = section_iv.Scene(models, faces, training, frames, trials, seed, render, lens, progress.update)
+        told = section_iv.run(scene, names, progress.set_description)
 
-    numbers = scores.score(measured)
-    for name in evaluation.MODELS:
-        numbers["models"][name] |= {
-            "response": circumplex.responses(around)[name],
-            "landmark_nme": (seen["landmark_nme"] or {}).get(name),
-            "identity_distance": (seen["identity_distance"] or {}).get(name),
-        }
-    numbers |= {
-        "intervals": scores.intervals(measured, seed),
-        "circumplex": circumplex.numbers(around),
-        "table_ii": means,
-        "baby": baby.numbers(dyads, seed),
-        "fidelity": seen,
+    numbers = told.numbers | {
         "protocol": {
             "data": data,
             "split": arguments.split,
@@ -113,7 +97,9 @@ def evaluate(arguments: Arguments) -> Path:
             "training_faces": len(training),
             "samples": arguments.samples,
             "seed": seed,
-            "fid_mode": arguments.fid_mode if extract is not None else None,
+            "experiments": names,
+            "fid_mode": arguments.fid_mode if lens is not None else None,
+            "fid_weights": weights.sha256 if lens is not None else None,
         },
         "provenance": {
             "steps": dict(models.steps),
@@ -122,21 +108,35 @@ def evaluate(arguments: Arguments) -> Path:
             "versions": _versions(),
         },
     }
-    path = report.write(arguments.workdir / "report", numbers, figures, shown.matrices)
+    folder = Path("experiments", arguments.experiment) if arguments.experiment else Path("report")
+    path = report.write(arguments.workdir / folder, numbers, told.figures, told.matrices)
     print(report.text_table(numbers))
-    print(f"\nreport: {path}")
+    print(f"report: {path}")
     return path
 
 
-def _extractor(arguments: Arguments) -> Callable | None:
+def _inception(arguments: Arguments):
+    """Inception with its weights, if it is asked for; a few samples are warned of before the work begins."""
     from avlgan_jax import inception
 
     if arguments.features == "regressor":
         return None
-    weights = inception.load_weights(arguments.inception or inception.default_path())
+    network = inception.load_weights(arguments.inception or inception.default_path())
     if arguments.samples < FEWEST_FOR_FID:
         print(f"warning: FID of {arguments.samples} samples is biased upwards; use {FEWEST_FOR_FID} or more")
-    return inception.extractor(weights, arguments.fid_mode)
+    return network
+
+
+def _lens(weights, mode, training, data_dir, digest):
+    """The eyes of FID, and the training pictures seen through them, measured once for all runs."""
+    from avlgan_jax import evaluation, inception, references
+
+    extract = inception.extractor(weights.params, mode)
+    identity = references.Identity(weights.sha256, mode, training.resolution, len(training), digest)
+    reference = references.stored(
+        data_dir, identity, lambda: evaluation.measure_reference(extract, training, lambda done: None)
+    )
+    return evaluation.Lens(extract, reference)
 
 
 def _versions() -> dict[str, str]:

@@ -80,6 +80,14 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class Lens:
+    """Other eyes than the judge's: the features of FID, and the training pictures seen in them."""
+
+    extract: Extract
+    reference: Reference
+
+
+@dataclass(frozen=True)
 class Measured:
     """All that the scores are made of: the models' answers to the trials, doing nothing, and the real faces judged."""
 
@@ -109,6 +117,17 @@ def draw_trials(emotions: Float[np.ndarray, "m 2"], samples: int, seed: int) -> 
     return Trials(sources, emotions[others])
 
 
+def choose_people(faces: Faces, seed: int, count: int) -> Int[np.ndarray, "n"]:
+    """Up to `count` faces of different people, adults and infants in turn as far as there are both."""
+    order = np.random.default_rng([seed, 0xFACE]).permutation(len(faces))
+    _, first = np.unique(np.asarray(faces.subjects)[order], return_index=True)
+    order = order[np.sort(first)]
+    adults, infants = order[~faces.infants[order]], order[faces.infants[order]]
+    in_turn = [index for pair in zip(adults, infants, strict=False) for index in pair]
+    both = min(len(adults), len(infants))
+    return np.array([*in_turn, *adults[both:], *infants[both:]][:count], np.int64)
+
+
 def measure(
     models: Trained,
     faces: Faces,
@@ -116,14 +135,15 @@ def measure(
     trials: Trials,
     render: Render | None,
     advance: Advance,
-    extract: Extract | None = None,
+    inception: Lens | None = None,
 ) -> Measured:
     """Run every model over `trials` on `faces` and hold its answers against the judge and the truth.
 
     `training` gives the real pictures that generated ones are compared with. `render` draws the truth
-    (`truth.renderer`) and is None where there is none (`truth.keys`). `extract` gives the features of FID
-    (`inception.extractor`), None leaves FID out. `advance` is told of pictures done, `work` in all.
+    (`truth.renderer`) and is None where there is none (`truth.keys`). Without `inception` FID is left out. `advance`
+    is told of pictures done, `work` in all.
     """
+    extract = inception.extract if inception is not None else None
     truths = render(truth_keys(faces)[trials.sources], trials.targets) if render is not None else None
     real_answers = _over_chunks(models, faces, extract, advance)
     parts: dict[str, list[Answers]] = {name: [] for name in MODELS}
@@ -145,19 +165,19 @@ def measure(
         do_nothing=Answers(
             predicted=real_answers.predicted[trials.sources],
             features=real_answers.features[trials.sources],
-            inception=real_answers.inception[trials.sources] if extract is not None else None,
+            inception=real_answers.inception[trials.sources] if inception is not None else None,
             likeness=_joined(still),
         ),
         real=Asked(np.asarray(faces.emotions), np.asarray(faces.subjects), np.asarray(faces.infants)),
         real_answers=real_answers,
-        reference=measure_reference(models.features, training, advance),
-        inception_reference=measure_reference(extract, training, advance) if extract is not None else None,
+        reference=measure_reference(lambda images: models.regress(images)[1], training, advance),
+        inception_reference=inception.reference if inception is not None else None,
     )
 
 
-def work(faces: Faces, training: Faces, samples: int, extract: Extract | None = None) -> int:
+def work(faces: Faces, training: Faces, samples: int) -> int:
     """How many pictures `measure` reports to `advance` from first to last."""
-    return len(MODELS) * samples + len(faces) + len(training) * (1 if extract is None else 2)
+    return len(MODELS) * samples + len(faces) + len(training)
 
 
 def measure_reference(extract: Extract, training: Faces, advance: Advance) -> Reference:
@@ -201,8 +221,8 @@ def _likeness(
 
 
 def _look(models: Trained, images: Images, extract: Extract | None, likeness: Likeness | None) -> Answers:
-    features = extract(images) if extract is not None else None
-    return Answers(models.predict(images), models.features(images), features, likeness)
+    emotions, features = models.regress(images)
+    return Answers(emotions, features, extract(images) if extract is not None else None, likeness)
 
 
 def _over_chunks(models: Trained, faces: Faces, extract: Extract | None, advance: Advance) -> Answers:

@@ -12,6 +12,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from avlgan_jax import affect
+from avlgan_jax.experiments.transfer import Transferred
 from avlgan_jax.gallery import MATRIX_STEPS, Rows
 
 GREY = (128, 128, 134, 255)
@@ -97,6 +98,33 @@ def against_truth(shown: Rows) -> Image.Image:
     pictures = [shown.images, *(shown.outputs[name] for name in names)]
     rows = [[_face(picture[k], side) for picture in pictures] for k in range(len(shown.images))]
     return _sheet(columns, rows, side, _targets(shown))
+
+
+def transfer_sheet(found: Transferred) -> Image.Image:
+    """Figure 8 above its curves: for each moment the filmed pair, and below it the pair that performs."""
+    side, gap = 108, 26
+    count = len(found.moments)
+    canvas = _canvas(150 + count * (2 * side + GAP + gap) - gap, 34 + 2 * (side + GAP) - GAP)
+    draw = ImageDraw.Draw(canvas)
+    for row, title in enumerate(("film", "transferred")):
+        _write(draw, (134, 34 + row * (side + GAP) + side / 2), title, anchor="rm")
+    for column, (moment, frame) in enumerate(found.moments.items()):
+        left = 150 + column * (2 * side + GAP + gap)
+        _write(draw, (left + side + GAP / 2, 14), f"{moment}, frame {found.frames[frame]}", size=17)
+        for place, role in enumerate(found.roles.values()):
+            for row, pictures in enumerate((role.film, role.performance)):
+                canvas.paste(_face(pictures[column], side), (left + place * (side + GAP), 34 + row * (side + GAP)))
+    return canvas
+
+
+def stacked(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures below one another, each in the middle."""
+    canvas = _canvas(max(p.width for p in pictures), sum(p.height for p in pictures) + 3 * GAP * (len(pictures) - 1))
+    top = 0
+    for picture in pictures:
+        canvas.paste(picture, ((canvas.width - picture.width) // 2, top))
+        top += picture.height + 3 * GAP
+    return canvas
 
 
 def _sheet(

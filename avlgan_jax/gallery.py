@@ -6,10 +6,10 @@ Faces are chosen by a shuffle, never by how well they came out.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 
 from avlgan_jax import affect, truth
-from avlgan_jax.evaluation import MODELS
+from avlgan_jax.evaluation import MODELS, choose_people
 from avlgan_jax.records import Faces
 from avlgan_jax.trained import Trained
 from avlgan_jax.truth import Render
@@ -50,26 +50,19 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Gallery:
-    """All faces of the report. `expressions`: those of `rows` by avLandmarkGAN at the emotions of Table II."""
+class Expressions:
+    """Faces, and the eight expressions that avLandmarkGAN gives each of them (Figure 6)."""
 
-    rows: Rows
-    expressions: UInt8[np.ndarray, "n 8 h w 3"]
-    matrices: list[Matrix]
+    images: UInt8[np.ndarray, "n h w 3"]
+    outputs: UInt8[np.ndarray, "n 8 h w 3"]
 
 
-def collect(
-    models: Trained, faces: Faces, seed: int, render: Render | None, means: Float[np.ndarray, "8 2"] = affect.TABLE_II
-) -> Gallery:
-    """Choose FACES faces and generate everything the report shows of them; `render` as for `evaluation.measure`.
-
-    `means` are the emotions at which the eight expressions are shown (Figure 6).
-    """
-    shown = faces.take(choose(faces, seed, FACES))
-    count = len(shown)
+def rows(models: Trained, faces: Faces, seed: int, render: Render | None) -> Rows:
+    """FACES faces, each asked for one of ROW_EXPRESSIONS; `render` as for `evaluation.measure`."""
+    shown = _shown(faces, seed)
     named = [affect.EXPRESSIONS.index(name) for name in ROW_EXPRESSIONS]
-    targets = affect.TABLE_II[np.resize(named, count)]
-    rows = Rows(
+    targets = affect.TABLE_II[np.resize(named, len(shown))]
+    return Rows(
         images=shown.images,
         landmarks=shown.landmarks,
         emotions=shown.emotions,
@@ -77,22 +70,20 @@ def collect(
         moved=models.convert_landmarks(shown.landmarks, targets),
         outputs=_outputs(models, shown, targets, render),
     )
-    return Gallery(
-        rows=rows,
-        expressions=_expressions(models, shown, means),
-        matrices=[matrix(models, shown, index, render) for index in range(min(count, MATRICES))],
-    )
 
 
-def choose(faces: Faces, seed: int, count: int) -> Int[np.ndarray, "n"]:
-    """Up to `count` faces of different people, adults and infants in turn as far as there are both."""
-    order = np.random.default_rng([seed, 0xFACE]).permutation(len(faces))
-    _, first = np.unique(np.asarray(faces.subjects)[order], return_index=True)
-    order = order[np.sort(first)]
-    adults, infants = order[~faces.infants[order]], order[faces.infants[order]]
-    in_turn = [index for pair in zip(adults, infants, strict=False) for index in pair]
-    both = min(len(adults), len(infants))
-    return np.array([*in_turn, *adults[both:], *infants[both:]][:count], np.int64)
+def expressions(models: Trained, faces: Faces, seed: int, means: Float[np.ndarray, "8 2"]) -> Expressions:
+    """The same faces at the eight expressions, whose emotions are `means` (`table_ii.means`)."""
+    shown = _shown(faces, seed)
+    repeated = shown.take(np.repeat(np.arange(len(shown)), len(means)))
+    outputs = models.convert["avlandmarkgan"](repeated.images, repeated.landmarks, np.tile(means, (len(shown), 1)))
+    return Expressions(shown.images, outputs.reshape(len(shown), len(means), *outputs.shape[1:]))
+
+
+def matrices(models: Trained, faces: Faces, seed: int, render: Render | None) -> list[Matrix]:
+    """MATRICES of the same faces, each at every emotion of the grid."""
+    shown = _shown(faces, seed)
+    return [matrix(models, shown, index, render) for index in range(min(len(shown), MATRICES))]
 
 
 def matrix(models: Trained, faces: Faces, index: int, render: Render | None) -> Matrix:
@@ -109,10 +100,8 @@ def matrix(models: Trained, faces: Faces, index: int, render: Render | None) -> 
     )
 
 
-def _expressions(models: Trained, faces: Faces, means: Float[np.ndarray, "8 2"]) -> UInt8[np.ndarray, "n 8 h w 3"]:
-    repeated = faces.take(np.repeat(np.arange(len(faces)), len(means)))
-    outputs = models.convert["avlandmarkgan"](repeated.images, repeated.landmarks, np.tile(means, (len(faces), 1)))
-    return outputs.reshape(len(faces), len(means), *outputs.shape[1:])
+def _shown(faces: Faces, seed: int) -> Faces:
+    return faces.take(choose_people(faces, seed, FACES))
 
 
 def _outputs(

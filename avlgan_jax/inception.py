@@ -10,7 +10,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -182,13 +182,20 @@ class Inception(nn.Module):
         return x.mean(axis=(1, 2))
 
 
+class Weights(NamedTuple):
+    """The parameters of `Inception`, and the SHA-256 of the file that they come from."""
+
+    params: dict
+    sha256: str
+
+
 def default_path() -> Path:
     """Where the weights are looked for: `avlgan_jax/FILE` in the user's cache folder."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "avlgan_jax" / FILE
 
 
-def load_weights(path: Path, sha256: str = SHA256) -> dict:
-    """The parameters of `Inception` from the PyTorch file at `path`.
+def load_weights(path: Path, sha256: str = SHA256) -> Weights:
+    """The weights of `Inception` from the PyTorch file at `path`.
 
     Raises UserError, saying what to fetch, where the file is missing or is not the one with this SHA-256.
     """
@@ -201,7 +208,7 @@ def load_weights(path: Path, sha256: str = SHA256) -> dict:
     import torch
 
     state = torch.load(path, map_location="cpu", weights_only=True)
-    return from_torch({name: np.asarray(tensor.numpy(), np.float64) for name, tensor in state.items()})
+    return Weights(from_torch({name: np.asarray(tensor.numpy(), np.float64) for name, tensor in state.items()}), found)
 
 
 def from_torch(state: dict[str, np.ndarray]) -> dict:

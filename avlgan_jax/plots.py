@@ -77,6 +77,31 @@ def plane_arrows(
         return finish()
 
 
+def curves(
+    times: Float[np.ndarray, "f"],
+    panels: Sequence[tuple[str, dict[str, tuple[Float[np.ndarray, "f"], str, str]]]],
+    marks: dict[str, float],
+    axis_name: str,
+) -> Image.Image:
+    """Values in [-1, 1] over time, one panel below the other: by label the values, the colour and the style of a line.
+
+    `marks` are named times, drawn through all panels.
+    """
+    with _plots(len(panels), 1, height=0.27) as (axes, finish):
+        for axis, (title, lines) in zip(axes, panels, strict=True):
+            axis.axhline(0.0, color=GREY, linewidth=0.6, alpha=0.6)
+            for label, (values, colour, style) in lines.items():
+                axis.plot(times, values, style, color=colour, linewidth=1.6, label=label)
+            for name, time in marks.items():
+                axis.axvline(time, color=GREY, linewidth=1.2, linestyle=":")
+                if axis is axes[0]:
+                    axis.annotate(name, (time, 1.06), (2, 0), textcoords="offset points", fontsize=10, ha="center")
+            axis.set(ylabel=title, xlim=(times[0], times[-1]), ylim=(-1.05, 1.05), yticks=(-1, 0, 1))
+            axis.legend(frameon=False, fontsize=10, loc="lower right", ncols=2)
+        axes[-1].set_xlabel(axis_name)
+        return finish()
+
+
 @contextlib.contextmanager
 def _plots(count: int, columns: int, height: float = 1.0) -> Iterator[tuple[list, Callable[[], Image.Image]]]:
     """`count` Matplotlib axes in the style of the report, and a function that makes the picture of them.

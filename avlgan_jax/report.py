@@ -136,7 +136,9 @@ def _cells(columns: list[tuple], rows: dict, bounds: dict, row: str) -> list[Cel
 
 
 def text_table(scores: dict) -> str:
-    """The result table in plain text, for a terminal."""
+    """The result table in plain text, for a terminal; nothing where the models were not put to trial."""
+    if "models" not in scores:
+        return ""
     lines = []
     for title, rows in table(scores):
         lines.append(f"{title:<16}" + "".join(f"{heading:>9}" for _, heading, _, _ in columns(scores)))
@@ -157,11 +159,7 @@ def page(scores: dict, shown: list[Figure], matrices: list[Matrix]) -> str:
     environment.filters |= {"number": _number, "range": lambda interval: _range(interval, 2)}
     return environment.get_template("report.html").render(
         scores=scores,
-        table=table(scores),
-        columns=columns(scores),
-        nearer=_nearer_to_truth(scores),
-        compared=comparisons(scores),
-        means=list(zip(affect.EXPRESSIONS, scores["table_ii"].values(), affect.TABLE_II.tolist(), strict=True)),
+        **_tables(scores),
         figures=[(figure, _webp(figure.png)) for figure in shown],
         pad={
             "steps": [float(step) for step in MATRIX_STEPS],
@@ -169,6 +167,18 @@ def page(scores: dict, shown: list[Figure], matrices: list[Matrix]) -> str:
             "faces": [_pad_face(matrix) for matrix in matrices],
         },
     )
+
+
+def _tables(scores: dict) -> dict:
+    """What the page shows in tables, as far as it was measured."""
+    told: dict = {}
+    if "models" in scores:
+        told |= {"table": table(scores), "columns": columns(scores), "compared": comparisons(scores)}
+        told["nearer"] = _nearer_to_truth(scores)
+    if "table_ii" in scores:
+        paper = affect.TABLE_II.tolist()
+        told["means"] = list(zip(affect.EXPRESSIONS, scores["table_ii"].values(), paper, strict=True))
+    return told
 
 
 def _number(value: float | None, decimals: int = 2) -> str:

@@ -50,10 +50,7 @@ def score(measured: Measured) -> dict:
         return {**generated, "do_nothing": nothing, "regressor": judge}
 
     counts = {group: int(members.sum()) for group, members in by_group(measured.trials.infants).items()}
-    return {
-        "schema_version": SCHEMA_VERSION,
-        **_arranged(rows("all"), {group: {**rows(group), "samples": counts[group]} for group in GROUPS}),
-    }
+    return _arranged(rows("all"), {group: {**rows(group), "samples": counts[group]} for group in GROUPS})
 
 
 def intervals(measured: Measured, seed: int) -> dict:

@@ -8,10 +8,11 @@ from PIL import Image
 from avlgan_jax import figures, plots
 from avlgan_jax.evaluation import MODELS, Measured
 from avlgan_jax.experiments import circumplex
-from avlgan_jax.experiments.baby import PAPER, Frames
+from avlgan_jax.experiments.baby import FRAMES_PER_SECOND, PAPER, Frames
 from avlgan_jax.experiments.circumplex import Around
+from avlgan_jax.experiments.transfer import Transferred
 from avlgan_jax.figures import NAMES
-from avlgan_jax.gallery import Gallery, Matrix, Rows
+from avlgan_jax.gallery import Expressions, Matrix, Rows
 
 
 @dataclass(frozen=True)
@@ -26,33 +27,24 @@ class Figure:
     size: tuple[int, int]
 
 
-def draw(measured: Measured, gallery: Gallery, around: dict[str, Around], dyads: dict[str, Frames]) -> list[Figure]:
-    """All figures of the report, in the order of the page; what was not measured has none."""
-    drawn = [_expressions(gallery), _outputs(gallery.rows), _chain(gallery.rows)]
-    drawn += [_matrix(matrix) for matrix in _one_of_each_age(gallery.matrices)]
-    drawn.append(_scatter(measured))
-    if all(nearness.psnr for nearness in around.values()):
-        drawn.append(_nearness(around))
-    drawn.append(_judged(around))
-    return [*drawn, _baby(dyads)] if dyads else drawn
-
-
 def _figure(name: str, title: str, caption: str, alt: str, picture: Image.Image) -> Figure:
     return Figure(name, title, caption, alt, figures.png(picture), picture.size)
 
 
-def _expressions(gallery: Gallery) -> Figure:
+def expressions(shown: Expressions) -> Figure:
+    """Figure 6."""
     return _figure(
         "expressions",
         "The eight expressions",
         "Each face as it came, then turned by avLandmarkGAN to the mean valence and arousal that the training data "
         "gives to each expression (Table II and Figure 6 of the paper).",
         "Rows of faces: the input and eight generated expressions",
-        figures.expression_sheet(gallery.rows.images, gallery.expressions),
+        figures.expression_sheet(shown.images, shown.outputs),
     )
 
 
-def _outputs(rows: Rows) -> Figure:
+def outputs(rows: Rows) -> Figure:
+    """Both models beside the truth, or, of photographs, without it."""
     arrow = "The arrow in each plane goes from the face's own emotion to the one asked for. "
     if "truth" not in rows.outputs:
         return _figure(
@@ -72,7 +64,8 @@ def _outputs(rows: Rows) -> Figure:
     )
 
 
-def _chain(rows: Rows) -> Figure:
+def chain(rows: Rows) -> Figure:
+    """Figure 2."""
     return _figure(
         "chain",
         "How avLandmarkGAN works",
@@ -81,6 +74,11 @@ def _chain(rows: Rows) -> Figure:
         "Rows of four pictures: input, its landmarks, the converted landmarks, the output",
         figures.chain(rows),
     )
+
+
+def matrices(shown: list[Matrix]) -> list[Figure]:
+    """Figure 5: the first adult and the first infant."""
+    return [_matrix(matrix) for matrix in {matrix.infant: matrix for matrix in reversed(shown)}.values()][::-1]
 
 
 def _matrix(matrix: Matrix) -> Figure:
@@ -95,11 +93,8 @@ def _matrix(matrix: Matrix) -> Figure:
     )
 
 
-def _one_of_each_age(matrices: list[Matrix]) -> list[Matrix]:
-    return list({matrix.infant: matrix for matrix in reversed(matrices)}.values())[::-1]
-
-
-def _scatter(measured: Measured) -> Figure:
+def scatter(measured: Measured) -> Figure:
+    """What was asked for against what the judge sees."""
     expected = measured.trials.emotions
     panels = [
         (f"{NAMES[name]}: {word}", expected[:, axis], measured.models[name].predicted[:, axis], measured.trials.infants)
@@ -116,27 +111,37 @@ def _scatter(measured: Measured) -> Figure:
     )
 
 
-def _nearness(around: dict[str, Around]) -> Figure:
+def nearness(around: dict[str, Around]) -> list[Figure]:
+    """Heat maps of the gain over doing nothing, a figure for each model; none without a truth."""
+    if not all(found.psnr for found in around.values()):
+        return []
+    return [_nearness(around, name) for name in MODELS]
+
+
+def _nearness(around: dict[str, Around], name: str) -> Figure:
     panels = []
     for group, found in around.items():
-        nothing = found.psnr["do_nothing"].mean(axis=0)
-        for name in reversed(MODELS):
-            panels.append((f"{NAMES[name]}\n{group}s", found.psnr[name].mean(axis=0) - nothing, "dB"))
-        less = 1.0 - found.nme["avlandmarkgan"].mean(axis=0) / found.nme["do_nothing"].mean(axis=0)
-        panels.append((f"landmarks\n{group}s", 100.0 * less, "% nearer"))
-    people = len(next(iter(around.values())).response["avgan"])
+        if name in found.nme:
+            less = 1.0 - found.nme[name].mean(axis=0) / found.nme["do_nothing"].mean(axis=0)
+            panels.append((f"NME\n{group}s", 100.0 * less, "% nearer"))
+        for title, measure, unit in (("PSNR", found.psnr, "dB"), ("SSIM", found.ssim, "SSIM gained")):
+            gain = measure[name].mean(axis=0) - measure["do_nothing"].mean(axis=0)
+            panels.append((f"{title}\n{group}s", gain, unit))
+    people = len(next(iter(around.values())).response[name])
+    ours = name == "avlandmarkgan"
     return _figure(
-        "circumplex_truth",
-        "Where on the plane the models are near the truth",
-        f"Up to {people} people of each age group, asked for every emotion around the plane. Blue: the picture (in "
-        "decibels of PSNR) or the landmarks (in per cent of their error) are nearer to the truth than doing nothing; "
-        "red: farther.",
+        "circumplex_truth" if ours else f"circumplex_truth_{name}",
+        f"Where on the plane {NAMES[name]} is near the truth",
+        f"Up to {people} people of each age group, asked for every emotion around the plane. Blue: the "
+        + ("landmarks (NME, in per cent of their error) or the " if ours else "")
+        + "picture (PSNR, SSIM) is nearer to the truth than doing nothing; red: farther.",
         "Discs of the valence-arousal plane coloured by the gain over doing nothing",
-        plots.plane_maps(panels, circumplex.RADII, circumplex.ANGLES, columns=3),
+        plots.plane_maps(panels, circumplex.RADII, circumplex.ANGLES, columns=len(panels) // len(around)),
     )
 
 
-def _judged(around: dict[str, Around]) -> Figure:
+def judged(around: dict[str, Around]) -> Figure:
+    """Where on the plane the judge finds the outputs."""
     asked = circumplex.targets()
     panels = [
         (f"{NAMES[name]}: {group}s", asked, found.judged[name].mean(axis=0), group == "infant")
@@ -153,11 +158,8 @@ def _judged(around: dict[str, Around]) -> Figure:
     )
 
 
-def _all(rows: np.ndarray, value: bool) -> np.ndarray:
-    return np.full(len(rows), value)
-
-
-def _baby(dyads: dict[str, Frames]) -> Figure:
+def baby(dyads: dict[str, Frames]) -> Figure:
+    """Figure 7."""
     panels = [
         (
             f"{NAMES[name]}: {group}s",
@@ -179,4 +181,29 @@ def _baby(dyads: dict[str, Frames]) -> Figure:
         f"The paper's correlations, on frames that are not public: {told}.",
         "Scatter plots of judged against asked valence for infants and parents",
         plots.scatter(panels),
+    )
+
+
+def transfer(found: Transferred) -> Figure:
+    """Figure 8: the moments chosen, and the valence of both people over the film."""
+    seconds = found.frames / FRAMES_PER_SECOND
+    panels = [
+        (
+            role,
+            {
+                "film": (found.roles[role].judged[:, 0], colour, "-"),
+                "transferred": (found.roles[role].transferred[:, 0], colour, "--"),
+            },
+        )
+        for role, colour in (("parent", plots.ADULT), ("infant", plots.INFANT))
+    ]
+    marks = {name: float(seconds[index]) for name, index in found.moments.items()}
+    return _figure(
+        "transfer",
+        "From one pair to another",
+        "Section IV-C: avLandmarkGAN's discriminator read valence and arousal off each frame of a filmed parent and "
+        "infant, and two other people, of whom there is one picture each, perform them (Figure 8 of the paper). The "
+        "curves are the valence that the regressor sees in the film and in the performance; dotted, the moments shown.",
+        "Pairs of faces from a film above the pair that performs it, and curves of their valence",
+        figures.stacked([figures.transfer_sheet(found), plots.curves(seconds, panels, marks, "seconds")]),
     )

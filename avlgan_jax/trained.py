@@ -41,10 +41,10 @@ class Trained:
     config: Config
     steps: dict[str, int]
     """Steps that each model was trained for."""
+    regress: Callable[[Images], tuple[Emotions, Float[np.ndarray, "n features"]]]
+    """The regressor's valence and arousal, and in one pass the pooled features it read them from."""
     predict: Callable[[Images], Emotions]
-    """The regressor's valence and arousal."""
-    features: Callable[[Images], Float[np.ndarray, "n features"]]
-    """The regressor's pooled features, in which the Fréchet distance is measured."""
+    """The regressor's valence and arousal alone."""
     convert_landmarks: Callable[[Points, Emotions], Points]
     """The landmark converter."""
     paint: Callable[[Images, Points, Emotions], Images]
@@ -80,13 +80,13 @@ def assemble(config: Config, weights: Weights, steps: dict[str, int], sizes: tup
     def ready(function: Callable, *parts: str) -> Callable:
         return _in_chunks(function, {part: weights[part] for part in parts}, sizes)
 
-    emotions_and_features = ready(networks.predict, "regressor")
+    regress = ready(networks.predict, "regressor")
     emotions_and_landmarks = ready(networks.discriminate, "discriminator")
     return Trained(
         config=config,
         steps=steps,
-        predict=lambda images: emotions_and_features(images)[0],
-        features=lambda images: emotions_and_features(images)[1],
+        regress=regress,
+        predict=lambda images: regress(images)[0],
         convert_landmarks=ready(networks.convert_landmarks, "landmark"),
         paint=ready(networks.paint, "image"),
         convert={

@@ -53,6 +53,21 @@ def test_impossible_trials_are_refused(faces_there, samples, said):
         evaluation.draw_trials(np.zeros((faces_there, 2)), samples, seed=0)
 
 
+def test_people_are_chosen_of_both_ages_in_turn():
+    faces = oracle.draw_faces(16, seed=3)
+    chosen = evaluation.choose_people(faces, seed=0, count=6)
+    assert len(set(faces.subjects[chosen])) == 6
+    assert faces.infants[chosen].tolist() == [False, True] * 3
+    np.testing.assert_array_equal(chosen, evaluation.choose_people(faces, seed=0, count=6))
+    assert any(not np.array_equal(chosen, evaluation.choose_people(faces, seed=seed, count=6)) for seed in (1, 2))
+
+
+def test_fewer_people_than_places_are_all_shown():
+    adults = oracle.draw_faces(6, seed=3, infants=False)
+    chosen = evaluation.choose_people(adults, seed=0, count=6)
+    assert sorted(adults.subjects[chosen]) == ["person-0", "person-1", "person-2"]
+
+
 def test_a_model_that_draws_the_truth_scores_perfectly(measured):
     found = scores.score(measured)["models"]["avlandmarkgan"]
     assert found["rmse"] == 0.0
@@ -121,8 +136,12 @@ def test_the_reference_holds_every_training_face(faces, training, monkeypatch):
     monkeypatch.setattr(evaluation, "PAIRED_FEATURES", 6)
     monkeypatch.setattr(evaluation, "CHUNK", 7)
     models = oracle.oracle(faces, training)
-    reference = evaluation.measure_reference(models.features, training, lambda done: None)
-    features = models.features(training.images)
+
+    def extract(images):
+        return models.regress(images)[1]
+
+    reference = evaluation.measure_reference(extract, training, lambda done: None)
+    features = extract(training.images)
     assert reference.moments["all"].count == 20
     np.testing.assert_allclose(reference.moments["all"].mean, features.mean(axis=0))
     np.testing.assert_allclose(reference.moments["infant"].mean, features[training.infants].mean(axis=0))
@@ -139,8 +158,9 @@ def test_fid_is_measured_in_the_features_it_is_given(faces, training):
     def extract(images):
         return np.asarray(images, np.float64).reshape(len(images), 2, -1).mean(axis=2)
 
-    measured = evaluation.measure(models, faces, training, trials, None, done.append, extract)
-    assert sum(done) == evaluation.work(faces, training, 30, extract)
+    inception = evaluation.Lens(extract, evaluation.measure_reference(extract, training, lambda done: None))
+    measured = evaluation.measure(models, faces, training, trials, None, done.append, inception)
+    assert sum(done) == evaluation.work(faces, training, 30)
     avgan = scores.score(measured)["models"]["avgan"]
     real = metrics.moments(extract(training.images))
     shown = metrics.moments(extract(faces.images[trials.sources]))

@@ -7,8 +7,8 @@ import numpy as np
 import oracle
 import pytest
 
-from avlgan_jax import affect
-from avlgan_jax.experiments import baby, circumplex, table_ii
+from avlgan_jax import affect, evaluation
+from avlgan_jax.experiments import baby, circumplex, table_ii, transfer
 from avlgan_jax.landmarks import normalised_mean_error
 
 
@@ -172,3 +172,38 @@ def test_the_nme_of_doing_nothing_is_that_of_the_landmarks_themselves(faces, aro
     truths = [landmarks for _, landmarks in oracle.render_all(faces.extras["face_key"][chosen], neutral)]
     possible = normalised_mean_error(faces.landmarks[chosen], np.stack(truths))
     assert around["adult"].nme["do_nothing"][0, 0] in possible
+
+
+@pytest.fixture(scope="module")
+def dyads(faces):
+    """The eight faces as frames 0 to 3 of two dyads, of which the second has an infant (two of its frames) alone."""
+    extras = faces.extras | {"frame": np.array([0, 1, 0, 1, 9, 9, 2, 3]), "dyad": np.array([7, 7, 7, 7, 9, 9, 8, 8])}
+    return dataclasses.replace(faces, extras=extras)
+
+
+def test_a_dyad_is_transferred_to_an_adult_and_an_infant(faces, dyads):
+    stills = oracle.draw_faces(4, seed=9)
+    models = oracle.oracle(faces, stills)
+    found = transfer.measure(models, dyads, stills, seed=0)
+    assert found.dyad == "7"
+    np.testing.assert_array_equal(found.frames, [0, 1])
+    for role, rows, infant in (("parent", [0, 1], False), ("infant", [2, 3], True)):
+        told = found.roles[role]
+        np.testing.assert_array_equal(told.annotated, faces.emotions[rows])
+        np.testing.assert_allclose(told.transferred, faces.emotions[rows])
+        (portrait,) = (row for row in evaluation.choose_people(stills, 0, 2) if stills.infants[row] == infant)
+        keys = np.repeat(stills.extras["face_key"][[portrait]], 3, axis=0)
+        moments = faces.emotions[np.array(rows)[list(found.moments.values())]]
+        truths = np.stack([image for image, _ in oracle.render_all(keys, moments)])
+        np.testing.assert_array_equal(told.performance, truths)
+        np.testing.assert_array_equal(told.film, faces.images[np.array(rows)[list(found.moments.values())]])
+    told = transfer.numbers(found)
+    assert told["parent"]["read_valence"] == told["infant"]["arrived_arousal"] == pytest.approx(1.0)
+    json.dumps(told, allow_nan=False)
+
+
+def test_without_a_filmed_pair_nothing_is_transferred(faces, dyads):
+    alone = dyads.take(np.array([6, 7]))
+    for frames in (faces, alone):
+        assert transfer.measure(oracle.oracle(faces), frames, faces, seed=0) is None
+    assert transfer.numbers(None) == {}

@@ -1,4 +1,4 @@
-"""Which faces are shown: different people, both ages in turn, the same for the same seed."""
+"""What is shown: every picture at the emotion that it stands for."""
 
 import numpy as np
 import oracle
@@ -18,36 +18,23 @@ def few_pictures(monkeypatch):
     monkeypatch.setattr(gallery, "MATRICES", 1)
 
 
-def test_faces_shown_are_different_people_of_both_ages_in_turn(faces):
-    chosen = gallery.choose(faces, seed=0, count=6)
-    assert len(set(faces.subjects[chosen])) == 6
-    assert faces.infants[chosen].tolist() == [False, True] * 3
-    np.testing.assert_array_equal(chosen, gallery.choose(faces, seed=0, count=6))
-    assert any(not np.array_equal(chosen, gallery.choose(faces, seed=seed, count=6)) for seed in (1, 2))
-
-
-def test_fewer_people_than_places_are_all_shown():
-    adults = oracle.draw_faces(6, seed=3, infants=False)
-    chosen = gallery.choose(adults, seed=0, count=6)
-    assert sorted(adults.subjects[chosen]) == ["person-0", "person-1", "person-2"]
-
-
 def test_every_picture_shows_the_emotion_it_stands_for(faces):
     models = oracle.oracle(faces)
-    shown = gallery.collect(models, faces, 0, oracle.render_all)
-    rows = shown.rows
+    rows = gallery.rows(models, faces, 0, oracle.render_all)
     np.testing.assert_array_equal(rows.outputs["avlandmarkgan"], rows.outputs["truth"])
     np.testing.assert_array_equal(rows.outputs["avgan"], rows.images)
     np.testing.assert_array_equal(models.predict(rows.outputs["avlandmarkgan"]), rows.targets)
-    for row in shown.expressions:
+    shown = gallery.expressions(models, faces, 0, affect.TABLE_II)
+    np.testing.assert_array_equal(shown.images, rows.images)
+    for row in shown.outputs:
         np.testing.assert_array_equal(models.predict(row), affect.TABLE_II)
-    grid = shown.matrices[0].grids["avlandmarkgan"]
+    grid = gallery.matrices(models, faces, 0, oracle.render_all)[0].grids["avlandmarkgan"]
     top_left, bottom_right = models.predict(np.stack([grid[0, 0], grid[-1, -1]]))
     np.testing.assert_allclose(top_left, [-0.8, 0.8])
     np.testing.assert_allclose(bottom_right, [0.8, -0.8])
 
 
 def test_photographs_are_shown_without_a_truth(faces):
-    shown = gallery.collect(oracle.oracle(faces), oracle.photographs(faces), 0, None)
-    assert set(shown.rows.outputs) == {"avlandmarkgan", "avgan"}
-    assert set(shown.matrices[0].grids) == {"avlandmarkgan", "avgan"}
+    models, photographs = oracle.oracle(faces), oracle.photographs(faces)
+    assert set(gallery.rows(models, photographs, 0, None).outputs) == {"avlandmarkgan", "avgan"}
+    assert set(gallery.matrices(models, photographs, 0, None)[0].grids) == {"avlandmarkgan", "avgan"}

@@ -24,7 +24,7 @@ def ported(tmp_path_factory):
     network = random_inception(seed=0)
     path = tmp_path_factory.mktemp("weights") / inception.FILE
     torch.save(network.state_dict(), path)
-    params = inception.load_weights(path, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    params, _ = inception.load_weights(path, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     return network, path, params
 
 

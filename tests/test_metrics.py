@@ -1,5 +1,7 @@
 """The metrics against numbers worked out by hand and against closed forms."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -167,3 +169,47 @@ def test_the_blocks_of_pairs_leave_no_trace():
     reach = np.sort(distances, axis=1)[:, 3]
     expected = np.mean((np.linalg.norm(features[1030:, None] - few, axis=-1) <= reach).any(axis=1))
     assert metrics.precision_recall(features[1030:], few)[0] == pytest.approx(expected)
+
+
+def peer(name):
+    """A tool that others measure FID with, where it is installed (requirements-test.txt) and can be imported."""
+    pytest.importorskip("torch")
+    try:
+        return importlib.import_module(name)
+    except (ImportError, RuntimeError) as error:  # torchvision made for another torch is a RuntimeError
+        pytest.skip(f"{name} cannot be imported: {error}")
+
+
+@pytest.fixture(scope="module")
+def features():
+    """Two sets of correlated, non-negative feature vectors, as a network's last mean gives them."""
+    generator = np.random.default_rng(7)
+    mixing = generator.normal(size=(48, 48)) / 7
+    generated, real = (np.abs(generator.normal(size=(n, 48)) @ mixing + shift) for n, shift in ((300, 0.2), (260, 0.0)))
+    return generated.astype(np.float32), real.astype(np.float32)
+
+
+def test_the_distance_is_that_of_pytorch_fid(features):
+    score = peer("pytorch_fid.fid_score")
+    statistics = [(part.mean(axis=0), np.cov(part, rowvar=False)) for part in map(np.float64, features)]
+    theirs = score.calculate_frechet_distance(*statistics[0], *statistics[1])
+    ours = metrics.frechet_distance(*map(metrics.moments, features))
+    assert ours == pytest.approx(theirs, rel=1e-6)
+
+
+def test_the_distances_are_those_of_torch_fidelity(features):
+    import torch
+
+    fid, kid, prc = (peer(f"torch_fidelity.metric_{name}") for name in ("fid", "kid", "prc"))
+    generated, real = (torch.from_numpy(np.float64(part)) for part in features)
+    statistics = [fid.fid_features_to_statistics(part) for part in (generated, real)]
+    theirs = fid.fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+    assert metrics.frechet_distance(*map(metrics.moments, features)) == pytest.approx(theirs, rel=1e-6)
+    # A subset as large as the set leaves nothing to chance.
+    whole = {"kid_subsets": 1, "kid_subset_size": 260, "verbose": False}
+    theirs = kid.kid_features_to_metric(generated[:260], real, **whole)["kernel_inception_distance_mean"]
+    assert metrics.kernel_distance(features[0][:260], features[1]) == pytest.approx(theirs, rel=1e-6)
+    theirs = prc.prc_features_to_metric(generated, real, prc_neighborhood=3, verbose=False)
+    found = metrics.precision_recall(*features)
+    assert found == (pytest.approx(theirs["precision"], abs=1e-6), pytest.approx(theirs["recall"], abs=1e-6))
+    assert min(found) > 0.0 and max(found) < 1.0

@@ -8,8 +8,8 @@ import numpy as np
 import oracle
 import pytest
 
-from avlgan_jax import evaluation, gallery, report, scores, sections
-from avlgan_jax.experiments import baby, circumplex, table_ii
+from avlgan_jax import evaluation, gallery, report, section_iv, sections
+from avlgan_jax.experiments import baby, circumplex
 
 
 @pytest.fixture(scope="module")
@@ -17,19 +17,16 @@ def written(tmp_path_factory):
     faces, training = oracle.draw_faces(8, seed=2), oracle.draw_faces(12, seed=1)
     models = oracle.oracle(faces, training)
     trials = evaluation.draw_trials(faces.emotions, 16, seed=0)
-    measured = evaluation.measure(models, faces, training, trials, oracle.render_all, lambda done: None)
+    scene = section_iv.Scene(models, faces, training, faces, trials, seed=0, render=oracle.render_all)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gallery, "FACES", 2)
         patch.setattr(gallery, "MATRICES", 2)
         patch.setattr(circumplex, "FACES", 1)
-        shown = gallery.collect(models, faces, 0, oracle.render_all)
-        around = circumplex.measure(models, faces, 0, oracle.render_all)
+        told = section_iv.run(scene, [name for name in section_iv.EXPERIMENTS if name not in ("fidelity", "transfer")])
     line = np.linspace(-1, 1, 9)
     judged = {"avgan": line / 2, "avlandmarkgan": line, "real": line}
     dyads = baby.Frames(line, judged, np.full(9, "one"), np.arange(9).astype(str))
-    numbers = scores.score(measured) | {
-        "intervals": scores.intervals(measured, 0),
-        "table_ii": table_ii.numbers(training),
+    numbers = told.numbers | {
         "baby": baby.numbers({"infant": dyads}, seed=0),
         "fidelity": {
             "samples": 3,
@@ -44,6 +41,7 @@ def written(tmp_path_factory):
             "training_faces": 12,
             "samples": 16,
             "seed": 0,
+            "experiments": ["trials"],
         },
         "provenance": {
             "steps": models.steps,
@@ -52,10 +50,10 @@ def written(tmp_path_factory):
             "versions": {"python": "3"},
         },
     }
-    figures = sections.draw(measured, shown, around, {"infant": dyads})
+    figures = [*told.figures, sections.baby({"infant": dyads})]
     directory = tmp_path_factory.mktemp("run") / "report"
-    report.write(directory, numbers, figures, shown.matrices)
-    return directory, numbers, figures, shown
+    report.write(directory, numbers, figures, told.matrices)
+    return directory, numbers, figures, told
 
 
 def test_the_directory_holds_the_page_the_numbers_and_each_figure(written):
@@ -167,3 +165,12 @@ def test_a_new_report_takes_the_place_of_the_old_one(written, tmp_path):
     report.write(tmp_path / "report", numbers, figures[:1], shown.matrices)
     assert len(list((tmp_path / "report").glob("*.png"))) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+def test_a_page_of_one_experiment_tells_that_alone(written, tmp_path):
+    _, numbers, figures, _ = written
+    alone = {name: numbers[name] for name in ("schema_version", "baby", "protocol", "provenance")}
+    page = report.write(tmp_path / "baby", alone, [figures[-1]], []).read_text()
+    assert "Infants and their parents" in page and "within people" in page
+    assert "The numbers" not in page and "Try it" not in page and "<script>" not in page
+    assert report.text_table(alone) == ""

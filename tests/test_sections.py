@@ -7,39 +7,56 @@ import oracle
 import pytest
 from PIL import Image
 
-from avlgan_jax import evaluation, gallery, sections
-from avlgan_jax.experiments import baby, circumplex
+from avlgan_jax import evaluation, gallery, section_iv, sections
+from avlgan_jax.experiments import baby, circumplex, transfer
 
 ALWAYS = {"expressions", "chain", "avimage_matrix_adult", "avimage_matrix_infant", "scatter", "circumplex_judged"}
 
 
-def drawn(photographed, dyads):
+def told(photographed):
+    """Everything that can be told of a few drawn faces, or of the same as if they were photographs."""
     faces = oracle.draw_faces(8, seed=2)
-    shown_faces, render = (oracle.photographs(faces), None) if photographed else (faces, oracle.render_all)
-    models = oracle.oracle(faces)
+    shown, render = (oracle.photographs(faces), None) if photographed else (faces, oracle.render_all)
     trials = evaluation.draw_trials(faces.emotions, 12, seed=0)
-    measured = evaluation.measure(models, shown_faces, faces, trials, render, lambda done: None)
+    scene = section_iv.Scene(oracle.oracle(faces), shown, faces, shown, trials, seed=0, render=render)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gallery, "FACES", 2)
         patch.setattr(gallery, "MATRICES", 2)
         patch.setattr(circumplex, "FACES", 1)
-        shown = gallery.collect(models, shown_faces, 0, render)
-        around = circumplex.measure(models, shown_faces, 0, render)
-    return sections.draw(measured, shown, around, dyads)
+        return section_iv.run(scene, set(section_iv.EXPERIMENTS) - {"fidelity"})
 
 
-def test_drawn_faces_have_every_figure():
-    line = np.linspace(-1, 1, 9)
-    frames = baby.Frames(line, {"avgan": line / 2, "avlandmarkgan": line}, np.full(9, "one"), np.arange(9).astype(str))
-    figures = drawn(photographed=False, dyads={"infant": frames})
-    assert {figure.name for figure in figures} == ALWAYS | {"truth", "circumplex_truth", "baby"}
-    for figure in figures:
+def test_drawn_faces_have_every_figure_of_stills():
+    found = told(photographed=False)
+    assert {figure.name for figure in found.figures} == ALWAYS | {"truth", "circumplex_truth", "circumplex_truth_avgan"}
+    for figure in found.figures:
         assert Image.open(io.BytesIO(figure.png)).size == figure.size
         assert figure.caption and figure.alt
-    told = next(figure.caption for figure in figures if figure.name == "baby")
-    assert "avGAN 0.49, avLandmarkGAN 0.70" in told
+    assert found.numbers["baby"] == found.numbers["transfer"] == {}
 
 
 def test_photographs_have_no_figure_of_the_truth():
-    figures = drawn(photographed=True, dyads={})
-    assert {figure.name for figure in figures} == ALWAYS | {"outputs"}
+    assert {figure.name for figure in told(photographed=True).figures} == ALWAYS | {"outputs"}
+
+
+def test_the_figure_of_infants_tells_the_papers_numbers():
+    line = np.linspace(-1, 1, 9)
+    frames = baby.Frames(line, {"avgan": line / 2, "avlandmarkgan": line}, np.full(9, "one"), np.arange(9).astype(str))
+    figure = sections.baby({"infant": frames})
+    assert "avGAN 0.49, avLandmarkGAN 0.70" in figure.caption
+
+
+def test_the_figure_of_a_transfer_shows_film_and_performance():
+    line = np.stack([np.linspace(-1, 1, 30)] * 2, axis=-1)
+    red, green = (np.full((3, 8, 8, 3), colour, np.uint8) for colour in ([200, 0, 0], [0, 200, 0]))
+    role = transfer.Role(line, line, line, -line, film=red, performance=green)
+    found = transfer.Transferred(
+        "00", np.arange(30), {"both pleased": 29, "both displeased": 0}, {"parent": role, "infant": role}
+    )
+    pixels = np.asarray(Image.open(io.BytesIO(sections.transfer(found).png)))
+    rows = {}
+    for name, colour in (("film", (200, 0, 0, 255)), ("performance", (0, 200, 0, 255))):
+        places = np.argwhere((pixels == colour).all(axis=-1))
+        rows[name] = places[:, 0]
+        assert len(np.unique(places[:, 1])) == 2 * 2 * 108
+    assert rows["film"].max() < rows["performance"].min()

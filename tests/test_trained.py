@@ -27,7 +27,7 @@ def test_the_functions_are_the_networks_with_the_averaged_weights(trained_run):
     )
     emotions, features = apply("regressor", models.judge_network(config), pictures)
     np.testing.assert_allclose(models_.predict(some.images), emotions, atol=1e-4)
-    np.testing.assert_allclose(models_.features(some.images), features, atol=1e-4)
+    np.testing.assert_allclose(models_.regress(some.images)[1], features, atol=1e-4)
     painted = apply(
         "image", models.image_generator(config.image), pictures, Condition(jnp.asarray(wanted), moved)
     ).output

@@ -1,0 +1,120 @@
+"""Section IV of the paper, experiment by experiment: what each adds to `metrics.json` and to the page, by its name."""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from avlgan_jax import evaluation, gallery, scores, sections
+from avlgan_jax.evaluation import Advance, Lens, Trials
+from avlgan_jax.experiments import baby, circumplex, fidelity, table_ii, transfer
+from avlgan_jax.gallery import Matrix
+from avlgan_jax.records import Faces
+from avlgan_jax.sections import Figure
+from avlgan_jax.trained import Trained
+from avlgan_jax.truth import Render
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the experiments have to work with; `render` and `inception` as for `evaluation.measure`."""
+
+    models: Trained
+    faces: Faces
+    """Those asked for other emotions."""
+    training: Faces
+    frames: Faces
+    """Frames of sequences, where the data has any; else anything."""
+    trials: Trials
+    seed: int
+    render: Render | None = None
+    inception: Lens | None = None
+    advance: Advance = lambda done: None
+
+
+@dataclass(frozen=True)
+class Told:
+    """The numbers of experiments, their figures in the order of the page, and the faces of its interactive plane."""
+
+    numbers: dict = dataclasses.field(default_factory=dict)
+    figures: list[Figure] = dataclasses.field(default_factory=list)
+    matrices: list[Matrix] = dataclasses.field(default_factory=list)
+
+
+def run(scene: Scene, names: Iterable[str], announce: Callable[[str], None] = lambda name: None) -> Told:
+    """The experiments named (of EXPERIMENTS) one after another; `announce` is told which one begins."""
+    numbers: dict = {"schema_version": scores.SCHEMA_VERSION}
+    figures, matrices = [], []
+    for name in names:
+        announce(name)
+        told = EXPERIMENTS[name](scene)
+        numbers |= told.numbers
+        figures += told.figures
+        matrices += told.matrices
+    return Told(_summed_up(numbers), figures, matrices)
+
+
+def _summed_up(numbers: dict) -> dict:
+    """The numbers with the three in the models' rows that experiments of their own give."""
+    if "models" not in numbers:
+        return numbers
+    seen, around = numbers.get("fidelity", {}), numbers.get("circumplex", {})
+    rows = {
+        name: {
+            **row,
+            "response": around.get("response", {}).get(name),
+            "landmark_nme": (seen.get("landmark_nme") or {}).get(name),
+            "identity_distance": (seen.get("identity_distance") or {}).get(name),
+        }
+        for name, row in numbers["models"].items()
+    }
+    return {**numbers, "models": rows}
+
+
+def _table_ii(scene: Scene) -> Told:
+    found = table_ii.numbers(scene.training)
+    shown = gallery.expressions(scene.models, scene.faces, scene.seed, table_ii.means(found))
+    return Told({"table_ii": found}, [sections.expressions(shown)])
+
+
+def _faces(scene: Scene) -> Told:
+    rows = gallery.rows(scene.models, scene.faces, scene.seed, scene.render)
+    matrices = gallery.matrices(scene.models, scene.faces, scene.seed, scene.render)
+    return Told({}, [sections.outputs(rows), sections.chain(rows), *sections.matrices(matrices)], matrices)
+
+
+def _trials(scene: Scene) -> Told:
+    measured = evaluation.measure(
+        scene.models, scene.faces, scene.training, scene.trials, scene.render, scene.advance, scene.inception
+    )
+    numbers = scores.score(measured) | {"intervals": scores.intervals(measured, scene.seed)}
+    return Told(numbers, [sections.scatter(measured)])
+
+
+def _circumplex(scene: Scene) -> Told:
+    around = circumplex.measure(scene.models, scene.faces, scene.seed, scene.render)
+    return Told({"circumplex": circumplex.numbers(around)}, [*sections.nearness(around), sections.judged(around)])
+
+
+def _fidelity(scene: Scene) -> Told:
+    return Told({"fidelity": fidelity.numbers(fidelity.measure(scene.models, scene.faces, scene.trials))})
+
+
+def _baby(scene: Scene) -> Told:
+    dyads = baby.measure(scene.models, scene.frames) if baby.are_frames(scene.frames) else {}
+    return Told({"baby": baby.numbers(dyads, scene.seed)}, [sections.baby(dyads)] if dyads else [])
+
+
+def _transfer(scene: Scene) -> Told:
+    found = transfer.measure(scene.models, scene.frames, scene.faces, scene.seed)
+    return Told({"transfer": transfer.numbers(found)}, [sections.transfer(found)] if found is not None else [])
+
+
+EXPERIMENTS: dict[str, Callable[[Scene], Told]] = {
+    "table_ii": _table_ii,
+    "faces": _faces,
+    "trials": _trials,
+    "circumplex": _circumplex,
+    "fidelity": _fidelity,
+    "baby": _baby,
+    "transfer": _transfer,
+}
