@@ -7,7 +7,7 @@ back. Everything is a pure function `(state, batch, key) -> (state, metrics)`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -45,6 +45,20 @@ class State(struct.PyTreeNode):
         return self.generator if self.ema is None else self.ema
 
 
+class Weights(NamedTuple):
+    """The loss weights that Table I varies: numbers, or traced scalars where many runs train in one program."""
+
+    emotion: float | Float[Array, ""]
+    centre: float | Float[Array, ""] = 0.0
+    landmark: float | Float[Array, ""] = 0.0
+
+
+def configured_weights(training: AdversarialTraining) -> Weights:
+    """The weights of the config; those that its kind of converter does not know are 0."""
+    centre, landmark = (getattr(training, name, 0.0) for name in ("centre_weight", "landmark_weight"))
+    return Weights(training.emotion_weight, centre, landmark)
+
+
 @dataclass(frozen=True)
 class Converter:
     """The parts of one converter."""
@@ -56,6 +70,13 @@ class Converter:
     """(frozen parameters, batch) -> source, its own condition, the condition it shall be converted to."""
     generator_optimizer: optax.GradientTransformation
     discriminator_optimizer: optax.GradientTransformation
+    ablated: Weights | None = None
+    """Weights in place of the config's."""
+
+    @property
+    def weights(self) -> Weights:
+        """The loss weights that count."""
+        return configured_weights(self.training) if self.ablated is None else self.ablated
 
     def init(self, key: Key[Array, ""], batch: Batch, frozen: Params) -> State:
         """A fresh state; `batch` gives shapes only."""
@@ -89,12 +110,12 @@ class Converter:
         return self._reading(self.judge(discriminator, real), own)
 
     def _reading(self, verdict: Verdict, own: Condition) -> tuple[Float[Array, ""], Metrics]:
-        training = self.training
+        weights = self.weights
         parts = {"emotion": losses.emotion(verdict.emotions, own.emotions)}
-        total = training.emotion_weight * parts["emotion"]
+        total = weights.emotion * parts["emotion"]
         if verdict.landmarks is not None:
             parts["landmark"] = losses.landmark(verdict.landmarks, own.landmarks)
-            total += training.landmark_weight * parts["landmark"]
+            total += weights.landmark * parts["landmark"]
         return total, parts
 
     def discriminator_objective(
@@ -125,7 +146,7 @@ class Converter:
         self, generator: Params, generated, discriminator: Params, real: Source, own: Condition, target: Condition
     ) -> tuple[Float[Array, ""], Metrics]:
         """L_G of equations (5) and (10); `generated` is G(real, target), the way back is made here."""
-        training = self.training
+        training, weights = self.training, self.weights
         verdict = self.judge(discriminator, generated.output)
         back = self.generate(generator, generated.output, own)
         parts = {
@@ -135,15 +156,15 @@ class Converter:
         }
         total = (
             parts["adversarial"]
-            + training.emotion_weight * parts["emotion"]
+            + weights.emotion * parts["emotion"]
             + training.reconstruction_weight * parts["reconstruction"]
         )
         if isinstance(training, LandmarkTraining):
             parts["centre"] = losses.face_feature_centre(real, generated.output)
-            total += training.centre_weight * parts["centre"]
+            total += weights.centre * parts["centre"]
         if verdict.landmarks is not None:
             parts["landmark"] = losses.landmark(verdict.landmarks, target.landmarks)
-            total += training.landmark_weight * parts["landmark"]
+            total += weights.landmark * parts["landmark"]
         if generated.mask is not None:
             parts["mask"] = losses.mask_size(generated.mask)
             total += training.mask_weight * parts["mask"]

@@ -108,9 +108,9 @@ def transfer_sheet(found: Transferred) -> Image.Image:
     draw = ImageDraw.Draw(canvas)
     for row, title in enumerate(("film", "transferred")):
         _write(draw, (134, 34 + row * (side + GAP) + side / 2), title, anchor="rm")
-    for column, (moment, frame) in enumerate(found.moments.items()):
+    for column, (moment, index) in enumerate(found.moments.items()):
         left = 150 + column * (2 * side + GAP + gap)
-        _write(draw, (left + side + GAP / 2, 14), f"{moment}, frame {found.frames[frame]}", size=17)
+        _write(draw, (left + side + GAP / 2, 14), f"{column + 1}: {moment}, {found.frames[index]}", size=17)
         for place, role in enumerate(found.roles.values()):
             for row, pictures in enumerate((role.film, role.performance)):
                 canvas.paste(_face(pictures[column], side), (left + place * (side + GAP), 34 + row * (side + GAP)))

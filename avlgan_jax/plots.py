@@ -94,10 +94,9 @@ def curves(
                 axis.plot(times, values, style, color=colour, linewidth=1.6, label=label)
             for name, time in marks.items():
                 axis.axvline(time, color=GREY, linewidth=1.2, linestyle=":")
-                if axis is axes[0]:
-                    axis.annotate(name, (time, 1.06), (2, 0), textcoords="offset points", fontsize=10, ha="center")
+                axis.annotate(name, (time, 0.98), (4, 0), textcoords="offset points", fontsize=11, va="top")
             axis.set(ylabel=title, xlim=(times[0], times[-1]), ylim=(-1.05, 1.05), yticks=(-1, 0, 1))
-            axis.legend(frameon=False, fontsize=10, loc="lower right", ncols=2)
+            axis.legend(frameon=False, fontsize=10, loc="best", ncols=2)
         axes[-1].set_xlabel(axis_name)
         return finish()
 

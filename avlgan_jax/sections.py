@@ -197,13 +197,14 @@ def transfer(found: Transferred) -> Figure:
         )
         for role, colour in (("parent", plots.ADULT), ("infant", plots.INFANT))
     ]
-    marks = {name: float(seconds[index]) for name, index in found.moments.items()}
+    marks = {str(place): float(seconds[index]) for place, index in enumerate(found.moments.values(), start=1)}
     return _figure(
         "transfer",
         "From one pair to another",
         "Section IV-C: avLandmarkGAN's discriminator read valence and arousal off each frame of a filmed parent and "
         "infant, and two other people, of whom there is one picture each, perform them (Figure 8 of the paper). The "
-        "curves are the valence that the regressor sees in the film and in the performance; dotted, the moments shown.",
+        "curves are the valence that the regressor sees in the film and in the performance; dotted, the moments shown, "
+        "which are named with the number of their frame.",
         "Pairs of faces from a film above the pair that performs it, and curves of their valence",
         figures.stacked([figures.transfer_sheet(found), plots.curves(seconds, panels, marks, "seconds")]),
     )

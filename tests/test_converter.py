@@ -11,6 +11,7 @@ import pytest
 from avlgan_jax import losses, models
 from avlgan_jax.batches import Batch
 from avlgan_jax.config import Config, ImageTraining, LandmarkTraining
+from avlgan_jax.converter import Weights
 from avlgan_jax.networks import Condition
 from avlgan_jax.optimisation import to_floats
 
@@ -217,3 +218,23 @@ def test_learning_rate_schedules():
     cosine = updates(dataclasses.replace(section, decay="cosine"), 4)
     np.testing.assert_allclose(cosine, [0.5 * (1 + np.cos(np.pi * t / 4)) for t in range(4)], rtol=1e-5)
     assert isinstance(adam(section, 1, 1), optax.GradientTransformation)
+
+
+def test_weights_may_be_traced_and_stand_for_those_of_the_config():
+    """The same step with the weights in the config and, under `vmap`, with the weights as an array."""
+    values = (0.5, 20.0)
+    changed = [dataclasses.replace(small().landmark, emotion_weight=v, centre_weight=2 * v) for v in values]
+    expected = [stepped(*built("landmark", dataclasses.replace(small(), landmark=training))) for training in changed]
+    model, state, batch = built("landmark", small())
+
+    def step(weights):
+        trainer = dataclasses.replace(model.trainer, ablated=weights)
+        return trainer.step(state, batch, jax.random.key(5))
+
+    weights = Weights(jnp.array(values), 2 * jnp.array(values), jnp.zeros(2))
+    after, metrics = jax.jit(jax.vmap(step))(weights)
+    for member, (alone, alone_metrics) in enumerate(expected):
+        for together, single in zip(jax.tree.leaves(after.generator), jax.tree.leaves(alone.generator), strict=True):
+            np.testing.assert_allclose(together[member], single, atol=2e-6)
+        np.testing.assert_allclose(metrics["g/loss"][member], alone_metrics["g/loss"], rtol=1e-5)
+    assert metrics["g/loss"][0] < metrics["g/loss"][1]
