@@ -36,3 +36,12 @@ def uniform_disc(generator: np.random.Generator, count: int) -> Float[np.ndarray
     radius = np.sqrt(generator.uniform(size=count))
     angle = generator.uniform(0.0, 2.0 * np.pi, size=count)
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1).astype(np.float32)
+
+
+def walk(points: Float[np.ndarray, "n 2"], count: int) -> Float[np.ndarray, "count 2"]:
+    """`count` emotions at equal distances along the straight lines through `points`, the first and last included."""
+    lengths = np.linalg.norm(np.diff(points, axis=0), axis=-1)
+    # Points in one place take no way; a step of their own keeps the positions growing.
+    reached = np.concatenate([[0.0], np.cumsum(np.maximum(lengths, 1e-9))])
+    places = np.linspace(0.0, reached[-1], count)
+    return np.stack([np.interp(places, reached, points[:, axis]) for axis in range(2)], axis=-1).astype(np.float32)

@@ -15,7 +15,7 @@ from jaxtyping import Float, UInt8
 from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter1d
 
-from avlgan_jax import bundle, procedural, trained, transfer
+from avlgan_jax import bundle, photograph, trained, transfer
 from avlgan_jax.errors import UserError
 from avlgan_jax.landmarks import COUNT
 
@@ -141,9 +141,7 @@ class Editor:
         self, seed: int, infant: bool = False, valence: float = 0.0, arousal: float = 0.0
     ) -> tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, "68 2"]]:
         """A procedural face of this size and its landmarks, somebody else for every seed."""
-        face = procedural.sample_face(_DRAWN, seed, 0, infant)
-        image, landmarks, _ = procedural.render(face, valence, arousal, self.resolution)
-        return image, landmarks
+        return photograph.draw(seed, infant, self.resolution, valence, arousal)
 
     def _each(self, function, image: Images) -> np.ndarray:
         image = self._checked(image)
@@ -158,10 +156,6 @@ class Editor:
                 f"({side}, {side}, 3); avlgan_jax.photograph cuts them from a photograph"
             )
         return image
-
-
-# The seed of `draw`: no face of it is in a data set, whose seeds are small.
-_DRAWN = 0xD4A3
 
 
 def axis(n: int) -> Float[np.ndarray, "n"]:

@@ -46,9 +46,13 @@ def png(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def avimage_matrix(image: UInt8[np.ndarray, "h w 3"], grid: UInt8[np.ndarray, "rows columns h w 3"]) -> Image.Image:
-    """Figure 5: the input at the top left, then its grid of outputs, valence across and arousal upwards."""
-    side, steps = 92, len(MATRIX_STEPS)
+def avimage_matrix(
+    image: UInt8[np.ndarray, "h w 3"],
+    grid: UInt8[np.ndarray, "n n h w 3"],
+    values: Float[np.ndarray, "n"] = MATRIX_STEPS,
+) -> Image.Image:
+    """Figure 5: the input at the top left, then its grid of outputs, valence across and arousal upwards by `values`."""
+    side, steps = 92, len(values)
     left, top = side + 84, 4
     canvas = _canvas(left + steps * (side + GAP), top + steps * (side + GAP) + 64)
     draw = ImageDraw.Draw(canvas)
@@ -56,12 +60,12 @@ def avimage_matrix(image: UInt8[np.ndarray, "h w 3"], grid: UInt8[np.ndarray, "r
     _write(draw, (side / 2, top + side + 16), "input")
     for row in range(steps):
         y = top + row * (side + GAP)
-        _write(draw, (left - 12, y + side / 2), signed(MATRIX_STEPS[::-1][row], 1), anchor="rm")
+        _write(draw, (left - 12, y + side / 2), signed(values[::-1][row], 1), anchor="rm")
         for column in range(steps):
             canvas.paste(_face(grid[row, column], side), (left + column * (side + GAP), y))
     bottom = top + steps * (side + GAP)
     for column in range(steps):
-        _write(draw, (left + column * (side + GAP) + side / 2, bottom + 14), signed(MATRIX_STEPS[column], 1))
+        _write(draw, (left + column * (side + GAP) + side / 2, bottom + 14), signed(values[column], 1))
     _write(draw, (left + steps * (side + GAP) / 2, bottom + 44), "valence →")
     _write(draw, (side / 2, top + steps * (side + GAP) / 2), "arousal ↑", size=18)
     return canvas

@@ -1,0 +1,216 @@
+"""A filmed dyad performed by two other faces (Section IV-C): its faces, the performance, the side-by-side film.
+
+A source is two films of the same length: of a drawn dyad, or `DIR/parent.mp4` and `DIR/infant.mp4` (or folders of
+images by those names), as `datasets/dyads` has them.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import gaussian_filter1d
+
+from avlgan_jax import crop, motion, photograph, procedural, video
+from avlgan_jax.crop import Square
+from avlgan_jax.detectors import Detector
+from avlgan_jax.editor import Editor
+from avlgan_jax.errors import UserError
+from avlgan_jax.photograph import Face, Photo
+
+PANEL = 192  # side of a face in the film, in pixels
+FPS = procedural.FRAMES_PER_SECOND
+PERSONS = ("parent", "infant")
+
+# The square around a filmed face moves with the face, not with the detector's jitter.
+_SQUARE_SMOOTHING = 0.2  # seconds
+_CHUNK = 64
+
+Frames = UInt8[np.ndarray, "n h w 3"]
+Progress = Callable[[int], object]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One person of the source: the faces to show (PANEL px), and as the networks see them."""
+
+    shown: Frames
+    faces: Frames
+
+
+def drawn_source(
+    seed: int,
+    seconds: float,
+    resolution: int,
+    progress: Progress = lambda count: None,
+    side: int = PANEL,
+    every: int = 1,
+) -> tuple[Source, Source, list[str]]:
+    """Mother and infant of a drawn dyad, and the name of each frame's phase.
+
+    They are shown at `side` pixels, every `every`-th of 30 frames a second; `progress` hears of each frame drawn.
+    """
+    try:
+        dyad = procedural.dyad(seed, 0, seconds)
+    except ValueError as error:
+        raise UserError(f"--seconds {seconds}: {error}") from error
+    whole = Square(0.0, 0.0, float(side))
+    sources = []
+    for at, emotions in ((dyad.mother_at, dyad.mother_emotions), (dyad.infant_at, dyad.infant_emotions)):
+        shown = []
+        for k in range(0, len(dyad), every):
+            shown.append(procedural.render(at(k), *emotions[k].tolist(), side).image)
+            progress(1)
+        sources.append(Source(np.stack(shown), np.stack([crop.cut(image, whole, resolution) for image in shown])))
+    return *sources, [procedural.PHASES[phase] for phase in dyad.phases[::every]]
+
+
+def filmed_source(
+    folder: Path, detector: Detector, resolution: int, seconds: float, progress: Progress
+) -> tuple[Source, Source]:
+    """Parent and infant of a filmed dyad, at most `seconds` of it. `progress` hears of each frame looked at.
+
+    A frame without a face is seen through the square of its neighbours. Raises UserError where a film is missing or
+    cannot be read, or no frame of it has a face.
+    """
+    count = max(1, round(seconds * FPS))
+    parent, infant = (_person(folder, name, detector, resolution, count, progress) for name in PERSONS)
+    shorter = min(len(parent.faces), len(infant.faces))
+    return tuple(Source(person.shown[:shorter], person.faces[:shorter]) for person in (parent, infant))
+
+
+def _person(folder: Path, name: str, detector: Detector, resolution: int, count: int, progress: Progress) -> Source:
+    squares = {}
+    for k, photo in enumerate(_frames(folder, name, count)):
+        (candidates,) = detector.detect([photo])
+        if candidates:
+            surest = max(candidates, key=lambda candidate: candidate.score)
+            square = crop.square_around(surest.landmarks, photo.shape)
+            squares[k] = (square.left, square.top, square.side)
+        progress(1)
+    if not squares:
+        raise UserError(f"{folder / name}: {detector.name} finds no face in any of its frames")
+    known = np.array(sorted(squares))
+    every = np.arange(k + 1)
+    tracks = [np.interp(every, known, [squares[j][part] for j in known]) for part in range(3)]
+    tracks = [gaussian_filter1d(track, _SQUARE_SMOOTHING * FPS, mode="nearest") for track in tracks]
+    shown, faces = [], []
+    for photo, (left, top, side) in zip(_frames(folder, name, count), zip(*tracks, strict=True), strict=True):
+        height, width = photo.shape[:2]
+        side = min(side, height, width)
+        square = Square(float(np.clip(left, 0, width - side)), float(np.clip(top, 0, height - side)), float(side))
+        shown.append(crop.cut(photo, square, PANEL))
+        faces.append(crop.cut(photo, square, resolution))
+    return Source(np.stack(shown), np.stack(faces))
+
+
+def _frames(folder: Path, name: str, count: int) -> Iterator[Photo]:
+    film, images = folder / f"{name}.mp4", folder / name
+    if images.is_dir():
+        return map(photograph.read, sorted(images.iterdir())[:count])
+    if not film.is_file():
+        raise UserError(
+            f"no dyad in {folder}: expected parent.mp4 and infant.mp4 (or folders of frames so named) in it"
+        )
+    return _told(itertools.islice(video.read_frames(film), count))
+
+
+def _told(frames: Iterator[Photo]) -> Iterator[Photo]:
+    try:
+        yield from frames
+    except ValueError as error:
+        raise UserError(f"{error}; expected a video") from error
+
+
+def perform(
+    editor: Editor, photo: Photo, face: Face, emotions: Float[np.ndarray, "n 2"], views: list[motion.View]
+) -> Iterator[UInt8[np.ndarray, "p p 3"]]:
+    """The face of a photograph at each of the emotions, PANEL px, as Section IV-C's motion shows it."""
+    panel = crop.cut(photo, face.square, PANEL)
+    still = Face(face.image, face.landmarks, Square(0.0, 0.0, float(PANEL)))
+    for start in range(0, len(emotions), _CHUNK):
+        part = emotions[start : start + _CHUNK]
+        edited = editor.edit(face.image, *part.T, face.landmarks)
+        for image, view in zip(edited, views[start : start + _CHUNK], strict=True):
+            yield motion.look(photograph.blend(panel, still, image), view)
+
+
+# The film's page: near-white, so that it looks the same wherever it is played.
+_PAPER, _INK, _SOFT, _LINE = (251, 250, 248), (34, 36, 44), (112, 115, 126), (222, 219, 212)
+_COLOURS = {"parent": (194, 87, 26), "infant": (38, 110, 158)}
+_MARGIN, _GAP, _TITLE, _CURVES = 20, 12, 30, 150
+_SUPERSAMPLE = 3
+
+
+class Page:
+    """The side-by-side film: source above, performance below, and under them the valences and where the film is."""
+
+    def __init__(self, valences: dict[str, Float[np.ndarray, "n"]], phases: list[str]):
+        self._valences = valences
+        self._rows = [_MARGIN + _TITLE, _MARGIN + _TITLE + PANEL + _GAP]
+        self._columns = [_MARGIN + 82, _MARGIN + 82 + PANEL + _GAP]
+        self._width = self._columns[1] + PANEL + _MARGIN
+        self._top = self._rows[1] + PANEL + _GAP + 16
+        self._height = self._top + _CURVES + 36
+        self._left, self._right = self._columns[0], self._width - _MARGIN
+        self._background = self._draw(phases)
+
+    def frame(self, k: int, panels: list[UInt8[np.ndarray, "p p 3"]]) -> UInt8[np.ndarray, "h w 3"]:
+        """Frame `k` with its panels: source parent, source infant, performing adult, performing infant."""
+        page = self._background.copy()
+        for panel, (y, x) in zip(panels, itertools.product(self._rows, self._columns), strict=True):
+            page.paste(Image.fromarray(panel), (x, y))
+        draw = ImageDraw.Draw(page)
+        x = self._place(k, 0.0)[0]
+        draw.line([(x, self._top), (x, self._top + _CURVES)], fill=_INK, width=1)
+        for name, track in self._valences.items():
+            x, y = self._place(k, track[k])
+            draw.ellipse([x - 4, y - 4, x + 4, y + 4], fill=_COLOURS[name], outline=_PAPER)
+        return np.asarray(page)
+
+    def _place(self, k: float, valence: float) -> tuple[float, float]:
+        count = len(self._valences["parent"])
+        x = self._left + (self._right - self._left) * k / max(1, count - 1)
+        return x, self._top + _CURVES * (1.0 - np.clip(valence, -1.0, 1.0)) / 2.0
+
+    def _draw(self, phases: list[str]) -> Image.Image:
+        scale = _SUPERSAMPLE
+        page = Image.new("RGB", (self._width * scale, self._height * scale), _PAPER)
+        draw = ImageDraw.Draw(page)
+
+        def write(x: float, y: float, text: str, colour: tuple, size: float, anchor: str) -> None:
+            font = ImageFont.load_default(size * scale)
+            draw.text((x * scale, y * scale), text, fill=colour, font=font, anchor=anchor)
+
+        for name, x in zip(PERSONS, self._columns, strict=True):
+            write(x + PANEL / 2, _MARGIN + _TITLE / 2 - 4, name, _COLOURS[name], 17, "mm")
+        for text, y in zip(("source", "transfer"), self._rows, strict=True):
+            write(self._columns[0] - 12, y + PANEL / 2, text, _SOFT, 15, "rm")
+        for valence in (-1.0, 0.0, 1.0):
+            _, y = self._place(0, valence)
+            draw.line([(self._left * scale, y * scale), (self._right * scale, y * scale)], fill=_LINE, width=scale)
+            write(self._left - 12, y, f"{valence:+.0f}" if valence else "valence  0", _SOFT, 13, "rm")
+        for phase, first, last in _runs(phases):
+            x, _ = self._place((first + last) / 2, 0.0)
+            write(x, self._top + _CURVES + 16, phase.replace("_", " "), _SOFT, 13, "mm")
+            if first:
+                x, _ = self._place(first, 0.0)
+                draw.line(
+                    [(x * scale, self._top * scale), (x * scale, (self._top + _CURVES) * scale)],
+                    fill=_LINE,
+                    width=scale,
+                )
+        for name, track in self._valences.items():
+            places = [tuple(scale * part for part in self._place(k, value)) for k, value in enumerate(track)]
+            draw.line(places, fill=_COLOURS[name], width=2 * scale, joint="curve")
+        return page.resize((self._width, self._height), Image.Resampling.LANCZOS)
+
+
+def _runs(names: list[str]) -> Iterator[tuple[str, int, int]]:
+    """(name, first, last) of each run of equal names."""
+    for name, run in itertools.groupby(range(len(names)), key=names.__getitem__):
+        places = list(run)
+        yield name, places[0], places[-1]

@@ -1,0 +1,101 @@
+import io
+
+import numpy as np
+import pytest
+from drawn_photographs import drawn_face
+from PIL import Image
+
+from avlgan_jax import crop, detectors, photograph
+from avlgan_jax.errors import UserError
+
+R = 48
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return detectors.create("dlib")
+
+
+@pytest.fixture(scope="module")
+def two():
+    """A photograph of two people side by side, and the second one's landmarks."""
+    left, right = drawn_face(1), drawn_face(2)
+    return np.hstack([left.image, right.image]), right.landmarks + np.array([224, 0])
+
+
+def test_faces_are_cut_as_for_training_from_left_to_right(detector, two):
+    photo, truth = two
+    faces = photograph.faces(photo, detector, R, "two.png")
+    assert len(faces) == 2 and faces[0].square.left < faces[1].square.left
+    face = faces[1]
+    np.testing.assert_array_equal(face.image, crop.cut(photo, face.square, R))
+    back = face.square.to_photograph(face.landmarks, R)
+    assert np.linalg.norm(back - truth, axis=-1).mean() < 8.0
+
+
+def test_no_face_and_a_sideways_face_are_told_apart(detector):
+    with pytest.raises(UserError, match=r"wall.png \(200 x 150 pixels\): dlib finds no face"):
+        photograph.faces(np.full((150, 200, 3), 128, np.uint8), detector, R, "wall.png")
+    upright = np.asarray(Image.fromarray(drawn_face(1).image))
+    with pytest.raises(UserError, match="one when it is turned clockwise"):
+        photograph.faces(np.ascontiguousarray(np.rot90(upright, 1)), detector, R, "sideways.png")
+
+
+def test_pictures_are_read_upright_and_bounded(tmp_path, monkeypatch):
+    picture = Image.fromarray(drawn_face(1).image)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held sideways: turn it clockwise to see it upright
+    picture.rotate(90, expand=True).save(tmp_path / "phone.jpg", exif=exif, quality=95)
+    read = photograph.read(tmp_path / "phone.jpg")
+    assert np.abs(read.astype(int) - drawn_face(1).image).mean() < 3.0
+    picture.convert("RGBA").save(tmp_path / "alpha.png")
+    assert photograph.read(tmp_path / "alpha.png").shape == (224, 224, 3)
+    monkeypatch.setattr(photograph, "MEGAPIXELS", 0.01)
+    with pytest.raises(UserError, match="224 x 224 pixels, over"):
+        photograph.read(tmp_path / "alpha.png")
+
+
+def test_what_is_no_picture(tmp_path):
+    (tmp_path / "letter.jpg").write_text("dear")
+    buffer = io.BytesIO()
+    Image.fromarray(drawn_face(1).image).save(buffer, "JPEG")
+    (tmp_path / "cut.jpg").write_bytes(buffer.getvalue()[:900])
+    for name, told in (("letter.jpg", "no picture"), ("cut.jpg", "no picture"), ("none.jpg", "cannot read")):
+        with pytest.raises(UserError, match=f"{name}.*{told}|{told}.*{name}"):
+            photograph.read(tmp_path / name)
+
+
+def test_a_blend_changes_nothing_where_the_networks_changed_nothing(detector, two):
+    photo, _ = two
+    face = photograph.faces(photo, detector, R, "two.png")[1]
+    np.testing.assert_array_equal(photograph.blend(photo, face, face.image), photo)
+
+
+def test_a_blend_is_whole_in_the_middle_and_has_no_seam(detector, two):
+    photo, _ = two
+    face = photograph.faces(photo, detector, R, "two.png")[1]
+    brighter = face.image.astype(int) + 20
+    face = photograph.Face((brighter - 20).clip(0, 235).astype(np.uint8), face.landmarks, face.square)
+    change = photograph.blend(photo, face, face.image + np.uint8(20)).astype(int) - photo
+    square = face.square
+    middle = np.array([square.top + square.side / 2, square.left + square.side / 2]).astype(int)
+    assert change[middle[0], middle[1]].max() == 20
+    outside = np.ones(photo.shape[:2], bool)
+    top, left, side = (int(v) for v in (square.top, square.left, np.ceil(square.side)))
+    outside[top : top + side + 2, left : left + side + 2] = False
+    assert not change[outside].any()
+    # From one pixel to the next it never jumps; what is saturated in the photograph cannot follow and is left out.
+    steady = (photo < 230).all(axis=-1)
+    jumps = np.abs(np.diff(change[..., 0], axis=1))[steady[:, 1:] & steady[:, :-1]]
+    assert jumps.max() <= 2
+
+
+def test_drawn_faces_have_names():
+    image, landmarks = photograph.drawn("procedural:3")
+    assert image.shape == (256, 256, 3) and landmarks.shape == (68, 2)
+    assert (photograph.drawn("procedural-infant:3")[0] != image).any()
+    assert photograph.drawn("me.jpg") is None
+    with pytest.raises(UserError, match="procedural:x: expected a number"):
+        photograph.drawn("procedural:x")
+    face = photograph.whole(image, landmarks, R)
+    assert face.image.shape == (R, R, 3) and np.allclose(face.landmarks, landmarks * R / 256, atol=1e-3)
