@@ -1,16 +1,19 @@
-# Two commands from a fresh clone: `make demo` and `make test`. PYTHON may name another interpreter (3.11 to 3.13).
+# From a fresh clone: `make app`, `make demo` and `make test`. PYTHON may name another interpreter (3.11 to 3.13).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test test-all lint
+.PHONY: app demo test test-all lint
 
 $(STAMP): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and f"Python {sys.version.split()[0]} found; 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
+
+app: $(STAMP)
+	$(BIN)/python -m avlgan_jax.app
 
 demo: $(STAMP)
 	$(BIN)/python prepare.py procedural_faces --resolution 48 --data-dir data

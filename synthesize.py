@@ -117,6 +117,8 @@ class Transfer(Tools):
     """The film to write, .mp4 or .gif."""
     seconds: float = 8.0
     """How much of the dyad."""
+    every: int = 1
+    """Take every n-th of its 30 frames a second."""
     smoothing: float = 3.0
     """Standard deviation, in frames, of the Gaussian over the emotions read; 0 leaves each frame alone."""
     motion: bool = True
@@ -203,23 +205,26 @@ def transfer(request: Transfer) -> Path:
     """Do what `Transfer` says; the file written."""
     from tqdm import tqdm
 
-    from avlgan_jax import editor, film, motion, video
+    from avlgan_jax import editor, film, motion, photograph, video
     from avlgan_jax import transfer as transferring
 
     out = _writable(request.out, (".mp4", ".gif"))
-    if not request.seconds > 0.0:
-        raise UserError(f"--seconds {request.seconds}: expected more than 0")
+    if not request.seconds > 0.0 or request.every < 1:
+        raise UserError(f"--seconds {request.seconds}, --every {request.every}: expected more than 0")
+    fps = film.FPS / request.every
     studio = _Studio(request)
     models, resolution = studio.editor.models, studio.editor.resolution
     performers = [studio.one_face(name) for name in (request.adult, request.infant)]
-    kind, _, seed = request.source.partition(":")
-    with tqdm(total=2 * round(request.seconds * film.FPS), desc="source", unit=" frames") as bar:
-        if kind == "procedural":
-            number = int(seed) if seed.isascii() and seed.isdigit() else 0
-            *sources, phases = film.drawn_source(number, request.seconds, resolution, bar.update)
+    drawn = photograph.seed_of(request.source)
+    with tqdm(total=2 * round(request.seconds * fps), desc="source", unit=" frames") as bar:
+        if drawn is not None:
+            seed, _ = drawn
+            *sources, phases = film.drawn_source(seed, request.seconds, resolution, bar.update, every=request.every)
         else:
             folder = Path(request.source)
-            sources = film.filmed_source(folder, studio.detector, resolution, request.seconds, bar.update)
+            sources = film.filmed_source(
+                folder, studio.detector, resolution, request.seconds, bar.update, request.every
+            )
             phases = [""] * len(sources[0].faces)
     read = [editor.smooth(transferring.read(models, source.faces), request.smoothing) for source in sources]
     count = len(phases)
@@ -230,7 +235,7 @@ def transfer(request: Transfer) -> Path:
             photo,
             face,
             track,
-            motion.views(2 * request.seed + k, count, film.FPS) if request.motion else still,
+            motion.views(2 * request.seed + k, count, fps) if request.motion else still,
         )
         for k, ((photo, face), track) in enumerate(zip(performers, read, strict=True))
     ]
@@ -241,7 +246,7 @@ def transfer(request: Transfer) -> Path:
         for k, panels in enumerate(tqdm(shown, total=count, desc="film", unit=" frames")):
             yield page.frame(k, list(panels))
 
-    video.write_video(out, frames(), film.FPS)
+    video.write_video(out, frames(), fps)
     return out
 
 

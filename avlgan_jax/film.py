@@ -69,22 +69,24 @@ def drawn_source(
 
 
 def filmed_source(
-    folder: Path, detector: Detector, resolution: int, seconds: float, progress: Progress
+    folder: Path, detector: Detector, resolution: int, seconds: float, progress: Progress, every: int = 1
 ) -> tuple[Source, Source]:
-    """Parent and infant of a filmed dyad, at most `seconds` of it. `progress` hears of each frame looked at.
+    """Parent and infant of a filmed dyad, at most `seconds` of it, every `every`-th frame.
+
+    `progress` hears of each frame looked at.
 
     A frame without a face is seen through the square of its neighbours. Raises UserError where a film is missing or
     cannot be read, or no frame of it has a face.
     """
-    count = max(1, round(seconds * FPS))
-    parent, infant = (_person(folder, name, detector, resolution, count, progress) for name in PERSONS)
+    taken = slice(0, max(1, round(seconds * FPS)), every)
+    parent, infant = (_person(folder, name, detector, resolution, taken, progress) for name in PERSONS)
     shorter = min(len(parent.faces), len(infant.faces))
     return tuple(Source(person.shown[:shorter], person.faces[:shorter]) for person in (parent, infant))
 
 
-def _person(folder: Path, name: str, detector: Detector, resolution: int, count: int, progress: Progress) -> Source:
+def _person(folder: Path, name: str, detector: Detector, resolution: int, taken: slice, progress: Progress) -> Source:
     squares = {}
-    for k, photo in enumerate(_frames(folder, name, count)):
+    for k, photo in enumerate(_frames(folder, name, taken)):
         (candidates,) = detector.detect([photo])
         if candidates:
             surest = max(candidates, key=lambda candidate: candidate.score)
@@ -96,9 +98,9 @@ def _person(folder: Path, name: str, detector: Detector, resolution: int, count:
     known = np.array(sorted(squares))
     every = np.arange(k + 1)
     tracks = [np.interp(every, known, [squares[j][part] for j in known]) for part in range(3)]
-    tracks = [gaussian_filter1d(track, _SQUARE_SMOOTHING * FPS, mode="nearest") for track in tracks]
+    tracks = [gaussian_filter1d(track, _SQUARE_SMOOTHING * FPS / taken.step, mode="nearest") for track in tracks]
     shown, faces = [], []
-    for photo, (left, top, side) in zip(_frames(folder, name, count), zip(*tracks, strict=True), strict=True):
+    for photo, (left, top, side) in zip(_frames(folder, name, taken), zip(*tracks, strict=True), strict=True):
         height, width = photo.shape[:2]
         side = min(side, height, width)
         square = Square(float(np.clip(left, 0, width - side)), float(np.clip(top, 0, height - side)), float(side))
@@ -107,15 +109,15 @@ def _person(folder: Path, name: str, detector: Detector, resolution: int, count:
     return Source(np.stack(shown), np.stack(faces))
 
 
-def _frames(folder: Path, name: str, count: int) -> Iterator[Photo]:
+def _frames(folder: Path, name: str, taken: slice) -> Iterator[Photo]:
     film, images = folder / f"{name}.mp4", folder / name
     if images.is_dir():
-        return map(photograph.read, sorted(images.iterdir())[:count])
+        return map(photograph.read, sorted(images.iterdir())[taken])
     if not film.is_file():
         raise UserError(
             f"no dyad in {folder}: expected parent.mp4 and infant.mp4 (or folders of frames so named) in it"
         )
-    return _told(itertools.islice(video.read_frames(film), count))
+    return _told(itertools.islice(video.read_frames(film), taken.start, taken.stop, taken.step))
 
 
 def _told(frames: Iterator[Photo]) -> Iterator[Photo]:

@@ -72,8 +72,8 @@ def decode(content: bytes, name: str) -> Photo:
         raise UserError(f"{name} is no picture that can be read ({one_line(error)[:120]}); try JPEG or PNG") from error
 
 
-def drawn(name: str, side: int = DRAWN_SIDE) -> tuple[Photo, Float[np.ndarray, "68 2"]] | None:
-    """The picture and landmarks of a drawn face by name (`procedural:7`), or None if the name is of another kind.
+def seed_of(name: str) -> tuple[int, bool] | None:
+    """The seed of a drawn face's name (`procedural:7`) and whether it is an infant, or None for another kind of name.
 
     Raises UserError where the seed is no number.
     """
@@ -82,7 +82,13 @@ def drawn(name: str, side: int = DRAWN_SIDE) -> tuple[Photo, Float[np.ndarray, "
         return None
     if colon and not (seed.isascii() and seed.isdigit() and len(seed) < 10):
         raise UserError(f"{name}: expected a number after the colon, as in {kind}:7")
-    return draw(int(seed or 0), DRAWN[kind], side)
+    return int(seed or 0), DRAWN[kind]
+
+
+def drawn(name: str, side: int = DRAWN_SIDE) -> tuple[Photo, Float[np.ndarray, "68 2"]] | None:
+    """The picture and landmarks of a drawn face by name, or None if it is none. Raises UserError as `seed_of`."""
+    meant = seed_of(name)
+    return None if meant is None else draw(*meant, side)
 
 
 def draw(

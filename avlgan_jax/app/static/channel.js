@@ -1,0 +1,70 @@
+// The one websocket of a page: requests as JSON, uploads as bytes, answers with a JSON header and a payload.
+
+export class Channel {
+  constructor(onLost) {
+    this.onLost = onLost;
+    this.next = 1;
+    this.waiting = new Map();
+    this.uploads = [];
+    const scheme = location.protocol === "https:" ? "wss" : "ws";
+    this.socket = new WebSocket(`${scheme}://${location.host}/session`);
+    this.socket.binaryType = "arraybuffer";
+    this.socket.onmessage = ({ data }) => this.#receive(data);
+    this.socket.onclose = () => this.#lose();
+    this.ready = new Promise((resolve) => { this.socket.onopen = resolve; });
+  }
+
+  // Resolves to the header, with the payload as `payload`; rejects with the server's words.
+  ask(request) {
+    return new Promise((resolve, reject) => {
+      if (this.socket.readyState !== WebSocket.OPEN) return reject(new Error("the connection was lost"));
+      const id = this.next++;
+      this.waiting.set(id, { resolve, reject });
+      this.socket.send(JSON.stringify({ id, ...request }));
+    });
+  }
+
+  upload(blob) {
+    return new Promise((resolve, reject) => {
+      if (this.socket.readyState !== WebSocket.OPEN) return reject(new Error("the connection was lost"));
+      this.uploads.push({ resolve, reject });
+      this.socket.send(blob);
+    });
+  }
+
+  #receive(data) {
+    const length = new DataView(data).getUint32(0, true);
+    const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
+    const asked = header.id === null ? this.uploads.shift() : this.waiting.get(header.id);
+    this.waiting.delete(header.id);
+    if (header.error) asked.reject(new Error(header.error));
+    else asked.resolve({ ...header, payload: new Uint8Array(data, 4 + length) });
+  }
+
+  #lose() {
+    for (const asked of [...this.waiting.values(), ...this.uploads]) asked.reject(new Error("the connection was lost"));
+    this.waiting.clear();
+    this.uploads = [];
+    this.onLost();
+  }
+}
+
+// RGB bytes to what a canvas draws.
+export function pixels(rgb, side, first = 0) {
+  const image = new ImageData(side, side);
+  for (let i = 0, j = first; i < image.data.length; i += 4, j += 3) {
+    image.data[i] = rgb[j];
+    image.data[i + 1] = rgb[j + 1];
+    image.data[i + 2] = rgb[j + 2];
+    image.data[i + 3] = 255;
+  }
+  return image;
+}
+
+export function download(bytes, type, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([bytes], { type }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
