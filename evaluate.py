@@ -1,6 +1,7 @@
 """Score the trained models of a workdir and write its report.
 
     python evaluate.py --workdir runs/demo                      # what the four models alone can show
+    python evaluate.py --workdir runs/demo --all                # and the trainings of Table I (ablate.py)
     python evaluate.py --workdir runs/demo --experiment baby    # one experiment of Section IV
 
 Writes WORKDIR/report/metrics.json, index.html and the figures as PNG; of a single experiment, the same to
@@ -9,6 +10,7 @@ WORKDIR/experiments/NAME/. The same checkpoints, data and seed give the same fil
 
 import contextlib
 import importlib.metadata
+import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,8 +42,12 @@ class Arguments:
     """Split whose faces are asked for new emotions. Generated pictures are compared with the training split."""
     seed: int = 0
     """Decides which face is asked for which emotion, and which faces the figures show."""
-    experiment: Literal["table_ii", "faces", "trials", "circumplex", "fidelity", "baby", "transfer"] | None = None
-    """One experiment alone, by its name in `docs/metrics.md`; by default all of them."""
+    all: bool = False
+    """Every experiment of Section IV, also those that need trainings of their own (`ablate.py`)."""
+    experiment: (
+        Literal["table_ii", "faces", "trials", "circumplex", "fidelity", "baby", "transfer", "table_i"] | None
+    ) = None
+    """One experiment alone, by its name in `docs/metrics.md`."""
     features: Literal["regressor", "inception"] = "regressor"
     """`inception` adds FID, KID, precision and recall in Inception's features, whose weights you have fetched."""
     fid_mode: Literal["clean", "legacy"] = "clean"
@@ -49,11 +55,20 @@ class Arguments:
     inception: Path | None = None
     """File of Inception's weights; by default it is looked for in the user's cache folder."""
 
+    devices: int = 0
+    """Devices to use; 0 takes all. The numbers do not depend on it."""
+    batch_size: int = 64
+    """Pictures that each device is given at once. The numbers do not depend on it."""
+
     def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise UserError(f"--batch-size is {self.batch_size}; expected at least 1")
         if self.samples < 1:
             raise UserError(f"--samples is {self.samples}; expected at least 1")
         if self.seed < 0:
             raise UserError(f"--seed is {self.seed}; expected 0 or more")
+        if self.all and self.experiment:
+            raise UserError(f"--all and --experiment {self.experiment}: expected one of the two")
 
 
 def evaluate(arguments: Arguments) -> Path:
@@ -63,10 +78,11 @@ def evaluate(arguments: Arguments) -> Path:
     """
     from tqdm import tqdm
 
-    from avlgan_jax import config, evaluation, records, report, section_iv, trained, truth
+    from avlgan_jax import config, evaluation, parallel, records, report, section_iv, trained, truth
 
     weights = _inception(arguments)
-    models = trained.load(arguments.workdir)
+    devices = parallel.choose_devices(arguments.devices, 0)
+    models = trained.load(arguments.workdir, sizes=(arguments.batch_size,), devices=devices)
     data = arguments.data or models.config.data
     data_dir = Path(arguments.data_dir or models.config.data_dir)
     resolution, seed = models.config.resolution, arguments.seed
@@ -75,17 +91,17 @@ def evaluate(arguments: Arguments) -> Path:
     _, manifest = records.find(data_dir, data, resolution)
     frames = records.load(data_dir, data, resolution, "dyads") if "dyads" in manifest.splits else faces
     trials = evaluation.draw_trials(faces.emotions, arguments.samples, seed)
-    names = [arguments.experiment] if arguments.experiment else list(section_iv.EXPERIMENTS)
+    names, ablated = _experiments(arguments)
 
     with contextlib.ExitStack() as stack:
         render = stack.enter_context(truth.renderer(resolution)) if truth.keys(faces) is not None else None
         total = evaluation.work(faces, training, arguments.samples) if "trials" in names else 0
         progress = stack.enter_context(tqdm(total=total, unit=" pictures", smoothing=0.1))
         lens = None
-        if weights is not None and "trials" in names:
+        if weights is not None and {"trials", "table_i"} & set(names):
             progress.set_description("Inception")
-            lens = _lens(weights, arguments.fid_mode, training, data_dir, manifest.digest)
-        scene = section_iv.Scene(models, faces, training, frames, trials, seed, render, lens, progress.update)
+            lens = _lens(weights, arguments.fid_mode, devices, training, data_dir, manifest.digest)
+        scene = section_iv.Scene(models, faces, training, frames, trials, seed, render, lens, progress.update, ablated)
         told = section_iv.run(scene, names, progress.set_description)
 
     numbers = told.numbers | {
@@ -115,6 +131,22 @@ def evaluate(arguments: Arguments) -> Path:
     return path
 
 
+def _experiments(arguments: Arguments):
+    """The names of the experiments asked for, and the runs of Table I if they are among them."""
+    from avlgan_jax import ablation, section_iv
+
+    names = [arguments.experiment] if arguments.experiment else list(section_iv.EXPERIMENTS)
+    if not arguments.all and not arguments.experiment:
+        names.remove("table_i")
+    ablated = ablation.load(arguments.workdir) if "table_i" in names else None
+    if "table_i" in names and ablated is None:
+        untrained = f"no run of Table I is trained in {arguments.workdir}; train them: python ablate.py --workdir ..."
+        if arguments.experiment:
+            raise UserError(untrained)
+        print(f"note: {untrained}")
+    return names, ablated
+
+
 def _inception(arguments: Arguments):
     """Inception with its weights, if it is asked for; a few samples are warned of before the work begins."""
     from avlgan_jax import inception
@@ -127,11 +159,11 @@ def _inception(arguments: Arguments):
     return network
 
 
-def _lens(weights, mode, training, data_dir, digest):
+def _lens(weights, mode, devices, training, data_dir, digest):
     """The eyes of FID, and the training pictures seen through them, measured once for all runs."""
     from avlgan_jax import evaluation, inception, references
 
-    extract = inception.extractor(weights.params, mode)
+    extract = inception.extractor(weights.params, mode, devices)
     identity = references.Identity(weights.sha256, mode, training.resolution, len(training), digest)
     reference = references.stored(
         data_dir, identity, lambda: evaluation.measure_reference(extract, training, lambda done: None)
@@ -150,7 +182,14 @@ def _versions() -> dict[str, str]:
 @command
 def main() -> None:
     """The command line."""
-    evaluate(tyro.cli(Arguments, description=__doc__))
+    arguments = tyro.cli(Arguments, description=__doc__)
+    import jax
+
+    from avlgan_jax import parallel
+
+    jax.config.update("jax_compilation_cache_dir", os.fspath(arguments.workdir.absolute() / ".compiled"))
+    parallel.one_cpu_device_per_core()
+    evaluate(arguments)
 
 
 if __name__ == "__main__":

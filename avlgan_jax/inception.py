@@ -8,7 +8,7 @@ convolutions before them, which is exact up to rounding.
 import functools
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
+from avlgan_jax import parallel
 from avlgan_jax.errors import UserError
 
 FILE = "pt_inception-2015-12-05-6726825d.pth"
@@ -30,7 +31,7 @@ BATCH_NORM_EPSILON = 1e-3
 # How a picture becomes 299 px: `clean` as clean-fid (antialiased bicubic), `legacy` as pytorch-fid (bilinear).
 Mode = Literal["clean", "legacy"]
 
-# Pictures in one call of the network; the last call is filled up, so that every call has one shape.
+# Pictures that a device is given at once.
 CHUNK = 32
 
 
@@ -235,16 +236,12 @@ def prepare(images: UInt8[Array, "n h w 3"], mode: Mode) -> Float[Array, "n 299 
     return jax.image.resize(pixels, shape, "linear", antialias=False) / 127.5 - 1.0
 
 
-def extractor(params: dict, mode: Mode) -> Callable[[UInt8[np.ndarray, "n h w 3"]], Float[np.ndarray, "n 2048"]]:
-    """A function from any number of uint8 pictures to their features."""
-    network = jax.jit(lambda images: Inception().apply({"params": params}, prepare(images, mode)))
+def extractor(
+    params: dict, mode: Mode, devices: Sequence[jax.Device] = ()
+) -> Callable[[UInt8[np.ndarray, "n h w 3"]], Float[np.ndarray, "n 2048"]]:
+    """A function from any number of uint8 pictures to their features; `devices` as for `parallel.in_chunks`."""
 
-    def extract(images: UInt8[np.ndarray, "n h w 3"]) -> Float[np.ndarray, "n 2048"]:
-        parts = []
-        for start in range(0, len(images), CHUNK):
-            part = images[start : start + CHUNK]
-            filled = np.concatenate([part, np.zeros((CHUNK - len(part), *part.shape[1:]), np.uint8)])
-            parts.append(np.asarray(network(filled))[: len(part)])
-        return np.concatenate(parts)
+    def network(params: dict, images: UInt8[Array, "n h w 3"]) -> Float[Array, "n 2048"]:
+        return Inception().apply({"params": params}, prepare(images, mode))
 
-    return extract
+    return parallel.in_chunks(network, params, (CHUNK,), devices)

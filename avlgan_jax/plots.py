@@ -101,6 +101,30 @@ def curves(
         return finish()
 
 
+def weight_curves(panels: Sequence[tuple[str, Sequence[dict], str, str]], columns: int) -> Image.Image:
+    """A measure over a loss weight, one panel for each (title, rows of `table_i`, our measure, the paper's).
+
+    The weights stand evenly spaced, for they go from 0 over powers of ten.
+    """
+    with _plots(len(panels), columns, height=0.95) as (axes, finish):
+        for axis, (title, rows, measure, theirs) in zip(axes, panels, strict=True):
+            places = np.arange(len(rows))
+            axis.plot(places, [row[measure] for row in rows], color=ADULT, linewidth=1.8)
+            for place, row in enumerate(rows):
+                seeds = row["seeds"][measure]
+                axis.scatter([place] * len(seeds), seeds, 14, ADULT, linewidths=0)
+                if row["own"]:
+                    axis.scatter(place, row[measure], 90, "none", edgecolors=INFANT, linewidths=1.8, zorder=3)
+            paper = [(place, row["paper"][theirs]) for place, row in enumerate(rows) if row["paper"]]
+            beside = axis.twinx()
+            beside.plot(*zip(*paper, strict=True), "--", color=GREY, linewidth=1.3)
+            beside.tick_params(labelsize=8, colors=GREY)
+            axis.tick_params(labelsize=8)
+            axis.set_title(title, fontsize=11)
+            axis.set_xticks(places, [f"{row['value']:g}" for row in rows])
+        return finish()
+
+
 @contextlib.contextmanager
 def _plots(count: int, columns: int, height: float = 1.0) -> Iterator[tuple[list, Callable[[], Image.Image]]]:
     """`count` Matplotlib axes in the style of the report, and a function that makes the picture of them.

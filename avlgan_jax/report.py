@@ -44,6 +44,14 @@ ROW_NAMES = {
 EMPTY = "–"
 
 
+# The weights of Table I in words.
+WEIGHTS = {
+    "landmark.emotion_weight": "emotion, landmark converter",
+    "landmark.centre_weight": "face feature centres",
+    "image.emotion_weight": "emotion, image converter",
+    "image.landmark_weight": "landmarks, image converter",
+}
+
 # What the difference of the two models is told of.
 COMPARED = (
     ("rmse", "RMSE", False),
@@ -70,7 +78,7 @@ class Comparison:
     cells: list[tuple[str, str, str]]  # difference, interval, verdict
 
 
-def columns(scores: dict) -> list[tuple[str, str, int, bool]]:
+def table_columns(scores: dict) -> list[tuple[str, str, int, bool]]:
     """Those of COLUMNS in which avGAN or avLandmarkGAN has a number."""
     return [column for column in COLUMNS if any(scores["models"][name][column[0]] is not None for name in MODELS)]
 
@@ -78,7 +86,7 @@ def columns(scores: dict) -> list[tuple[str, str, int, bool]]:
 def table(scores: dict) -> list[tuple[str, list[tuple[str, list[Cell]]]]]:
     """The result table: for everyone, adults and infants, the rows by name with a Cell for each of `columns`."""
     return [
-        (title, [(ROW_NAMES[row], _cells(columns(scores), rows, bounds, row)) for row in ROW_NAMES])
+        (title, [(ROW_NAMES[row], _cells(table_columns(scores), rows, bounds, row)) for row in ROW_NAMES])
         for title, rows, bounds in _blocks(scores)
     ]
 
@@ -106,7 +114,7 @@ def comparisons(scores: dict) -> tuple[list[str], list[Comparison]]:
         for _, values, bounds in blocks:
             difference = values["avlandmarkgan"][key] - values["avgan"][key]
             interval = bounds["difference"][key]
-            cells.append((_signed(difference, 3), _range(interval, 3), _verdict(interval, more)))
+            cells.append((_signed(difference, 3), value_range(interval, 3), _verdict(interval, more)))
         rows.append(Comparison(name, cells))
     return [title for title, _, _ in blocks], rows
 
@@ -121,8 +129,9 @@ def _signed(value: float, decimals: int) -> str:
     return f"{value:+.{decimals}f}".replace("-", "−")
 
 
-def _range(interval: list[float] | None, decimals: int) -> str:
-    return " to ".join(_number(bound, decimals) for bound in interval) if interval else ""
+def value_range(interval: list[float] | None, decimals: int = 2) -> str:
+    """An interval as "low to high"; nothing where there is none."""
+    return " to ".join(number(bound, decimals) for bound in interval) if interval else ""
 
 
 def _cells(columns: list[tuple], rows: dict, bounds: dict, row: str) -> list[Cell]:
@@ -131,7 +140,7 @@ def _cells(columns: list[tuple], rows: dict, bounds: dict, row: str) -> list[Cel
         value = rows[row].get(key)
         rivals = [rows[name][key] for name in MODELS if rows[name][key] is not None]
         best = row in MODELS and len(rivals) == 2 and value == (max if more else min)(rivals)
-        cells.append(Cell(_number(value, decimals), best, _range(bounds[row].get(key), decimals)))
+        cells.append(Cell(number(value, decimals), best, value_range(bounds[row].get(key), decimals)))
     return cells
 
 
@@ -141,7 +150,7 @@ def text_table(scores: dict) -> str:
         return ""
     lines = []
     for title, rows in table(scores):
-        lines.append(f"{title:<16}" + "".join(f"{heading:>9}" for _, heading, _, _ in columns(scores)))
+        lines.append(f"{title:<16}" + "".join(f"{heading:>9}" for _, heading, _, _ in table_columns(scores)))
         lines += [f"  {name:<14}" + "".join(f"{cell.text:>9}" for cell in cells) for name, cells in rows]
         lines.append("")
     return "\n".join(lines).rstrip()
@@ -156,9 +165,10 @@ def page(scores: dict, shown: list[Figure], matrices: list[Matrix]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"number": _number, "range": lambda interval: _range(interval, 2)}
+    environment.filters |= {"number": number, "range": value_range, "spread": spread}
     return environment.get_template("report.html").render(
         scores=scores,
+        weight_names=WEIGHTS,
         **_tables(scores),
         figures=[(figure, _webp(figure.png)) for figure in shown],
         pad={
@@ -173,7 +183,7 @@ def _tables(scores: dict) -> dict:
     """What the page shows in tables, as far as it was measured."""
     told: dict = {}
     if "models" in scores:
-        told |= {"table": table(scores), "columns": columns(scores), "compared": comparisons(scores)}
+        told |= {"table": table(scores), "columns": table_columns(scores), "compared": comparisons(scores)}
         told["nearer"] = _nearer_to_truth(scores)
     if "table_ii" in scores:
         paper = affect.TABLE_II.tolist()
@@ -181,11 +191,19 @@ def _tables(scores: dict) -> dict:
     return told
 
 
-def _number(value: float | None, decimals: int = 2) -> str:
+def number(value: float | None, decimals: int = 2) -> str:
+    """A number as the report writes it: a typographic minus, and a dash where there is none."""
     if value is None:
         return EMPTY
     # Adding 0.0 turns a negative zero into a plain one.
     return f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")
+
+
+def spread(seeds: list[float | None], decimals: int) -> str:
+    """The standard deviation of the seeds as " ± ...", nothing of one."""
+    if len(seeds) < 2 or None in seeds:
+        return ""
+    return f" ± {np.std(seeds, ddof=1):.{decimals}f}"
 
 
 def _nearer_to_truth(scores: dict) -> float | None:

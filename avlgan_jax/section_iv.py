@@ -4,14 +4,18 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 from avlgan_jax import evaluation, gallery, scores, sections
+from avlgan_jax.ablation import Runs
 from avlgan_jax.evaluation import Advance, Lens, Trials
-from avlgan_jax.experiments import baby, circumplex, fidelity, table_ii, transfer
+from avlgan_jax.experiments import baby, circumplex, fidelity, table_i, table_ii, transfer
 from avlgan_jax.gallery import Matrix
 from avlgan_jax.records import Faces
 from avlgan_jax.sections import Figure
 from avlgan_jax.trained import Trained
 from avlgan_jax.truth import Render
+from avlgan_jax.truth import keys as truth_keys
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Scene:
     render: Render | None = None
     inception: Lens | None = None
     advance: Advance = lambda done: None
+    ablated: Runs | None = None
+    """The runs of Table I, where they have been trained."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,21 @@ def _transfer(scene: Scene) -> Told:
     return Told({"transfer": transfer.numbers(found)}, [sections.transfer(found)] if found is not None else [])
 
 
+def _table_i(scene: Scene) -> Told:
+    if scene.ablated is None:
+        return Told({"table_i": {}})
+    trials = scene.trials
+    truth = None
+    if scene.render is not None:
+        pictures = scene.render(truth_keys(scene.faces)[trials.sources], trials.targets)
+        truth = np.stack([landmarks for _, landmarks in pictures])
+    judge = scene.models.regress
+    reference = evaluation.measure_reference(lambda images: judge(images)[1], scene.training, lambda done: None)
+    setting = table_i.Setting(scene.faces, trials, reference, scene.inception, truth)
+    found = table_i.numbers(scene.ablated, setting)
+    return Told({"table_i": found}, [sections.table_i(found)])
+
+
 EXPERIMENTS: dict[str, Callable[[Scene], Told]] = {
     "table_ii": _table_ii,
     "faces": _faces,
@@ -117,4 +138,5 @@ EXPERIMENTS: dict[str, Callable[[Scene], Told]] = {
     "fidelity": _fidelity,
     "baby": _baby,
     "transfer": _transfer,
+    "table_i": _table_i,
 }

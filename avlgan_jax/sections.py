@@ -14,6 +14,14 @@ from avlgan_jax.experiments.transfer import Transferred
 from avlgan_jax.figures import NAMES
 from avlgan_jax.gallery import Expressions, Matrix, Rows
 
+# The weights of Table I by the paper's signs.
+WEIGHT_NAMES = {
+    "landmark.emotion_weight": "$\\lambda_e^l$",
+    "landmark.centre_weight": "$\\lambda_{ffc}$",
+    "image.emotion_weight": "$\\lambda_e^i$",
+    "image.landmark_weight": "$\\lambda_l$",
+}
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -207,4 +215,23 @@ def transfer(found: Transferred) -> Figure:
         "which are named with the number of their frame.",
         "Pairs of faces from a film above the pair that performs it, and curves of their valence",
         figures.stacked([figures.transfer_sheet(found), plots.curves(seconds, panels, marks, "seconds")]),
+    )
+
+
+def table_i(found: dict) -> Figure:
+    """Table I as curves: our RMSE and distance over each weight, and the paper's."""
+    distance = "fid" if any(row["fid"] is not None for rows in found.values() for row in rows) else "frechet_regressor"
+    measures = {"rmse": "RMSE", distance: "FID" if distance == "fid" else "Fréchet"}
+    panels = [
+        (f"{name}, {WEIGHT_NAMES[weight]}", found[weight], key, "rmse" if key == "rmse" else "fid")
+        for key, name in measures.items()
+        for weight in WEIGHT_NAMES
+    ]
+    return _figure(
+        "table_i",
+        "What each loss weight does",
+        "Table I: each weight alone changed, ours in colour (a line through the mean of the seeds, a dot for each; the "
+        "ring marks the value trained with), the paper's dashed grey on its own scale at the right.",
+        "Curves of the RMSE and of the distance to the training pictures over four loss weights",
+        plots.weight_curves(panels, columns=len(WEIGHT_NAMES)),
     )

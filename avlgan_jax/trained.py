@@ -1,6 +1,6 @@
 """Trained models as plain functions on numpy arrays: images as uint8, landmarks in pixels, any number of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from avlgan_jax import landmarks as lm
-from avlgan_jax import models, workdir
+from avlgan_jax import models, parallel, workdir
 from avlgan_jax.checkpoints import Checkpoints
 from avlgan_jax.config import MODEL_NAMES, Config, ModelName
 from avlgan_jax.errors import UserError
@@ -23,7 +23,7 @@ Images = UInt8[np.ndarray, "n h w 3"]
 Points = Float[np.ndarray, "n 68 2"]
 Emotions = Float[np.ndarray, "n 2"]
 
-# Examples in one call of a network; the last call is filled up, so that every call has one shape and compiles once.
+# Examples that a device is given at once.
 CHUNK = 64
 
 # The networks that generating and judging need, by name: the evaluated weights of each model, and the image
@@ -57,9 +57,12 @@ class Trained:
     """Landmarks as the image converter's discriminator reads them; in the middle of the picture where it reads none."""
 
 
-def load(directory: Path) -> Trained:
-    """The newest sound checkpoints of the training run in `directory`. Raises UserError where a model is missing."""
-    return assemble(*read(directory))
+def load(directory: Path, **placing) -> Trained:
+    """The newest sound checkpoints of the training run in `directory`; `placing` as for `assemble`.
+
+    Raises UserError where a model is missing.
+    """
+    return assemble(*read(directory), **placing)
 
 
 def read(directory: Path) -> tuple[Config, Weights, dict[str, int]]:
@@ -69,16 +72,18 @@ def read(directory: Path) -> tuple[Config, Weights, dict[str, int]]:
     return config, _weights(states), {name: int(state.step) for name, state in states.items()}
 
 
-def assemble(config: Config, weights: Weights, steps: dict[str, int], sizes: tuple[int, ...] = (CHUNK,)) -> Trained:
-    """The functions of networks with these weights.
-
-    `sizes` are the numbers of examples for which a function is compiled, ascending: a call is cut into pieces of the
-    largest, and the last piece filled up to the smallest that holds it.
-    """
+def assemble(
+    config: Config,
+    weights: Weights,
+    steps: dict[str, int],
+    sizes: tuple[int, ...] = (CHUNK,),
+    devices: Sequence[jax.Device] = (),
+) -> Trained:
+    """The functions of networks with these weights; `sizes` and `devices` as for `parallel.in_chunks`."""
     networks = Networks(config)
 
     def ready(function: Callable, *parts: str) -> Callable:
-        return _in_chunks(function, {part: weights[part] for part in parts}, sizes)
+        return parallel.in_chunks(function, {part: weights[part] for part in parts}, sizes, devices)
 
     regress = ready(networks.predict, "regressor")
     emotions_and_landmarks = ready(networks.discriminate, "discriminator")
@@ -190,22 +195,3 @@ def fresh_state(model: Model, config: Config, frozen: Params | None = None):
     # One stream of randomness for each model, whichever are trained.
     key = jax.random.fold_in(jax.random.key(config.seed), MODEL_NAMES.index(model.name))
     return jax.jit(model.trainer.init)(key, batch, frozen)
-
-
-def _in_chunks(function: Callable, weights: Weights, sizes: tuple[int, ...]) -> Callable:
-    compiled = jax.jit(function)
-
-    def call(*arrays: np.ndarray):
-        count = len(arrays[0])
-        pieces = []
-        for start in range(0, max(count, 1), sizes[-1]):
-            part = [np.asarray(array[start : start + sizes[-1]]) for array in arrays]
-            part = [np.asarray(p, np.float32) if p.dtype == np.float64 else p for p in part]
-            length = len(part[0])
-            size = next(size for size in sizes if size >= length)
-            filled = [np.concatenate([p, np.zeros((size - length, *p.shape[1:]), p.dtype)]) for p in part]
-            output = jax.tree.map(np.asarray, compiled(weights, *filled))
-            pieces.append(jax.tree.map(lambda leaf: leaf[:length], output))  # noqa: B023
-        return jax.tree.map(lambda *leaves: np.concatenate(leaves), *pieces)
-
-    return call

@@ -17,6 +17,7 @@ ADDED_KEYS = {"response", "landmark_nme", "identity_distance", "fid", "kid", "pr
     [
         (["--samples", "0"], "--samples is 0"),
         (["--seed", "-1"], "--seed is -1"),
+        (["--all", "--experiment", "baby"], "expected one of the two"),
         ([], "nowhere"),
         (["--features", "inception", "--inception", "no.pth"], "pt_inception-2015-12-05-6726825d.pth"),
     ],

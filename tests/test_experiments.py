@@ -7,8 +7,9 @@ import numpy as np
 import oracle
 import pytest
 
-from avlgan_jax import affect, evaluation
-from avlgan_jax.experiments import baby, circumplex, table_ii, transfer
+from avlgan_jax import ablation, affect, evaluation
+from avlgan_jax.ablation import Runs
+from avlgan_jax.experiments import baby, circumplex, table_i, table_ii, transfer
 from avlgan_jax.landmarks import normalised_mean_error
 
 
@@ -207,3 +208,59 @@ def test_without_a_filmed_pair_nothing_is_transferred(faces, dyads):
     for frames in (faces, alone):
         assert transfer.measure(oracle.oracle(faces), frames, faces, seed=0) is None
     assert transfer.numbers(None) == {}
+
+
+def table_i_setting(faces, inception=None):
+    trials = evaluation.draw_trials(faces.emotions, 10, seed=0)
+    truths = oracle.render_all(faces.extras["face_key"][trials.sources], trials.targets)
+    reference = evaluation.measure_reference(
+        lambda images: oracle.oracle(faces).regress(images)[1], faces, lambda done: None
+    )
+    return table_i.Setting(faces, trials, reference, inception, np.stack([landmarks for _, landmarks in truths]))
+
+
+def test_table_i_by_models_whose_answers_are_known(faces):
+    perfect, still = oracle.oracle(faces), oracle.oracle(faces)
+    still.convert = {"avlandmarkgan": perfect.convert["avgan"]}
+    still.convert_landmarks = lambda landmarks, emotions: landmarks
+    loaded = []
+
+    def load(models):
+        def loader():
+            loaded.append(models)
+            return models
+
+        return loader
+
+    own, other = load(perfect), load(still)
+    cells = {weight: {0.0: [other], 7.0: [own, own]} for weight in ("landmark.emotion_weight", "image.landmark_weight")}
+    setting = table_i_setting(faces)
+    told = table_i.numbers(Runs(cells, {"landmark.emotion_weight": 7.0, "image.landmark_weight": 0.0}), setting)
+    assert len(loaded) == 2  # each once, though it stands in two columns
+    zero, seven = told["landmark.emotion_weight"]
+    assert (zero["value"], zero["own"], seven["value"], seven["own"]) == (0.0, False, 7.0, True)
+    assert told["image.landmark_weight"][0]["own"]
+    assert seven["rmse"] == 0.0 and seven["truth_landmark_nme"] == 0.0
+    assert seven["seeds"]["rmse"] == [0.0, 0.0]
+    asked, own_emotions = setting.trials.targets, faces.emotions[setting.trials.sources]
+    assert zero["rmse"] == pytest.approx(np.sqrt(np.mean((asked - own_emotions) ** 2)))
+    assert zero["truth_landmark_nme"] > 0.0 and zero["fid"] is None
+    assert zero["paper"] == {"fid": 25.66, "rmse": 0.188} and seven["paper"] is None
+    json.dumps(told, allow_nan=False)
+
+
+def test_table_i_gives_fid_where_it_is_asked_for(faces):
+    def extract(images):
+        return np.asarray(images, np.float64).reshape(len(images), 2, -1).mean(axis=2)
+
+    lens = evaluation.Lens(extract, evaluation.measure_reference(extract, faces, lambda done: None))
+    found = table_i.measure(oracle.oracle(faces), table_i_setting(faces, lens))
+    assert found["fid"] >= 0.0 and found["fid"] != pytest.approx(found["frechet_regressor"])
+
+
+def test_the_papers_table_i_is_whole():
+    for values in table_i.PAPER.values():
+        assert tuple(values) == ablation.VALUES
+    # One training stands in all four columns: 5, 5, 5 and 10.
+    own = (table_i.PAPER[column][value] for column, value in zip(ablation.COLUMNS, (5.0, 5.0, 5.0, 10.0), strict=True))
+    assert set(own) == {(22.13, 0.200)}

@@ -1,12 +1,14 @@
 """The report: one page with everything in it, a table that says what metrics.json says, and no half of a report."""
 
 import copy
+import io
 import json
 import re
 
 import numpy as np
 import oracle
 import pytest
+from PIL import Image
 
 from avlgan_jax import evaluation, gallery, report, section_iv, sections
 from avlgan_jax.experiments import baby, circumplex
@@ -42,6 +44,7 @@ def written(tmp_path_factory):
             "samples": 16,
             "seed": 0,
             "experiments": ["trials"],
+            "fid_mode": None,
         },
         "provenance": {
             "steps": models.steps,
@@ -91,7 +94,7 @@ def test_the_table_marks_the_better_model_and_leaves_gaps(written):
     blocks = dict(report.table(numbers))
     assert list(blocks) == ["everyone", "adults", "infants"]
     rows = dict(blocks["everyone"])
-    columns = [key for key, *_ in report.columns(numbers)]
+    columns = [key for key, *_ in report.table_columns(numbers)]
     assert "fid" not in columns
     ours, rival = (dict(zip(columns, rows[name], strict=True)) for name in ("avLandmarkGAN", "avGAN"))
     assert (ours["rmse"].best, rival["rmse"].best) == (True, False)
@@ -174,3 +177,28 @@ def test_a_page_of_one_experiment_tells_that_alone(written, tmp_path):
     assert "Infants and their parents" in page and "within people" in page
     assert "The numbers" not in page and "Try it" not in page and "<script>" not in page
     assert report.text_table(alone) == ""
+
+
+def test_table_i_stands_beside_the_papers(written, tmp_path):
+    _, numbers, _, _ = written
+    rows = [
+        {
+            "value": value,
+            "own": value == 1.0,
+            "rmse": rmse,
+            "frechet_regressor": 3.0,
+            "fid": None,
+            "truth_landmark_nme": 0.02,
+            "seeds": {"rmse": [rmse - 0.01, rmse + 0.01], "frechet_regressor": [2.0, 4.0]},
+            "paper": None if value == 3.0 else {"fid": 24.24, "rmse": 0.193},
+        }
+        for value, rmse in ((1.0, 0.345), (3.0, 0.456))
+    ]
+    found = dict.fromkeys(report.WEIGHTS, rows)
+    alone = {name: numbers[name] for name in ("schema_version", "protocol", "provenance")} | {"table_i": found}
+    figure = sections.table_i(found)
+    page = report.write(tmp_path / "table_i", alone, [figure], []).read_text()
+    assert "0.345 ± 0.014" in page and "0.193" in page and "24.24" in page and "3.00 ± 1.41" in page
+    assert page.count("face feature centres") == 1
+    pixels = np.asarray(Image.open(io.BytesIO(figure.png))).astype(int)
+    assert (pixels[..., 2] > pixels[..., 0] + 60).sum() > 500  # our curves are blue

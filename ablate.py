@@ -1,0 +1,76 @@
+"""Train the runs of Table I of a trained workdir, each of four loss weights at every value, and write their report.
+
+    python ablate.py --workdir runs/demo
+
+The landmark converters train together in one program, the image converters one after another. What was stopped goes on
+where it was when the same command is given again. The report is that of `evaluate.py --experiment table_i`.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+import evaluate
+from avlgan_jax.errors import command
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Train the runs of Table I of a trained workdir, and write their report."""
+
+    workdir: Path
+    """Folder of the training run whose loss weights are varied."""
+    what: Literal["all", "landmark", "image"] = "all"
+    """The weights of the landmark converter, those of the image converter, or both."""
+    seeds: int = 3
+    """Runs of each landmark converter; each image converter has one."""
+    landmark_steps: int | None = None
+    """Steps of each landmark converter; by default as many as the workdir's own."""
+    image_steps: int | None = None
+    """Steps of each image converter; by default as many as the workdir's own."""
+    data_dir: Path | None = None
+    """Folder of the prepared data; by default the one trained from."""
+    samples: int = 2_000
+    """How many (face, target emotion) pairs each run is measured on."""
+    features: Literal["regressor", "inception"] = "regressor"
+    """As for evaluate.py: `inception` adds FID."""
+
+
+@command
+def main() -> None:
+    """The command line."""
+    arguments = tyro.cli(Arguments, description=__doc__)
+    import dataclasses
+
+    import jax
+
+    from avlgan_jax import ablation, parallel, workdir
+
+    jax.config.update("jax_compilation_cache_dir", os.fspath(arguments.workdir.absolute() / ".compiled"))
+    parallel.one_cpu_device_per_core()
+    plan = ablation.Plan(arguments.seeds, arguments.landmark_steps, arguments.image_steps)
+    config = workdir.read_config(arguments.workdir)
+    if arguments.data_dir is not None:
+        config = dataclasses.replace(config, data_dir=os.fspath(arguments.data_dir))
+    ablation.claim(arguments.workdir, plan)
+    if arguments.what != "image":
+        ablation.train_landmarks(config, plan, arguments.workdir)
+    if arguments.what != "landmark":
+        for column, value in ablation.image_cells(config):
+            ablation.train_image(config, plan, arguments.workdir, column, value)
+    evaluate.evaluate(
+        evaluate.Arguments(
+            arguments.workdir,
+            data_dir=arguments.data_dir,
+            samples=arguments.samples,
+            experiment="table_i",
+            features=arguments.features,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

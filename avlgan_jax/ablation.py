@@ -1,0 +1,223 @@
+"""The trainings behind Table I: each of four loss weights at every value of the grid, all else as in a trained workdir.
+
+WORKDIR/ablation/plan.json                 what is trained; another plan is refused
+WORKDIR/ablation/landmark/checkpoints      all landmark converters, which train together (`grid`)
+WORKDIR/ablation/image/NAME=VALUE/         an ordinary workdir for each image converter (`train_image`)
+"""
+
+import dataclasses
+import functools
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from avlgan_jax import grid, loop, records, trained, workdir
+from avlgan_jax.config import Config
+from avlgan_jax.converter import State, Weights
+from avlgan_jax.errors import UserError
+from avlgan_jax.grid import Grid
+from avlgan_jax.optimisation import Params
+from avlgan_jax.trained import Trained
+
+# Table I: the values, and the four weights in the order of the paper's columns, by their names in the config.
+VALUES = (0.0, 0.1, 1.0, 5.0, 10.0, 100.0)
+COLUMNS = ("landmark.emotion_weight", "landmark.centre_weight", "image.emotion_weight", "image.landmark_weight")
+
+FOLDER = "ablation"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long, and how often, the runs of Table I are trained."""
+
+    seeds: int = 3
+    """Runs of each landmark converter; the image converters, which cost far more, have one."""
+    landmark_steps: int | None = None
+    """Steps of a landmark converter; None takes those of the config."""
+    image_steps: int | None = None
+    """Steps of an image converter; None takes those of the config."""
+
+    def __post_init__(self) -> None:
+        for name in ("seeds", "landmark_steps", "image_steps"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"--{name.replace('_', '-')} is {value}; expected 1 or more")
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The trained runs of Table I: by weight and value what assembles the models, one for each seed.
+
+    `own` are the values that the workdir itself was trained with. A run that serves two weights is in both.
+    """
+
+    cells: dict[str, dict[float, list[Callable[[], Trained]]]]
+    own: dict[str, float]
+
+
+def values(config: Config, column: str) -> list[float]:
+    """The values of a weight in Table I, among them the config's own."""
+    return sorted({*VALUES, _own(config, column)})
+
+
+def with_weight(config: Config, column: str, value: float) -> Config:
+    """The config with one weight changed."""
+    section, field = column.split(".")
+    return dataclasses.replace(config, **{section: dataclasses.replace(getattr(config, section), **{field: value})})
+
+
+def claim(directory: Path, plan: Plan) -> None:
+    """Write the plan, or see that it is the one there. Raises UserError if another one is."""
+    path = directory / FOLDER / "plan.json"
+    if path.is_file() and read_plan(directory) != plan:
+        raise UserError(f"{path.parent} has another plan ({read_plan(directory)}); follow it, or move the folder away")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    records.write_text(path, json.dumps(dataclasses.asdict(plan)) + "\n")
+
+
+def read_plan(directory: Path) -> Plan | None:
+    """The plan of the ablation in a workdir, None where there is none."""
+    path = directory / FOLDER / "plan.json"
+    return Plan(**json.loads(path.read_text())) if path.is_file() else None
+
+
+def adapted(config: Config, plan: Plan) -> Config:
+    """The config with the plan's steps; the discriminator's time alone keeps its share of them."""
+    sections = {}
+    for name, steps in (("landmark", plan.landmark_steps), ("image", plan.image_steps)):
+        section = getattr(config, name)
+        steps = steps or section.steps
+        warmup = round(section.d_warmup * steps / section.steps)
+        sections[name] = dataclasses.replace(section, steps=steps, d_warmup=warmup)
+    return dataclasses.replace(config, **sections)
+
+
+# --- the landmark converters, in one program -------------------------------------------------------------------------
+
+
+def members(config: Config) -> list[Weights]:
+    """The weights of every landmark converter of Table I, the config's own first, each once."""
+    own = Weights(config.landmark.emotion_weight, config.landmark.centre_weight)
+    emotions = [own._replace(emotion=value) for value in values(config, COLUMNS[0])]
+    centres = [own._replace(centre=value) for value in values(config, COLUMNS[1])]
+    return list(dict.fromkeys([own, *emotions, *centres]))
+
+
+def train_landmarks(config: Config, plan: Plan, directory: Path) -> Grid:
+    """Train all landmark converters of Table I, `plan.seeds` of each. Raises as `grid.train` does."""
+    folder = _landmark_checkpoints(directory)
+    return grid.train(adapted(config, plan), members(config), _seeds(config, plan), folder)
+
+
+# --- the image converters, one after another -------------------------------------------------------------------------
+
+
+def image_cells(config: Config) -> list[tuple[str, float]]:
+    """The (column, value) of every image converter of Table I, the config's own first, each once."""
+    others = [(column, value) for column in COLUMNS[2:] for value in values(config, column)]
+    own = (COLUMNS[2], _own(config, COLUMNS[2]))
+    return [own, *(cell for cell in others if cell[1] != _own(config, cell[0]))]
+
+
+def train_image(config: Config, plan: Plan, directory: Path, column: str, value: float) -> None:
+    """Train the image converter of one cell to its last step, through the landmark converter of `directory`.
+
+    Raises as `loop.train` does.
+    """
+    folder = image_folder(config, plan, directory, column, value)
+    if folder == directory:
+        return
+    theirs = workdir.checkpoints(folder, "landmark")
+    if not theirs.is_dir():
+        partial = theirs.with_name(".checkpoints.new")
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(workdir.checkpoints(directory, "landmark"), partial)
+        partial.rename(theirs)
+    print(f"{column} {value:g}")
+    loop.train(with_weight(adapted(config, plan), column, value), "image", folder)
+
+
+def image_folder(config: Config, plan: Plan, directory: Path, column: str, value: float) -> Path:
+    """The workdir of a cell; the cell that the workdir itself has trained, with as many steps, is its own."""
+    trained_alike = adapted(config, plan).image == config.image
+    if trained_alike and value == _own(config, column):
+        return directory
+    if value == _own(config, column):
+        column = COLUMNS[2]  # one run serves both columns
+        value = _own(config, column)
+    return directory / FOLDER / "image" / f"{column.split('.')[1]}={value:g}"
+
+
+# --- what came out ---------------------------------------------------------------------------------------------------
+
+
+def load(directory: Path) -> Runs | None:
+    """The runs of Table I that have been trained to their end, None where there are none."""
+    plan = read_plan(directory)
+    if plan is None:
+        return None
+    config, weights, steps = trained.read(directory)
+    cells: dict[str, dict[float, list]] = {column: {} for column in COLUMNS}
+
+    def with_parts(**parts: Params) -> Callable[[], Trained]:
+        return functools.partial(trained.assemble, config, weights | parts, steps)
+
+    landmarks = [[with_parts(landmark=p) for p in seeds] for seeds in _load_landmarks(config, plan, directory)]
+    if landmarks:
+        for column, value, place in _landmark_cells(config):
+            cells[column][value] = landmarks[place]
+    loaded: dict[Path, Callable | None] = {}
+    for column in COLUMNS[2:]:
+        for value in values(config, column):
+            folder = image_folder(config, plan, directory, column, value)
+            if folder not in loaded:
+                state = _load_image(config, plan, folder, column, value)
+                loaded[folder] = state and with_parts(image=state.evaluated, discriminator=state.discriminator)
+            if loaded[folder] is not None:
+                cells[column][value] = [loaded[folder]]
+    return Runs(cells, {column: _own(config, column) for column in COLUMNS}) if any(cells.values()) else None
+
+
+def _load_landmarks(config: Config, plan: Plan, directory: Path) -> list[list[Params]]:
+    """The evaluated weights of each of `members`, one for each seed; none before the end."""
+    folder = _landmark_checkpoints(directory)
+    if not folder.is_dir():
+        return []
+    weights, seeds = members(config), _seeds(config, plan)
+    found = grid.load(adapted(config, plan), len(weights), seeds, folder)
+    if found is None:
+        return []
+    return [[grid.member(found, seed, place) for seed in range(len(seeds))] for place in range(len(weights))]
+
+
+def _landmark_cells(config: Config) -> Iterator[tuple[str, float, int]]:
+    """(column, value, place among `members`)."""
+    weights = members(config)
+    for column, field in zip(COLUMNS[:2], ("emotion", "centre"), strict=True):
+        for value in values(config, column):
+            yield column, value, weights.index(weights[0]._replace(**{field: value}))
+
+
+def _load_image(config: Config, plan: Plan, folder: Path, column: str, value: float) -> State | None:
+    """The image converter of a cell, None before its last step."""
+    cell = with_weight(adapted(config, plan), column, value)
+    try:
+        state = trained.restore(folder, cell, "image")
+    except UserError:
+        return None
+    return state if int(state.step) >= cell.image.steps else None
+
+
+def _seeds(config: Config, plan: Plan) -> list[int]:
+    return [config.seed + k for k in range(plan.seeds)]
+
+
+def _own(config: Config, column: str) -> float:
+    section, field = column.split(".")
+    return float(getattr(getattr(config, section), field))
+
+
+def _landmark_checkpoints(directory: Path) -> Path:
+    return directory / FOLDER / "landmark" / "checkpoints"

@@ -1,0 +1,134 @@
+"""Many landmark converters that train together in one program, each with its own loss weights and its own seed.
+
+Everything is the converter's own step, `Converter.step`, under `vmap` over the weights and over the seeds: one
+converter costs so little that a device is far from busy with it.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Int, Key
+from tqdm import tqdm
+
+from avlgan_jax import batches, models, parallel, records, signals, trained
+from avlgan_jax.batches import Batch
+from avlgan_jax.checkpoints import Checkpoints
+from avlgan_jax.config import Config
+from avlgan_jax.converter import Converter, State, Turn, Weights
+from avlgan_jax.models import Model
+from avlgan_jax.optimisation import Params
+
+
+class Grid(struct.PyTreeNode):
+    """The state of all converters: the leaves of `members` lead with (seeds, weights)."""
+
+    step: Int[Array, ""]
+    key: Key[Array, ""]
+    members: State
+
+
+def train(config: Config, weights: list[Weights], seeds: list[int], folder: Path) -> Grid:
+    """Train the landmark converter of the config with each of the weights and each seed, to its last step.
+
+    It goes on from the checkpoint in `folder`. Each converter sees the batches that a single run with its seed does.
+    Raises UserError where the data is missing; `signals.Interrupted`, after saving, when the process is asked to stop.
+    """
+    faces = records.load(Path(config.data_dir), config.data, config.resolution, "train")
+    model = models.build("landmark", config, len(faces))
+    steps = model.training.steps
+    keeper = Checkpoints(folder, config.keep_checkpoints)
+    state = _restored(keeper, model, config, seeds, len(weights))
+    start = int(state.step)
+    dispatches = {}
+    line = tqdm(total=steps, initial=start, desc=f"{len(seeds)} x {len(weights)} landmark converters", unit="step")
+    with signals.stop_requests() as stop, line:
+        try:
+            for first, last in _spans(start, steps, config, model.trainer.turn):
+                turn = model.trainer.turn(first)
+                if turn not in dispatches:
+                    dispatches[turn] = make_dispatch(model.trainer, weights, len(seeds), turn)
+                stream = _stream(faces, model, seeds, first, last)
+                state, metrics = dispatches[turn](state, stream)
+                line.update(last - first)
+                line.set_postfix_str(f"emotion loss of G {float(jnp.nanmean(metrics.get('g/emotion', jnp.nan))):.4f}")
+                stopping = stop.is_set()
+                if last % config.checkpoint_every == 0 or last == steps or stopping:
+                    keeper.save(last, state, score=float(last))
+                if stopping and last < steps:
+                    raise signals.Interrupted
+        finally:
+            keeper.close()
+    return state
+
+
+def load(config: Config, count: int, seeds: list[int], folder: Path) -> Params | None:
+    """The evaluated weights of all `count` converters of each seed (see `member`); None before their last step."""
+    keeper = Checkpoints(folder, config.keep_checkpoints, read_only=True)
+    try:
+        if keeper.latest() != config.landmark.steps:
+            return None
+        return _restored(keeper, models.build("landmark", config, 1), config, seeds, count).members.evaluated
+    finally:
+        keeper.close()
+
+
+def member(stacked: Params, seed: int, place: int) -> Params:
+    """One converter's weights out of all."""
+    return jax.tree.map(lambda leaf: leaf[seed, place], stacked)
+
+
+def make_dispatch(converter: Converter, weights: list[Weights], seeds: int, turn: Turn):
+    """A compiled `(grid, batches) -> (grid, metrics)`: the converter's own step, under `vmap` over weights and seeds.
+
+    The leaves of `batches` lead with (steps, seeds), those of the metrics with (steps, seeds, weights).
+    """
+    varied = Weights(*(jnp.array(column, jnp.float32) for column in zip(*weights, strict=True)))
+
+    def one(member: State, batch: Batch, key: Key[Array, ""], ablated: Weights):
+        return dataclasses.replace(converter, ablated=ablated).step(member, batch, key, turn=turn)
+
+    each = jax.vmap(jax.vmap(one, in_axes=(0, None, None, 0)), in_axes=(0, 0, 0, None))
+
+    def body(grid: Grid, batch: Batch):
+        keys = jax.random.split(jax.random.fold_in(grid.key, grid.step), seeds)
+        after, metrics = each(grid.members, batch, keys, varied)
+        return grid.replace(step=grid.step + 1, members=after), metrics
+
+    return jax.jit(lambda grid, stream: jax.lax.scan(body, grid, stream), donate_argnums=0)
+
+
+def fresh_grid(model: Model, config: Config, seeds: list[int], count: int) -> Grid:
+    """The untrained converters: for each seed the weights that a single run starts from, `count` times."""
+    alone = [trained.fresh_state(model, dataclasses.replace(config, seed=seed)).replace(key=None) for seed in seeds]
+    repeated = jax.tree.map(lambda *leaves: jnp.stack([jnp.stack([leaf] * count) for leaf in leaves]), *alone)
+    return Grid(jnp.zeros((), jnp.int32), jax.random.key(config.seed), repeated)
+
+
+def _restored(keeper: Checkpoints, model: Model, config: Config, seeds: list[int], count: int) -> Grid:
+    fresh = functools.partial(fresh_grid, model, config, seeds, count)
+    latest = keeper.latest()
+    return fresh() if latest is None else keeper.restore(latest, jax.eval_shape(fresh))
+
+
+def _stream(faces: records.Faces, model: Model, seeds: list[int], first: int, last: int) -> Batch:
+    def of(seed: int, step: int) -> Batch:
+        training = model.training
+        plan = batches.plan(seed, step, training.batch_size, faces.emotions, training.targets)
+        return batches.collect(faces, plan, with_images=False)
+
+    return batches.stack([batches.stack([of(seed, step) for seed in seeds]) for step in range(first, last)])
+
+
+def _spans(start: int, steps: int, config: Config, turn) -> Iterator[tuple[int, int]]:
+    """[first, last) of each dispatch, of one turn each and ending at every checkpoint."""
+    longest = parallel.choose_steps_per_dispatch(config.steps_per_dispatch, convolves=False)
+    while start < steps:
+        stop = min(start + longest, steps, (start // config.checkpoint_every + 1) * config.checkpoint_every)
+        stop = next((step for step in range(start + 1, stop) if turn(step) != turn(start)), stop)
+        yield start, stop
+        start = stop

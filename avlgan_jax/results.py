@@ -1,0 +1,186 @@
+"""The page of results, written from stored reports and from nothing else.
+
+    python -m avlgan_jax.results                       # docs/results.md again from docs/results/*/metrics.json
+    python -m avlgan_jax.results --add runs/demo       # after storing the report of a workdir there
+
+Every number on the page stands in a stored `metrics.json`. A person's words, between the two marks at its end, stay.
+"""
+
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import tyro
+
+from avlgan_jax import affect
+from avlgan_jax.errors import UserError, command
+from avlgan_jax.experiments.table_i import PAPER as TABLE_I
+from avlgan_jax.records import write_text
+from avlgan_jax.report import WEIGHTS, comparisons, number, spread, table_columns, value_range
+
+METRICS = "metrics.json"
+
+# The figures that are stored with a report and shown on the page.
+FIGURES = {
+    "truth": "input, avGAN, avLandmarkGAN and truth",
+    "outputs": "input, avGAN and avLandmarkGAN",
+    "expressions": "the eight expressions (Figure 6)",
+    "avimage_matrix_infant": "an avImage matrix (Figure 5)",
+    "circumplex_truth": "gain over doing nothing around the plane",
+    "baby": "asked and judged valence of infants and parents (Figure 7)",
+    "transfer": "a dyad's expressions on another pair (Figure 8)",
+    "table_i": "RMSE and distance over each loss weight (Table I)",
+}
+
+# What a person writes is kept between these.
+BEGIN, END = "<!-- words -->", "<!-- end of words -->"
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Write the page of results from stored reports."""
+
+    add: tuple[Path, ...] = ()
+    """Workdirs whose reports (evaluate.py --all) are stored beside the page first, under their folders' names."""
+    page: Path = Path("docs/results.md")
+    """The page; reports are stored in the folder of the same name beside it."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Something the paper found, as numbers: the paper's, ours, and whether they agree (None: not measured)."""
+
+    text: str
+    paper: str
+    here: str
+    agrees: bool | None
+
+
+def write(arguments: Arguments) -> Path:
+    """Store what is to be added and write the page. Raises UserError where a workdir has no report."""
+    store = arguments.page.with_suffix("")
+    for directory in arguments.add:
+        _store(directory, store)
+    reports = {path.parent.name: json.loads(path.read_text()) for path in sorted(store.glob(f"*/{METRICS}"))}
+    page = render(reports, {name: _pictures(store / name) for name in reports}, _words(arguments.page))
+    arguments.page.parent.mkdir(parents=True, exist_ok=True)
+    write_text(arguments.page, page)
+    return arguments.page
+
+
+def render(reports: dict[str, dict], pictures: dict[str, dict[str, str]], words: str) -> str:
+    """The page of these reports by name, with the `pictures` (file name to words) stored with each."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("avlgan_jax"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"number": number, "range": value_range, "spread": spread}
+    return environment.get_template("results.md").render(
+        reports=reports,
+        pictures=pictures,
+        words=words,
+        begin=BEGIN,
+        end=END,
+        columns={name: table_columns(found) for name, found in reports.items()},
+        compared={name: comparisons(found) for name, found in reports.items()},
+        claims={name: claims(found) for name, found in reports.items()},
+        weight_names=WEIGHTS,
+        table_ii=list(zip(affect.EXPRESSIONS, affect.TABLE_II.tolist(), strict=True)),
+    )
+
+
+def claims(found: dict) -> list[Claim]:
+    """The paper's findings beside those of one report."""
+    told = []
+    for group, paper in (("infant", 0.70 - 0.49), ("parent", 0.65 - 0.64)):
+        row = found.get("baby", {}).get(group)
+        gain = row["avlandmarkgan"]["pcc_valence"] - row["avgan"]["pcc_valence"] if row else None
+        agrees = None if gain is None else (gain > 0.05) == (paper > 0.05)
+        text = f"landmarks raise the correlation of valence on {group}s ({'much' if paper > 0.05 else 'hardly'})"
+        told.append(Claim(text, _signed(paper), _signed(gain), agrees))
+    rows = {weight: {row["value"]: row for row in rows} for weight, rows in found.get("table_i", {}).items()}
+    emotion = rows.get("image.emotion_weight", {})
+    paper = TABLE_I["image.emotion_weight"]
+    told.append(
+        _ratio("without an emotion loss in the image converter the RMSE rises", emotion, paper, "rmse", 1, (0.0, 5.0))
+    )
+    told.append(
+        _ratio("with too much of it the pictures suffer (distance)", emotion, paper, _distance(found), 0, (100.0, 5.0))
+    )
+    for weight in WEIGHTS:
+        if weight != "image.emotion_weight":
+            told.append(_insensitive(weight, rows.get(weight, {})))
+    return told
+
+
+def _ratio(text: str, rows: dict, paper: dict, measure: str, place: int, at: tuple[float, float]) -> Claim:
+    theirs = paper[at[0]][place] / paper[at[1]][place]
+    if any(value not in rows for value in at):
+        return Claim(text, f"{theirs:.1f}-fold", "–", None)
+    ours = rows[at[0]][measure] / rows[at[1]][measure]
+    return Claim(text, f"{theirs:.1f}-fold", f"{ours:.1f}-fold", ours > 1.25)
+
+
+def _insensitive(weight: str, rows: dict) -> Claim:
+    """Whether the RMSE hardly depends on a weight: its range over the grid, as a share of its mean."""
+
+    def width(values: list[float]) -> float:
+        return (max(values) - min(values)) / (sum(values) / len(values))
+
+    theirs = width([rmse for _, rmse in TABLE_I[weight].values()])
+    text = f"the RMSE hardly depends on the weight of {WEIGHTS[weight]} (range over mean)"
+    if len(rows) < 2:
+        return Claim(text, f"{theirs:.0%}", "–", None)
+    ours = width([row["rmse"] for row in rows.values()])
+    return Claim(text, f"{theirs:.0%}", f"{ours:.0%}", ours < 0.25)
+
+
+def _distance(found: dict) -> str:
+    return "fid" if found["protocol"].get("fid_mode") else "frechet_regressor"
+
+
+def _signed(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.2f}".replace("-", "−")
+
+
+def _store(directory: Path, store: Path) -> None:
+    report = directory / "report"
+    if not (report / METRICS).is_file():
+        raise UserError(f"no report in {directory}; write it first: python evaluate.py --workdir {directory} --all")
+    place = store / directory.resolve().name
+    fresh = place.with_name(f".{place.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    for name in (METRICS, *(f"{name}.png" for name in FIGURES)):
+        if (report / name).is_file():
+            shutil.copyfile(report / name, fresh / name)
+    shutil.rmtree(place, ignore_errors=True)
+    fresh.rename(place)
+
+
+def _pictures(folder: Path) -> dict[str, str]:
+    found = {f"{folder.parent.name}/{folder.name}/{name}.png": words for name, words in FIGURES.items()}
+    return {path: words for path, words in found.items() if (folder.parent.parent / path).is_file()}
+
+
+def _words(page: Path) -> str:
+    """What a person has written on the page, or the place for it."""
+    if not page.is_file():
+        return "\n"
+    found = re.search(f"{re.escape(BEGIN)}(.*){re.escape(END)}", page.read_text(), re.DOTALL)
+    return found.group(1) if found else "\n"
+
+
+@command
+def main() -> None:
+    """The command line."""
+    print(write(tyro.cli(Arguments, description=__doc__)))
+
+
+if __name__ == "__main__":
+    main()

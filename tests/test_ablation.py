@@ -1,0 +1,133 @@
+"""Table I's trainings: together they give what each gives alone, and they go on where they stood."""
+
+import dataclasses
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+from conftest import RESOLUTION, run
+
+from avlgan_jax import ablation, batches, models, records, trained
+from avlgan_jax.ablation import Plan
+from avlgan_jax.errors import UserError
+from avlgan_jax.presets import debug
+
+OWN = debug()
+
+
+@pytest.fixture(scope="module")
+def config(data_dir):
+    landmark = dataclasses.replace(OWN.landmark, steps=5, d_warmup=1, d_steps=2)
+    return dataclasses.replace(OWN, data_dir=str(data_dir), landmark=landmark, checkpoint_every=3, keep_checkpoints=5)
+
+
+@pytest.fixture(scope="module")
+def grid(config, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    return folder, ablation.train_landmarks(config, Plan(seeds=2), folder)
+
+
+def test_the_grid_has_every_value_once_and_the_configs_own(config):
+    weights = ablation.members(config)
+    assert weights[0] == (config.landmark.emotion_weight, config.landmark.centre_weight, 0.0)
+    assert len(weights) == len(set(weights)) == 2 * len(ablation.VALUES) - 1
+    odd = ablation.with_weight(config, "image.emotion_weight", 3.0)
+    assert ablation.values(odd, "image.emotion_weight") == [0.0, 0.1, 1.0, 3.0, 5.0, 10.0, 100.0]
+    cells = ablation.image_cells(odd)
+    assert cells[0] == ("image.emotion_weight", 3.0)
+    assert len(cells) == len(set(cells)) == 1 + 6 + 5
+
+
+def test_a_member_is_what_the_same_training_gives_alone(config, grid):
+    _, found = grid
+    weights, seed, place = ablation.members(config), 1, 4
+    alone = dataclasses.replace(
+        config,
+        seed=config.seed + seed,
+        landmark=dataclasses.replace(
+            config.landmark, emotion_weight=weights[place].emotion, centre_weight=weights[place].centre
+        ),
+    )
+    faces = records.load(config.data_dir, config.data, config.resolution, "train")
+    model = models.build("landmark", alone, len(faces))
+    state = trained.fresh_state(model, alone)
+    step = jax.jit(model.trainer.step, static_argnames="turn")
+    for number in range(5):
+        plan = batches.plan(alone.seed, number, 4, faces.emotions, alone.landmark.targets)
+        batch = batches.collect(faces, plan, with_images=False)
+        state, _ = step(state, batch, jax.random.key(0), turn=model.trainer.turn(number))
+    assert weights[place] != weights[0]
+    for together, single in zip(jax.tree.leaves(found.members.ema), jax.tree.leaves(state.ema), strict=True):
+        np.testing.assert_allclose(together[seed, place], single, atol=2e-5)
+    assert int(found.step) == 5 and np.all(found.members.step == 5)
+
+
+def test_other_weights_make_other_converters(grid):
+    _, found = grid
+    leaf = np.asarray(jax.tree.leaves(found.members.generator)[1])
+    flat = leaf.reshape(leaf.shape[0] * leaf.shape[1], -1)
+    assert len(np.unique(flat, axis=0)) == len(flat)
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_stood(config, grid, tmp_path):
+    folder, whole = grid
+    shutil.copytree(folder, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "ablation" / "landmark" / "checkpoints" / "5")
+    again = ablation.train_landmarks(config, Plan(seeds=2), tmp_path / "run")
+    jax.tree.map(np.testing.assert_array_equal, again.members, whole.members)
+
+
+def test_another_plan_is_refused(tmp_path):
+    ablation.claim(tmp_path, Plan(seeds=2))
+    ablation.claim(tmp_path, Plan(seeds=2))
+    assert ablation.read_plan(tmp_path) == Plan(seeds=2)
+    with pytest.raises(UserError, match="has another plan"):
+        ablation.claim(tmp_path, Plan(seeds=3))
+    with pytest.raises(UserError, match="--seeds is 0"):
+        Plan(seeds=0)
+    assert ablation.read_plan(tmp_path / "nowhere") is None
+
+
+def test_each_cell_has_its_own_folder_and_the_workdirs_own_run_serves(config, tmp_path):
+    own = config.image.emotion_weight
+
+    def folder(plan, column, value):
+        return ablation.image_folder(config, plan, tmp_path, column, value).relative_to(tmp_path)
+
+    assert str(folder(Plan(), "image.landmark_weight", 0.1)) == "ablation/image/landmark_weight=0.1"
+    assert str(folder(Plan(), "image.emotion_weight", own)) == "."
+    shorter = Plan(image_steps=config.image.steps - 1)
+    shared = folder(shorter, "image.landmark_weight", config.image.landmark_weight)
+    assert shared == folder(shorter, "image.emotion_weight", own)
+    assert str(shared) == f"ablation/image/emotion_weight={own:g}"
+
+
+def test_shorter_runs_keep_the_share_of_the_discriminators_time_alone(config):
+    longer = dataclasses.replace(config, image=dataclasses.replace(config.image, steps=100, d_warmup=40))
+    adapted = ablation.adapted(longer, Plan(image_steps=50))
+    assert (adapted.image.steps, adapted.image.d_warmup) == (50, 20)
+    assert ablation.adapted(longer, Plan()) == longer
+
+
+@pytest.mark.slow
+def test_one_command_trains_table_i_and_tells_it(data_dir, tmp_path):
+    options = ["--resolution", str(RESOLUTION), "--data-dir", str(data_dir), "--workdir", str(tmp_path)]
+    run("train.py", "all", "--preset", "debug", *options)
+    few = ["--workdir", str(tmp_path), "--seeds", "2", "--landmark-steps", "3", "--image-steps", "2", "--samples", "12"]
+    told = run("ablate.py", *few).stdout
+    report = tmp_path / "experiments" / "table_i"
+    assert told.rstrip().endswith(f"report: {report / 'index.html'}")
+    found = json.loads((report / "metrics.json").read_text())["table_i"]
+    assert list(found) == list(ablation.COLUMNS)
+    for column, rows in found.items():
+        assert [row["value"] for row in rows if row["paper"]] == list(ablation.VALUES)
+        assert sum(row["own"] for row in rows) == 1
+        seeds = 2 if column.startswith("landmark") else 1
+        assert all(len(row["seeds"]["rmse"]) == seeds and row["rmse"] > 0.0 for row in rows)
+    page = (report / "index.html").read_text()
+    assert "0.560" in page and "64.92" in page
+    before = (report / "metrics.json").read_bytes()
+    run("ablate.py", *few)
+    assert (report / "metrics.json").read_bytes() == before
