@@ -45,11 +45,9 @@ def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
     import dataclasses
 
-    import jax
-
     from avlgan_jax import ablation, parallel, workdir
 
-    jax.config.update("jax_compilation_cache_dir", os.fspath(arguments.workdir.absolute() / ".compiled"))
+    parallel.keep_compiled(workdir.compiled(arguments.workdir))
     parallel.one_cpu_device_per_core()
     plan = ablation.Plan(arguments.seeds, arguments.landmark_steps, arguments.image_steps)
     config = workdir.read_config(arguments.workdir)

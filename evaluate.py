@@ -10,7 +10,6 @@ WORKDIR/experiments/NAME/. The same checkpoints, data and seed give the same fil
 
 import contextlib
 import importlib.metadata
-import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,11 +182,9 @@ def _versions() -> dict[str, str]:
 def main() -> None:
     """The command line."""
     arguments = tyro.cli(Arguments, description=__doc__)
-    import jax
+    from avlgan_jax import parallel, workdir
 
-    from avlgan_jax import parallel
-
-    jax.config.update("jax_compilation_cache_dir", os.fspath(arguments.workdir.absolute() / ".compiled"))
+    parallel.keep_compiled(workdir.compiled(arguments.workdir))
     parallel.one_cpu_device_per_core()
     evaluate(arguments)
 

@@ -209,6 +209,12 @@ def _summarise(manifest: records.Manifest) -> None:
     width = max(len(label) for label, _ in rows)
     for label, count in rows:
         print(f"  {label:<{width}}  {count:>9,}")
+    for split in sorted({"train", "validation"} - manifest.splits.keys()):
+        print(
+            f"no face is in the split {split!r}, without which nothing can be trained: give more people, "
+            "or say in a column or an option who belongs to it",
+            file=sys.stderr,
+        )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ The regressor stands alone; the image converter needs the landmark converter of 
 stopped goes on where it was when the same command is given again.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -55,11 +54,9 @@ def main() -> None:
     """The command line."""
     arguments = parse()
     # Loading JAX takes a second or two, so it comes after the command line has been found to be sound.
-    import jax
+    from avlgan_jax import loop, parallel, workdir
 
-    from avlgan_jax import loop, parallel
-
-    jax.config.update("jax_compilation_cache_dir", os.fspath(arguments.workdir.absolute() / ".compiled"))
+    parallel.keep_compiled(workdir.compiled(arguments.workdir))
     parallel.one_cpu_device_per_core()
     for name in MODEL_NAMES if arguments.model == "all" else (arguments.model,):
         loop.train(arguments.config, name, arguments.workdir)

@@ -8,6 +8,7 @@ one update follows from a global batch however many devices share it, up to the 
 import functools
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -29,6 +30,13 @@ def one_cpu_device_per_core() -> None:
     """
     if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
         jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+
+
+def keep_compiled(folder: Path) -> None:
+    """Let JAX keep compiled programs in `folder` and find them there (to be called before its first computation)."""
+    jax.config.update("jax_compilation_cache_dir", os.fspath(folder.absolute()))
+    # Small ones too: pmap takes its outputs apart by a hundred programs that compile in milliseconds each.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def choose_devices(wanted: int, batch_size: int) -> list[jax.Device]:

@@ -39,6 +39,11 @@ def read_config(workdir: Path) -> Config:
     return configuration.from_json(path.read_text(), path)
 
 
+def compiled(workdir: Path) -> Path:
+    """Folder of compiled programs, so that no run of `workdir` compiles what one before it did."""
+    return workdir / ".compiled"
+
+
 def checkpoints(workdir: Path, name: ModelName) -> Path:
     """Folder of a model's checkpoints."""
     return workdir / name / "checkpoints"

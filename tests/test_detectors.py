@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import run
+from PIL import Image
 
 from avlgan_jax import detectors, landmarks, procedural
 from avlgan_jax.detectors import annotation, fan
@@ -198,6 +200,37 @@ def test_fan_is_what_the_package_gives_itself(fan_detector, drawn):
     (candidates,) = fan_detector.detect([image])
     expected = fan_detector._flat.get_landmarks_from_image(image)
     np.testing.assert_allclose(candidates[0].landmarks, expected[0], atol=1e-3)
+
+
+@pytest.mark.slow
+def test_fan_of_the_real_size_from_the_command_line(tmp_path, drawn):
+    """Nothing is changed in any code: files of the real names and sizes lie in torch's cache, with random weights."""
+    torch = pytest.importorskip("torch")
+    from face_alignment.detection.sfd.net_s3fd import s3fd
+    from face_alignment.models import FAN
+
+    checkpoints = tmp_path / "torch" / "hub" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    torch.manual_seed(0)
+    torch.save(FAN(4).state_dict(), checkpoints / "2DFAN4-11f355bf06.pth.tar")
+    finder = s3fd()
+    for name, layer in finder.named_modules():
+        if name.endswith("mbox_conf"):  # sure that there is no face anywhere
+            layer.bias.data.fill_(20.0)
+            layer.bias.data[-1] = -20.0
+    torch.save(finder.state_dict(), checkpoints / "s3fd-619a316812.pth")
+
+    for i in range(2):
+        Image.fromarray(drawn[1 + i].image).save(tmp_path / f"{i}.png")
+    rows = [f"{i}.png,0,0,{split}" for i, split in enumerate(("train", "validation"))]
+    (tmp_path / "labels.csv").write_text("\n".join(["path,valence,arousal,split", *rows]))
+    common = ["face_folder", "--manual-dir", str(tmp_path), "--resolution", "32", "--workers", "1"]
+    environment = os.environ | {"TORCH_HOME": str(tmp_path / "torch")}
+    found = [*common, "--landmarks", "fan-dlib", "--data-dir", str(tmp_path / "found")]
+    assert run("prepare.py", *found, env=environment).stdout.split()[-2:] == ["accepted", "2"]
+    nobody = [*common, "--landmarks", "fan", "--data-dir", str(tmp_path / "nobody")]
+    told = run("prepare.py", *nobody, env=environment, check=False)
+    assert told.returncode == 2 and "none of the 2 images" in told.stderr and "2 no face" in told.stderr
 
 
 def test_missing_fan_weights_are_named_with_their_folder(tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ SIDE = 139
 @pytest.fixture(scope="module")
 def ported(tmp_path_factory):
     """A PyTorch network with random weights, its file and the parameters read from that file."""
-    from inception_torch import random_inception
+    from benchmarks.inception_pytorch import random_inception
 
     network = random_inception(seed=0)
     path = tmp_path_factory.mktemp("weights") / inception.FILE

@@ -148,6 +148,7 @@ def test_photographs_and_their_rejections_from_the_command_line(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "6 of 7 detections spared" in done.stderr
     assert done.stdout.split()[-5:] == ["accepted", "6", "rejected:", "unreadable", "1"]
+    assert "no face is in the split 'validation'" in done.stderr
     done = prepare(*arguments, "--max-damaged", 0.2)
     assert "is there and intact" in done.stdout and "rejected: unreadable" in done.stdout
 

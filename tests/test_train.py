@@ -41,6 +41,7 @@ def test_all_four_models_in_one_command(data_dir, tmp_path):
     for name in ("regressor", "landmark", "image", "avgan"):
         assert (tmp_path / name / "checkpoints" / "4" / "sha256.json").is_file(), done.stderr
     assert json.loads((tmp_path / "config.json").read_text())["resolution"] == 32
+    assert any((tmp_path / ".compiled").iterdir())
     assert "4/4" in done.stderr  # the progress line reached its end
 
 

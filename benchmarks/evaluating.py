@@ -1,0 +1,131 @@
+"""Generation and the Fréchet distance, against PyTorch and pytorch-fid's way."""
+
+import functools
+from collections.abc import Callable, Iterator
+
+import jax
+import numpy as np
+
+from avlgan_jax import inception, metrics, trained
+from avlgan_jax.config import Config
+from avlgan_jax.trained import Trained, Weights
+from benchmarks.timing import Case, Setting, alternate
+from benchmarks.training import IMAGE_CASES, TINY, configured, drawn
+
+
+def random_models(config: Config) -> tuple[Trained, Trained, Weights]:
+    """The models of a config with weights that are drawn, not trained: on all devices for many examples at once, on one
+    for a single example."""
+    weights = drawn(trained.weight_shapes(config))
+    many = trained.assemble(config, weights, {}, devices=jax.local_devices())
+    return many, trained.assemble(config, weights, {}, sizes=(1,)), weights
+
+
+def faces(count: int, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Images, landmarks in pixels and target emotions, of random numbers."""
+    generator = np.random.default_rng(1)
+    images = generator.integers(0, 256, (count, side, side, 3), np.uint8)
+    landmarks = generator.uniform(0.1 * side, 0.9 * side, (count, 68, 2)).astype(np.float32)
+    return images, landmarks, generator.uniform(-0.7, 0.7, (count, 2)).astype(np.float32)
+
+
+def their_converter(config: Config, weights: Weights, device: str, best: bool) -> Callable[..., np.ndarray]:
+    """avLandmarkGAN in PyTorch from numpy to numpy, in chunks as ours; `best` as in `pytorch_reference`."""
+    import torch
+
+    from benchmarks import pytorch_reference as reference
+
+    paint = reference.ImageGenerator(config.image.width, config.image.blocks)
+    move = reference.LandmarkGenerator(config.landmark.width, config.landmark.blocks)
+    reference.carry_over(paint, weights["image"])
+    reference.carry_over(move, weights["landmark"])
+    layout = torch.channels_last if best else torch.contiguous_format
+    paint, move = paint.to(device, memory_format=layout), move.to(device)
+    half = best and device == "cuda"
+    network = torch.compile(paint) if half else paint
+
+    @torch.inference_mode()
+    def convert(images: np.ndarray, landmarks: np.ndarray, emotions: np.ndarray) -> np.ndarray:
+        outputs = []
+        for start in range(0, len(images), trained.CHUNK):
+            part = [
+                torch.from_numpy(a[start : start + trained.CHUNK]).to(device) for a in (images, landmarks, emotions)
+            ]
+            source = (part[0].permute(0, 3, 1, 2).float() / 127.5 - 1.0).contiguous(memory_format=layout)
+            moved = move(part[1] * (2.0 / config.resolution) - 1.0, reference.Condition(part[2]))
+            with torch.autocast("cuda", torch.bfloat16, enabled=half):
+                painted = network(source, reference.Condition(part[2], moved))
+            pixels = ((painted + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
+            outputs.append(pixels.permute(0, 2, 3, 1).cpu().numpy())
+        return np.concatenate(outputs)
+
+    return convert
+
+
+def generation(setting: Setting) -> Iterator[Case]:
+    """avLandmarkGAN from images, landmarks and emotions to images: many at once, and the time of a single one."""
+    cases = [TINY] if setting.tiny else IMAGE_CASES[setting.device]
+    for side, width in dict.fromkeys((side, width) for side, width, _ in cases):
+        config = configured(side, width, 16)
+        many_at_once, alone, weights = random_models(config)
+        theirs = {
+            "pytorch eager": their_converter(config, weights, setting.torch_device, best=False),
+            "pytorch best": their_converter(config, weights, setting.torch_device, best=True),
+        }
+        chunks = {"cpu": 2, "gpu": 16}[setting.device]
+        for name, ours, count, unit in (
+            ("many", many_at_once, 4 if setting.tiny else chunks * trained.CHUNK, "images/s"),
+            ("one image", alone, 1, "s"),
+        ):
+            inputs = faces(count, side)
+            contenders = {"ours": ours.convert["avlandmarkgan"], **theirs}
+            calls = {who: functools.partial(call, *inputs) for who, call in contenders.items()}
+            measured = alternate(calls, rounds=setting.rounds, unit=unit, items=count)
+            yield Case(f"{side} px, width {width}, {name}", measured)
+
+
+def frechet(setting: Setting) -> Iterator[Case]:
+    """Inception's features in images/s, and the distance of two sets of 10,000 vectors in seconds."""
+    import torch
+    from torch.nn import functional as F
+
+    from benchmarks.inception_pytorch import random_inception
+
+    count = 1 if setting.tiny else {"cpu": inception.CHUNK, "gpu": 1024}[setting.device]
+    images, *_ = faces(count, 32 if setting.tiny else 128)
+    network = random_inception(seed=0)
+    state = {name: np.asarray(tensor, np.float64) for name, tensor in network.state_dict().items()}
+    ours = inception.extractor(inception.from_torch(state), "legacy")
+    network = network.to(setting.torch_device)
+
+    @torch.inference_mode()
+    def theirs() -> np.ndarray:
+        parts = []
+        for start in range(0, count, 50):  # pytorch-fid's batch
+            part = torch.from_numpy(images[start : start + 50]).to(setting.torch_device).permute(0, 3, 1, 2) / 255.0
+            sized = F.interpolate(part, size=(inception.SIDE, inception.SIDE), mode="bilinear", align_corners=False)
+            parts.append(network(2.0 * sized - 1.0)["features"].cpu().numpy())
+        return np.concatenate(parts)
+
+    contenders = {"ours": lambda: ours(images), "pytorch eager": theirs}
+    measured = alternate(contenders, rounds=min(setting.rounds, 3), unit="images/s", items=count)
+    yield Case("features of Inception", measured)
+
+    width, vectors = (32, 100) if setting.tiny else (2048, 10_000)
+    generator = np.random.default_rng(0)
+    sets = [generator.normal(size=(vectors, width)) @ generator.normal(size=(width, width)) for _ in range(2)]
+    moments = [metrics.moments(features) for features in sets]
+    contenders = {
+        "ours": lambda: metrics.frechet_distance(*moments),
+        "pytorch-fid's way": lambda: by_matrix_root(*moments),
+    }
+    yield Case(f"distance in {width} dimensions", alternate(contenders, rounds=1, unit="s"))
+
+
+def by_matrix_root(a: metrics.Moments, b: metrics.Moments) -> float:
+    """The Fréchet distance by the square root of the product of both covariances, as pytorch-fid computes it."""
+    from scipy.linalg import sqrtm
+
+    root = sqrtm(a.covariance @ b.covariance)
+    apart = np.sum(np.square(a.mean - b.mean))
+    return float(apart + np.trace(a.covariance) + np.trace(b.covariance) - 2.0 * np.trace(root).real)

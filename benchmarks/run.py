@@ -1,0 +1,140 @@
+"""One command for every figure of docs/performance.md: a table on the screen, and the same as JSON.
+
+    python -m benchmarks.run                             all parts, on the device JAX finds
+    python -m benchmarks.run --what image generation     some of them
+    python -m benchmarks.run --device cpu --out cpu.json
+
+Ours and PyTorch take turns in one process, after a warm-up; the table has medians, their spread, and how many times
+faster ours is. Times mean something on a machine that does nothing else: the load when it began stands in the JSON.
+"""
+
+import dataclasses
+import json
+import os
+import platform
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from avlgan_jax import errors
+from avlgan_jax.errors import UserError
+from avlgan_jax.records import write_text
+from benchmarks.timing import Case, Measurement, Setting, ratio
+
+# Where each part is. They are imported when they run: what does without PyTorch runs where there is none.
+PARTS = {
+    "peaks": ("training", "peaks"),
+    "work": ("training", "work"),
+    "image": ("training", "image_step"),
+    "landmark": ("training", "landmark_step"),
+    "generation": ("evaluating", "generation"),
+    "frechet": ("evaluating", "frechet"),
+    "data": ("running", "data"),
+    "start": ("running", "start"),
+    "scaling": ("running", "scaling"),
+}
+Part = Literal[tuple(PARTS)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """Time training, generation, scoring, reading and starting, against PyTorch where it has a counterpart."""
+
+    what: Annotated[tuple[Part, ...], tyro.conf.arg(metavar="PART...")] = tuple(PARTS)
+    """Parts to measure."""
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """Where: what JAX finds, or one of them by name."""
+    out: Path = Path("performance.json")
+    """The JSON file to write."""
+    tiny: bool = False
+    """The smallest sizes and one round: to see that everything runs. The figures mean nothing."""
+
+
+@errors.command
+def main() -> None:
+    """Read the command line, measure and tell."""
+    request = tyro.cli(Request, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,))
+    if request.device == "cpu":
+        os.environ["JAX_PLATFORMS"] = "cpu"
+    import jax
+
+    from avlgan_jax import parallel
+
+    parallel.one_cpu_device_per_core()
+    found = "cpu" if jax.default_backend() == "cpu" else "gpu"
+    if request.device not in ("auto", found):
+        raise UserError(f"--device {request.device}: JAX finds {found} only; is requirements-cuda.txt installed?")
+    setting = Setting(found, request.tiny)
+    document = {"machine": machine(), "parts": {}}
+    for part in request.what:
+        print(f"\n{part}\n{'-' * len(part)}", flush=True)
+        cases = document["parts"][part] = {}
+        for case in measure(part, setting):
+            print(as_text(case), flush=True)
+            cases[case.name] = as_json(case)
+            _write(request.out, document)
+    print(f"\nwritten to {request.out}")
+
+
+def measure(part: str, setting: Setting) -> Iterator[Case]:
+    """The cases of a part, as they are measured."""
+    import importlib
+
+    module, function = PARTS[part]
+    run: Callable[[Setting], Iterator[Case]] = getattr(importlib.import_module(f"benchmarks.{module}"), function)
+    return run(setting)
+
+
+def machine() -> dict:
+    """What was measured on: devices, versions, and how busy the machine was with other things."""
+    import importlib.metadata
+
+    import jax
+
+    names = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    return {
+        "device": jax.devices()[0].device_kind,
+        "devices": len(jax.devices()),
+        "cores": len(os.sched_getaffinity(0)),
+        "processor": names[0] if names else platform.processor(),
+        "load before": os.getloadavg()[0],
+        "python": platform.python_version(),
+        "versions": {name: importlib.metadata.version(name) for name in ("jax", "flax", "torch", "numpy", "scipy")},
+    }
+
+
+def as_text(case: Case) -> str:
+    """Lines of the table: each contender's median, lowest and highest, and how many times faster ours is."""
+    lines = [f"  {case.name}"]
+    ours = case.measured.get("ours")
+    for name, found in case.measured.items():
+        faster = f"   ours is {ratio(ours, found):.2f} x" if ours is not None and "ours" not in name else ""
+        spread = f"({found.low:.4g} to {found.high:.4g})" if found.rounds > 1 else ""
+        lines.append(f"    {name:<24}{found.median:>11.4g} {found.unit:<9} {spread:<24}{faster}")
+    lines += [f"    {name:<32}{value:>11.4g}" for name, value in case.facts.items()]
+    return "\n".join(lines)
+
+
+def as_json(case: Case) -> dict:
+    """The same for the file; `faster` holds the ratios."""
+    ours: Measurement | None = case.measured.get("ours")
+    faster = {
+        name: ratio(ours, found) for name, found in case.measured.items() if ours is not None and "ours" not in name
+    }
+    measured = {name: dataclasses.asdict(found) for name, found in case.measured.items()}
+    return {"measured": measured, "faster": faster, "facts": case.facts}
+
+
+def _write(path: Path, document: dict) -> None:
+    """What is known so far: a run that is stopped leaves the parts that were measured."""
+    write_text(path, json.dumps(document, indent=1) + "\n")
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines() if Path(path).exists() else []
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+"""Training steps: the image converter and the landmark converter against PyTorch, and many landmark runs at once."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from avlgan_jax import batches, models, parallel, trained
+from avlgan_jax.config import Config, ModelName
+from avlgan_jax.converter import State
+from avlgan_jax.models import Model
+from avlgan_jax.presets import paper
+from benchmarks.timing import Case, Measurement, Setting, alternate
+
+FACES = 10_000  # of the data set that is imagined; it sets the length of an epoch
+GRID = 24
+
+# Side, generator's and discriminator's width, batch size.
+IMAGE_CASES = {
+    "cpu": ((32, 16, 16), (32, 32, 16), (64, 16, 16), (64, 32, 16), (128, 64, 4)),
+    "gpu": ((32, 64, 16), (64, 64, 16), (128, 64, 16), (128, 64, 64)),
+}
+TINY = (16, 4, 2)
+
+
+def configured(side: int, width: int, batch_size: int) -> Config:
+    """Preset `paper` at another size; six layers of the discriminator, or as many as the side allows."""
+    recipe = paper()
+    image = dataclasses.replace(
+        recipe.image,
+        width=width,
+        d_width=width,
+        batch_size=batch_size,
+        d_layers=min(6, side.bit_length() - 1),
+        blocks=recipe.image.blocks if side > 16 else 1,
+    )
+    return dataclasses.replace(recipe, resolution=side, image=image)
+
+
+def example_batches(config: Config, model: Model, count: int) -> batches.Batch:
+    """`count` batches of random numbers, stacked, in the types and shapes of real ones."""
+    generator = np.random.default_rng(0)
+    size, side = model.training.batch_size, config.resolution
+
+    def one() -> batches.Batch:
+        return batches.Batch(
+            landmarks=generator.uniform(-0.8, 0.8, (size, 68, 2)).astype(np.float32),
+            emotions=generator.uniform(-1, 1, (size, 2)).astype(np.float32),
+            targets=generator.uniform(-1, 1, (size, 2)).astype(np.float32),
+            position=np.arange(size, dtype=np.int32),
+            images=generator.integers(0, 256, (size, side, side, 3), np.uint8) if model.with_images else None,
+        )
+
+    return batches.stack([one() for _ in range(count)])
+
+
+def drawn(shapes: Any) -> Any:
+    """Weights of these shapes, drawn: quicker than compiling an initialisation, and time does not depend on them."""
+    generator = np.random.default_rng(0)
+    return jax.tree.map(lambda leaf: generator.normal(0.0, 0.05, leaf.shape).astype(np.float32), shapes)
+
+
+def drawn_state(model: Model, config: Config) -> State:
+    """A state at step 0 with drawn weights."""
+    state = jax.eval_shape(lambda: trained.fresh_state(model, config))
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), state.replace(key=None))
+    networks = {name: drawn(getattr(state, name)) for name in ("generator", "discriminator", "frozen")}
+    return zeros.replace(key=jax.random.key(0), **networks)
+
+
+class OurRun:
+    """A training run of ours as `loop` dispatches it. A call is one dispatch, from batches on the host to its end."""
+
+    def __init__(self, config: Config, name: ModelName):
+        self.model = models.build(name, config, FACES)
+        self.steps = parallel.choose_steps_per_dispatch(0, self.model.with_images)
+        self.batches = example_batches(config, self.model, self.steps)
+        self.start = drawn_state(self.model, config)
+        devices = parallel.choose_devices(0, self.model.training.batch_size)
+        self._dispatch = parallel.make_dispatch(self.model.trainer.step, devices)
+        self._state = jax.tree.map(jnp.array, self.start)  # a copy: a dispatch gives up its state's memory
+
+    def __call__(self) -> None:
+        self._state, _ = self._dispatch(self._state, self.batches)
+        jax.block_until_ready(self._state)
+
+
+class OurGrid:
+    """Many runs of the landmark converter with seeds of their own in one dispatch."""
+
+    def __init__(self, config: Config, runs: int):
+        single = OurRun(config, "landmark")
+        self.steps, self.batches = single.steps, single.batches
+        trainer = single.model.trainer
+        copies = jax.tree.map(lambda leaf: jnp.stack([leaf] * runs), single.start.replace(key=None))
+        self._states = copies.replace(key=jax.random.split(jax.random.key(0), runs))
+
+        def step(states, batch):
+            def one(state):
+                return trainer.step(state, batch, jax.random.fold_in(state.key, state.step))
+
+            return jax.vmap(one)(states)
+
+        self._dispatch = jax.jit(lambda states, many: jax.lax.scan(step, states, many), donate_argnums=0)
+
+    def __call__(self) -> None:
+        self._states, _ = self._dispatch(self._states, self.batches)
+        jax.block_until_ready(self._states)
+
+
+def _their_run(reference, ours: OurRun) -> Callable[[], None]:
+    """The same number of steps in PyTorch. Reading a loss waits for all that was queued."""
+    steps = [jax.tree.map(lambda leaf, i=i: leaf[i], ours.batches) for i in range(ours.steps)]
+
+    def call() -> None:
+        for batch in steps:
+            losses = reference.step(batch)
+        losses["g/loss"].item()
+
+    return call
+
+
+def image_step(setting: Setting) -> Iterator[Case]:
+    """The full step, D and G with its cycle, in images/s."""
+    from benchmarks.pytorch_reference import image_reference
+
+    for side, width, batch_size in [TINY] if setting.tiny else IMAGE_CASES[setting.device]:
+        config = configured(side, width, batch_size)
+        ours = OurRun(config, "image")
+        contenders: dict[str, Callable[[], object]] = {"ours": ours}
+        if setting.device == "gpu":
+            half = dataclasses.replace(config, image=dataclasses.replace(config.image, precision="bfloat16"))
+            contenders["ours bf16"] = OurRun(half, "image")
+        for form in ("eager", "best"):
+            theirs = image_reference(config, ours.start, form, setting.torch_device)
+            contenders[f"pytorch {form}"] = _their_run(theirs, ours)
+        measured = alternate(contenders, rounds=setting.rounds, unit="images/s", items=ours.steps * batch_size)
+        work = flop_per_image(config)
+        fastest = max((m for name, m in measured.items() if name.startswith("ours")), key=lambda m: m.median)
+        facts = {"GFLOP/image": work / 1e9, "GFLOP/s": work * fastest.median / 1e9}
+        yield Case(f"{side} px, width {width}, batch {batch_size}", measured, facts)
+
+
+def landmark_step(setting: Setting) -> Iterator[Case]:
+    """The landmark converter's steps/s, alone and as a grid of runs in which each step counts once."""
+    from benchmarks.pytorch_reference import landmark_reference
+
+    config, runs = paper(), 2 if setting.tiny else GRID
+    if setting.tiny:
+        config = dataclasses.replace(config, landmark=dataclasses.replace(config.landmark, width=8, batch_size=2))
+    ours, grid = OurRun(config, "landmark"), OurGrid(config, runs)
+    contenders: dict[str, Callable[[], object]] = {"ours": ours, f"ours, {runs} runs at once": grid}
+    for form in ("eager", "best"):
+        theirs = landmark_reference(config, ours.start, form, setting.torch_device)
+        contenders[f"pytorch {form}"] = _their_run(theirs, ours)
+    measured = alternate(contenders, rounds=setting.rounds, unit="steps/s", items=ours.steps)
+    alone, together = list(measured.values())[:2]
+    batch_size = config.landmark.batch_size
+    yield Case(f"batch {batch_size}", measured, {f"{runs} runs over the time of one": alone.median / together.median})
+
+
+def flop_per_image(config: Config) -> float:
+    """Floating-point operations of convolutions and matrix products in a step, for each image of its batch.
+
+    Counted by PyTorch in the reference's step with one pass of G for both turns: what has to be computed, whichever
+    form computes it.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from benchmarks.pytorch_reference import image_reference
+
+    alone = dataclasses.replace(config, image=dataclasses.replace(config.image, batch_size=1))
+    model = models.build("image", alone, FACES)
+    batch = example_batches(alone, model, 1)
+    with FlopCounterMode(display=False) as counter:
+        image_reference(alone, drawn_state(model, alone), "best").step(jax.tree.map(lambda leaf: leaf[0], batch))
+    return float(counter.get_total_flops())
+
+
+def work(setting: Setting) -> Iterator[Case]:
+    """How the work grows with the side: GFLOP for an image in a step, and PFLOP for the paper's schedule."""
+    for side in (16,) if setting.tiny else (32, 64, 128, 256):
+        config = configured(side, 4 if setting.tiny else 64, 16)
+        flop = flop_per_image(config)
+        facts = {"GFLOP/image": flop / 1e9, "PFLOP, 400,000 steps of 16": flop * 16 * 400_000 / 1e15}
+        yield Case(f"{side} px, width {config.image.width}", {}, facts)
+
+
+def peaks(setting: Setting) -> Iterator[Case]:
+    """What the device can do at best: a large matrix product in float32 and bfloat16, and a sum of two large arrays."""
+    side = 64 if setting.tiny else {"cpu": 2048, "gpu": 8192}[setting.device]
+    multiply, add = jax.jit(jnp.matmul), jax.jit(jnp.add)
+    measured: dict[str, Measurement] = {}
+    for name, dtype in (("float32", jnp.float32), ("bfloat16", jnp.bfloat16)):
+        matrix = jax.random.normal(jax.random.key(0), (side, side), dtype)
+        call = lambda matrix=matrix: multiply(matrix, matrix).block_until_ready()  # noqa: E731
+        measured |= alternate({name: call}, rounds=setting.rounds, unit="GFLOP/s", items=2e-9 * side**3)
+    length = 1 << (10 if setting.tiny else {"cpu": 26, "gpu": 30}[setting.device])
+    one, other = jnp.zeros(length), jnp.ones(length)
+    moved = alternate(
+        {"float32": lambda: add(one, other).block_until_ready()},
+        rounds=setting.rounds,
+        unit="GB/s",
+        items=3 * one.nbytes / 1e9,
+    )
+    yield Case("matrix product", measured)
+    yield Case("sum of two arrays", moved)

@@ -1,0 +1,79 @@
+"""The benchmark command at its smallest: that it runs, takes turns, and tells what it measured."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+from benchmarks import timing
+
+PARTS = ("peaks", "work", "image", "landmark", "generation", "frechet", "data", "start", "scaling")
+
+
+def _run(tmp_path, *parts: str) -> tuple[dict, str]:
+    command = [sys.executable, "-m", "benchmarks.run", "--tiny", "--device", "cpu", "--out", str(tmp_path / "out.json")]
+    # Two devices, as on two cores; the suite's own four would not divide the tiny batch.
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    done = subprocess.run([*command, "--what", *parts], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads((tmp_path / "out.json").read_text()), done.stdout
+
+
+def test_contenders_take_turns_after_a_warm_up():
+    calls = []
+    contenders = {name: lambda name=name: calls.append(name) for name in ("ours", "theirs")}
+    measured = timing.alternate(contenders, rounds=3, unit="images/s", items=5)
+    assert calls == ["ours", "theirs"] * 5
+    assert all(m.low <= m.median <= m.high and m.rounds == 3 for m in measured.values())
+
+
+def test_a_ratio_says_how_many_times_faster_ours_is():
+    fast, slow = timing.single(1.0, "images/s", 10.0), timing.single(2.0, "images/s", 10.0)
+    assert (fast.median, slow.median) == (10.0, 5.0)
+    assert timing.ratio(fast, slow) == 2.0
+    assert timing.ratio(timing.single(1.0, "s"), timing.single(2.0, "s")) == 2.0
+
+
+def test_the_steps_are_measured_against_pytorch(tmp_path):
+    """The landmark converter's, which compiles in seconds; those of images are below. That both sides compute the same
+    is in test_pytorch_reference.py."""
+    found, table = _run(tmp_path, "peaks", "landmark")
+    assert found["machine"]["versions"].keys() >= {"jax", "torch"} and found["machine"]["cores"] >= 1
+    (landmark,) = found["parts"]["landmark"].values()
+    measured = landmark["measured"]
+    assert measured.keys() == {"ours", "ours, 2 runs at once", "pytorch eager", "pytorch best"}
+    for each in measured.values():
+        assert 0 < each["low"] <= each["median"] <= each["high"] and each["unit"] == "steps/s"
+    assert landmark["faster"]["pytorch best"] == pytest.approx(
+        measured["ours"]["median"] / measured["pytorch best"]["median"]
+    )
+    assert landmark["facts"]["2 runs over the time of one"] > 0
+    assert "ours is" in table and "steps/s" in table
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", sorted(set(PARTS) - {"peaks", "landmark"}))
+def test_every_part_runs(tmp_path, part):
+    found, table = _run(tmp_path, part)
+    assert len(found["parts"][part]) >= 1
+    for name, case in found["parts"][part].items():
+        assert name in table
+        for measured in case["measured"].values():
+            assert measured["median"] > 0
+        for value in case["facts"].values():
+            assert value > 0
+
+
+def test_mistakes_are_one_line(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.run", "--device", "gpu", "--out", str(tmp_path / "x.json")],
+        cwd=ROOT,
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2 and "--device gpu: JAX finds cpu only" in done.stderr
+    assert not list(tmp_path.iterdir())
