@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: app demo test test-all lint
+.PHONY: app demo test test-all test-chaos lint lock audit
 
 $(STAMP): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and f"Python {sys.version.split()[0]} found; 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.11 ...")'
@@ -28,3 +28,17 @@ test: $(STAMP)
 
 test-all: $(STAMP)
 	$(BIN)/pytest
+
+# Kills, full disks, flipped bits, lost processes, and half an hour of soak; `make test-chaos CHAOS="--times 2"` is shorter.
+test-chaos: $(STAMP)
+	PYTHONPATH=. $(BIN)/python tests/chaos.py $(CHAOS)
+
+# What CI installs: pip install --require-hashes -r requirements.lock
+lock:
+	$(PYTHON) -m venv .lock && .lock/bin/pip install --quiet uv
+	.lock/bin/uv pip compile requirements.txt --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock
+
+# Known vulnerabilities of what is locked; it asks pypi.org.
+audit:
+	$(PYTHON) -m venv .lock && .lock/bin/pip install --quiet pip-audit
+	.lock/bin/pip-audit -r requirements.lock --disable-pip

@@ -7,12 +7,16 @@ The regressor stands alone; the image converter needs the landmark converter of 
 stopped goes on where it was when the same command is given again.
 """
 
-from dataclasses import dataclass
+import contextlib
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
+from avlgan_jax import signals
+from avlgan_jax.cluster import Cluster
 from avlgan_jax.config import MODEL_NAMES, Config
 from avlgan_jax.errors import command
 from avlgan_jax.presets import PRESETS
@@ -24,12 +28,18 @@ class Arguments:
 
     model: tyro.conf.Positional[Literal["regressor", "landmark", "image", "avgan", "all"]]
     """Model to train; `all` trains the judge, the two converters and avGAN, in the order above."""
-    workdir: Path
-    """Folder of the run: config, checkpoints, metrics, samples."""
+    workdir: str
+    """Folder of the run: config, checkpoints, metrics, samples. A bucket's path (gs://...) is mirrored locally."""
     config: Annotated[Config, tyro.conf.arg(name="")]
     """What the preset says, changed by the options below."""
     preset: Literal["paper", "modern", "demo", "debug"] = "modern"
     """Where the options below start from."""
+    cluster: Annotated[Cluster, tyro.conf.arg(name="")] = field(default_factory=Cluster)
+    """Where the processes of one run meet; nothing to say where there is one, or where the scheduler says it."""
+    deterministic: tyro.conf.FlagCreatePairsOff[bool] = False
+    """On a GPU: the same bits each time, at some cost in speed. A CPU gives them anyway."""
+    resume_skip: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Go on past the step where a number went bad, with other batches from the last good checkpoint up to it."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +63,21 @@ def parse(arguments: list[str] | None = None) -> Arguments:
 def main() -> None:
     """The command line."""
     arguments = parse()
-    # Loading JAX takes a second or two, so it comes after the command line has been found to be sound.
-    from avlgan_jax import loop, parallel, workdir
+    with signals.stop_requests():
+        # Loading JAX takes a second or two, so it comes after the command line has been found to be sound.
+        from avlgan_jax import buckets, hosts, loop, parallel, workdir
 
-    parallel.keep_compiled(workdir.compiled(arguments.workdir))
-    parallel.one_cpu_device_per_core()
-    for name in MODEL_NAMES if arguments.model == "all" else (arguments.model,):
-        loop.train(arguments.config, name, arguments.workdir)
+        if arguments.deterministic:
+            parallel.deterministic()
+        parallel.one_cpu_device_per_core()
+        with hosts.joined(arguments.cluster), contextlib.ExitStack() as stack:
+            folder, publish = Path(arguments.workdir), buckets.nothing
+            if hosts.is_first():
+                folder, publish = stack.enter_context(buckets.opened(arguments.workdir))
+                if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+                    parallel.keep_compiled(workdir.compiled(folder))
+            for name in MODEL_NAMES if arguments.model == "all" else (arguments.model,):
+                loop.train(arguments.config, name, folder, arguments.resume_skip, publish)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Float32, Int, Int32, UInt8
 
 from avlgan_jax import affect
 from avlgan_jax import landmarks as lm
-from avlgan_jax.config import Targets
+from avlgan_jax.config import Targets, Training
 from avlgan_jax.records import Faces
 
 # Independent streams of randomness: epoch order; flips and targets.
@@ -56,8 +56,15 @@ def plan(seed: int, step: int, batch_size: int, emotions: Float[np.ndarray, "n 2
     return Plan(indices, flips, wanted)
 
 
-def collect(faces: Faces, chosen: Plan, with_images: bool) -> Batch:
-    """The faces of a plan as one batch."""
+def plan_of(training: Training, seed: int, step: int, emotions: Float[np.ndarray, "n 2"]) -> Plan:
+    """The plan of one step of a model's training."""
+    return plan(seed, step, training.batch_size, emotions, getattr(training, "targets", "shuffled"))
+
+
+def collect(faces: Faces, chosen: Plan, with_images: bool, places: slice = slice(None)) -> Batch:
+    """The faces of a plan as one batch, or those at some `places` of it."""
+    position = np.arange(len(chosen.indices), dtype=np.int32)[places]
+    chosen = Plan(*(part[places] for part in chosen))
     landmarks = lm.normalise(faces.landmarks[chosen.indices], faces.resolution)
     landmarks = np.where(chosen.flips[:, None, None], lm.flip(landmarks), landmarks)
     images = None
@@ -68,7 +75,7 @@ def collect(faces: Faces, chosen: Plan, with_images: bool) -> Batch:
         landmarks=landmarks.astype(np.float32),
         emotions=faces.emotions[chosen.indices],
         targets=chosen.targets.astype(np.float32),
-        position=np.arange(len(chosen.indices), dtype=np.int32),
+        position=position,
         images=images,
     )
 

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
 from pathlib import Path
@@ -21,7 +22,7 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy as policies
 from avlgan_jax.errors import UserError, one_line
 
 State = Any
-_MANIFEST = "sha256.json"
+MANIFEST = "sha256.json"
 _log = logging.getLogger(__name__)
 # Orbax warns of its own housekeeping, which tells a person nothing.
 logging.getLogger("absl").setLevel(logging.ERROR)
@@ -41,19 +42,32 @@ class Checkpoints:
             directory.mkdir(parents=True, exist_ok=True)
             for step in set(self._folders()) - set(self._sealed()):
                 shutil.rmtree(self.directory / str(step))  # a save that was cut short
-        best = policies.BestN(n=1, get_metric_fn=lambda metrics: metrics["score"], reverse=False)
+        best = policies.BestN(n=1, get_metric_fn=_score, reverse=False, keep_checkpoints_without_metrics=False)
+        # The process that has the state saves it: of several, one does, and Orbax waits for no other.
+        alone = ocp.options.MultiprocessingOptions()
+        if jax.process_count() > 1:
+            this = jax.process_index()
+            alone = ocp.options.MultiprocessingOptions(
+                primary_host=this, active_processes={this}, barrier_sync_key_prefix=f"process{this}"
+            )
         options = ocp.CheckpointManagerOptions(
             preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(n=keep), best]),
+            best_fn=_score,  # or scores would not be written down, and forgotten at the next start
             read_only=read_only,
+            create=False,
+            multiprocessing_options=alone,
         )
-        self._manager = ocp.CheckpointManager(self.directory, options=options)
+        handler = ocp.StandardCheckpointHandler(multiprocessing_options=alone)
+        self._manager = ocp.CheckpointManager(self.directory, item_handlers=handler, options=options)
 
     def save(self, step: int, state: State, score: float) -> None:
         """Begin to save `state`, to be whole by the next `save` or `wait`. Raises UserError when the disk refuses."""
         self.wait()
         self._unsealed = step
         with self._telling_of(step):
-            self._manager.save(step, args=ocp.args.StandardSave(_storable(state)), metrics={"score": score}, force=True)
+            # Orbax takes an array that lies in one of several processes for a mistake, but not a numpy array.
+            storable = _storable(state) if jax.process_count() == 1 else jax.device_get(_storable(state))
+            self._manager.save(step, args=ocp.args.StandardSave(storable), metrics={"score": score}, force=True)
 
     def wait(self) -> None:
         """Until the save under way is on disk and sealed by its manifest."""
@@ -94,6 +108,11 @@ class Checkpoints:
             ) from error
         return found.replace(key=jax.random.wrap_key_data(found.key))
 
+    def score(self, step: int) -> float:
+        """The score that `step` was saved with."""
+        metrics = self._manager.metrics(step)
+        return -math.inf if metrics is None else _score(metrics)
+
     def close(self) -> None:
         """Finish the save under way and release the threads."""
         try:
@@ -125,11 +144,11 @@ class Checkpoints:
         return [step for step in self._folders() if self._manifest_path(step).exists()]
 
     def _manifest_path(self, step: int) -> Path:
-        return self.directory / str(step) / _MANIFEST
+        return self.directory / str(step) / MANIFEST
 
     def _seal(self, step: int) -> None:
         path = self._manifest_path(step)
-        partial = path.with_name(f"{_MANIFEST}.partial")
+        partial = path.with_name(f"{MANIFEST}.partial")
         partial.write_text(json.dumps(_digests(path.parent), indent=1))
         os.replace(partial, path)
 
@@ -137,9 +156,13 @@ class Checkpoints:
         try:
             expected = json.loads(self._manifest_path(step).read_text())
         except ValueError:
-            return _MANIFEST
+            return MANIFEST
         found = _digests(self.directory / str(step))
         return next((name for name in expected if found.get(name) != expected[name]), None)
+
+
+def _score(metrics: dict[str, float]) -> float:
+    return metrics["score"]
 
 
 def _storable(state: State) -> State:
@@ -148,5 +171,5 @@ def _storable(state: State) -> State:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(_MANIFEST))
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(MANIFEST))
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

@@ -9,7 +9,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args, get_origin, get_type_hints
 
 from avlgan_jax.errors import UserError
 
@@ -185,6 +185,8 @@ class Config:
     """Devices to use; 0 takes all (on a CPU: one per core, which is its fast path too)."""
     steps_per_dispatch: int = 0
     """Steps run on the device in one call; 0 takes 20 on an accelerator and 1 on a CPU."""
+    loader_threads: int = 1
+    """Threads that make batches ahead of the device; nothing else depends on it."""
     log_every: int = 100
     """Steps between lines of metrics.jsonl and TensorBoard."""
     checkpoint_every: int = 2_000
@@ -198,7 +200,7 @@ class Config:
         _require(self, "resolution", self.resolution >= 16 and self.resolution % 4 == 0, "a multiple of 4, 16 or more")
         _require(self, "devices", self.devices >= 0, "0 (all) or more")
         _require(self, "steps_per_dispatch", self.steps_per_dispatch >= 0, "0 (automatic) or more")
-        for name in ("log_every", "checkpoint_every", "keep_checkpoints", "sample_every"):
+        for name in ("loader_threads", "log_every", "checkpoint_every", "keep_checkpoints", "sample_every"):
             _require(self, name, getattr(self, name) >= 1, "at least 1")
         if self.avgan.use_landmarks:
             raise UserError("avgan.use_landmarks is True: avGAN is the baseline without landmarks; leave it False")
@@ -220,7 +222,16 @@ def _require(section: object, name: str, holds: bool, expected: str) -> None:
 
 # What may differ between two runs of one experiment: it changes how the work is done, not what is learned.
 OPERATIONAL = frozenset(
-    {"data_dir", "devices", "steps_per_dispatch", "log_every", "checkpoint_every", "keep_checkpoints", "sample_every"}
+    {
+        "data_dir",
+        "devices",
+        "steps_per_dispatch",
+        "loader_threads",
+        "log_every",
+        "checkpoint_every",
+        "keep_checkpoints",
+        "sample_every",
+    }
 )
 
 
@@ -239,9 +250,21 @@ def from_json(text: str, where: Path | str) -> Config:
             "image": ImageTraining,
             "avgan": ImageTraining,
         }
-        return Config(**{k: sections[k](**v) if k in sections else v for k, v in fields.items()})
-    except (ValueError, TypeError, AttributeError, UserError) as error:
+        built = {name: _typed(sections[name], fields[name]) for name in sections if name in fields}
+        return _typed(Config, fields | built)
+    except (ValueError, TypeError, AttributeError, RecursionError, UserError) as error:
         raise UserError(f"{where} is no config of this version ({error}); choose another workdir") from error
+
+
+def _typed(kind: type, values: dict):
+    """An instance of the dataclass `kind`; its own checks hold what values mean, this one their types."""
+    for name, hint in get_type_hints(kind).items():
+        value = values.get(name)
+        allowed = get_args(hint) if get_origin(hint) is Literal else None
+        right = value in allowed if allowed else type(value) is hint or (hint is float and type(value) is int)
+        if name in values and not right:
+            raise TypeError(f"{name} is {value!r}")
+    return kind(**values)
 
 
 def differences(ours: Config, theirs: Config) -> list[str]:

@@ -28,18 +28,21 @@ def command(main: Callable[[], None]) -> Callable[[], None]:
     def run() -> None:
         try:
             main()
-        except UserError as error:
-            sys.exit(_say(error))
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        except (UserError, OSError) as error:
+            code = told(error)
+            if code is None:
                 raise
-            where = error.filename or "the output directory"
-            told = f"cannot write to {where}: {error.strerror}; free some space or choose another place"
-            sys.exit(_say(UserError(told)))
+            sys.exit(code)
 
     return run
 
 
-def _say(error: UserError) -> int:
+def told(error: BaseException) -> int | None:
+    """Tell a person's mistake in one line; the exit status, or None for a fault of this project."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        where = error.filename or "the output directory"
+        error = UserError(f"cannot write to {where}: {error.strerror}; free some space or choose another place")
+    if not isinstance(error, UserError):
+        return None
     print(f"error: {one_line(error)}", file=sys.stderr)
     return USAGE_EXIT_CODE

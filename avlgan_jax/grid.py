@@ -46,7 +46,7 @@ def train(config: Config, weights: list[Weights], seeds: list[int], folder: Path
     start = int(state.step)
     dispatches = {}
     line = tqdm(total=steps, initial=start, desc=f"{len(seeds)} x {len(weights)} landmark converters", unit="step")
-    with signals.stop_requests() as stop, line:
+    with signals.stop_requests() as stop, stop.between_steps(), line:
         try:
             for first, last in _spans(start, steps, config, model.trainer.turn):
                 turn = model.trainer.turn(first)

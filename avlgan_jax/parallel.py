@@ -3,6 +3,7 @@
 The step is the same pure function in both cases. Under pmap the state is not stacked: it goes in and comes out as one
 tree (`in_axes=None`), each device holds a copy, and only the batch is split. Gradients are means over the devices, so
 one update follows from a global batch however many devices share it, up to the rounding of another order of sums.
+Over several processes (`hosts`), where pmap keeps no unstacked state, `jax.shard_map` takes its place.
 """
 
 import functools
@@ -13,6 +14,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 
 from avlgan_jax.batches import Batch
 from avlgan_jax.errors import UserError
@@ -39,12 +41,29 @@ def keep_compiled(folder: Path) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
+def deterministic() -> None:
+    """Let a GPU give the same bits each time (to be called before JAX's first computation).
+
+    XLA then uses no operation that adds up in an order of chance, and does not choose between kernels by timing them.
+    """
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
+
+
 def choose_devices(wanted: int, batch_size: int) -> list[jax.Device]:
     """The devices to use: `wanted` of them, or with 0 as many as there are and as divide the batch.
 
+    With several processes: all devices of all of them.
+
     Raises UserError where there are fewer, or where the batch cannot be split evenly.
     """
-    there = jax.local_devices()
+    there = jax.devices()
+    if jax.process_count() > 1:  # all of them, or some process would have nothing to do
+        if wanted not in (0, len(there)) or batch_size % len(there):
+            raise UserError(
+                f"{jax.process_count()} processes have {len(there)} devices together: expected devices 0 (is {wanted}) "
+                f"and a batch_size that {len(there)} divides (is {batch_size})"
+            )
+        return there
     if wanted > len(there):
         raise UserError(f"devices is {wanted}, but there are {len(there)} ({there[0].platform}); ask for fewer, or 0")
     if wanted and batch_size % wanted:
@@ -75,6 +94,8 @@ def make_dispatch(step: Callable, devices: Sequence[jax.Device]) -> Dispatch:
         state, metrics = body(state, jax.tree.map(lambda leaf: leaf[0], batches))
         return state, jax.tree.map(lambda value: value[None], metrics)
 
+    if jax.process_count() > 1:
+        return _across_processes(functools.partial(run, axis=DEVICE_AXIS), devices)
     if len(devices) == 1:
         return jax.jit(functools.partial(run, axis=None), donate_argnums=0)
     mapped = jax.pmap(
@@ -90,6 +111,26 @@ def make_dispatch(step: Callable, devices: Sequence[jax.Device]) -> Dispatch:
         return mapped(state, jax.tree.map(functools.partial(_split, parts=len(devices)), batches))
 
     return dispatch
+
+
+def _across_processes(run: Callable, devices: Sequence[jax.Device]) -> Dispatch:
+    """As `jax.pmap`, over the devices of several processes, each of which brings its share of the batch."""
+    mesh = jax.sharding.Mesh(np.array(devices), (DEVICE_AXIS,))
+    split = PartitionSpec(None, DEVICE_AXIS)
+    specs = {"in_specs": (PartitionSpec(), split), "out_specs": PartitionSpec()}
+    mapped = jax.jit(jax.shard_map(run, mesh=mesh, check_vma=False, **specs), donate_argnums=0)
+    spread = functools.partial(jax.make_array_from_process_local_data, NamedSharding(mesh, split))
+
+    def dispatch(state: State, batches: Batch):
+        state, metrics = mapped(state, jax.tree.map(spread, batches))
+        return state, jax.tree.map(lambda value: value.addressable_data(0), metrics)
+
+    return dispatch
+
+
+def copy(state: State) -> State:
+    """The same state in memory of its own, which a dispatch does not give up."""
+    return jax.tree.map(lambda leaf: jax.device_put(leaf, leaf.sharding, may_alias=False), state)
 
 
 def _split(leaf: np.ndarray, parts: int) -> np.ndarray:

@@ -118,8 +118,8 @@ def find(data_dir: Path, name: str, resolution: int) -> tuple[Path, Manifest] | 
     if newest is None:
         return None
     try:
-        return newest.parent, Manifest(**json.loads(newest.read_text()))
-    except (ValueError, TypeError) as error:
+        return newest.parent, _sound(Manifest(**json.loads(newest.read_text())))
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
             f"{newest} is damaged ({type(error).__name__}); delete {newest.parent} and make it again with: "
             + prepare_command(data_dir, name, resolution)
@@ -187,6 +187,24 @@ def _require(data_dir: Path, name: str, resolution: int) -> tuple[Path, Manifest
     )
 
 
+def _sound(manifest: Manifest) -> Manifest:
+    """The manifest, if it is of the right types and names files of its own folder only; else raises ValueError."""
+    texts = (manifest.name, manifest.version, manifest.command, *manifest.files.values(), *manifest.contents.values())
+    numbers = (manifest.resolution, *manifest.splits.values(), *manifest.rejections.values())
+    named = all(Path(file).name == file for file in manifest.files)
+    described = all(_is_described(feature) for feature in manifest.features.values())
+    right = all(isinstance(text, str) for text in texts) and all(type(number) is int for number in numbers)
+    if not (right and named and described and isinstance(manifest.options, dict)):
+        raise ValueError("a field is not what it should be")
+    return manifest
+
+
+def _is_described(feature: dict) -> bool:
+    shape, dtype = feature.get("shape"), feature.get("dtype")
+    known = isinstance(dtype, str) and (dtype in ("png", "str") or np.dtype(dtype).kind in "biuf")
+    return known and isinstance(shape, list) and all(type(side) is int and side >= 0 for side in shape)
+
+
 def _version_numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
@@ -236,8 +254,11 @@ def _array_specs(manifest: Manifest, count: int) -> dict[str, tuple[str, tuple[i
 
 def _row(example: dict[str, tfrecord.Feature], specs: dict[str, tuple]) -> dict[str, np.ndarray | str]:
     """One example as one row of every cached array."""
+    image = Image.open(io.BytesIO(example["image"][0]))
+    if image.size != specs["images"][1][2:0:-1]:  # before it is unpacked
+        raise ValueError(f"a picture of {image.size} pixels")
     row = {
-        "images": np.asarray(Image.open(io.BytesIO(example["image"][0]))),
+        "images": np.asarray(image),
         "landmarks": example["landmarks"].reshape(68, 2),
         "emotions": np.concatenate([example["valence"], example["arousal"]]),
         "expressions": example["expression"][0],
@@ -264,7 +285,7 @@ def _write_cache(directory: Path, manifest: Manifest, split: str, cache: Path) -
         (partial / "cache.json").write_text(json.dumps(hashes))
         shutil.rmtree(cache, ignore_errors=True)
         partial.rename(cache)
-    except (ValueError, KeyError, IndexError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, SyntaxError, Image.UnidentifiedImageError) as error:
         raise UserError(
             f"{directory}: the records of {split} are not what {MANIFEST} says ({error}); make them again with: "
             + manifest.command

@@ -1,13 +1,22 @@
-"""Stopping on request: SIGTERM and SIGINT ask for a stop at the next step, a second one stops at once."""
+"""Stopping on request: SIGTERM and SIGINT end a run with its work saved, a second one ends it there and then.
+
+Python runs a signal's handler between two instructions of the main thread, and while XLA compiles there are none for
+minutes. So a thread of its own hears of signals the moment they come (`signal.set_wakeup_fd`) and, where the run has
+said how, saves and ends the process itself.
+"""
 
 import contextlib
+import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 # sysexits.h EX_TEMPFAIL: schedulers read it as "start me again".
 RESTART_EXIT_CODE = 75
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+Save = Callable[[], None]
 
 
 class Interrupted(SystemExit):
@@ -17,21 +26,111 @@ class Interrupted(SystemExit):
         super().__init__(RESTART_EXIT_CODE)
 
 
+class StopRequests:
+    """Whether somebody asked the process to stop, and what happens when somebody does.
+
+    At first a request ends the process at once with RESTART_EXIT_CODE: there is nothing to save yet.
+    """
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        self._lock = threading.Lock()
+        self._save: Save | None = lambda: None
+
+    def is_set(self) -> bool:
+        """Whether a request has come."""
+        return self._asked.is_set()
+
+    @contextlib.contextmanager
+    def between_steps(self) -> Iterator[None]:
+        """Within, a request only sets `is_set`: the run looks at every step boundary, saves and leaves."""
+        with self._answered_by(None):
+            yield
+
+    @contextlib.contextmanager
+    def at_once(self, save: Save) -> Iterator[None]:
+        """Within, a request is answered by another thread, whatever this one is busy with: `save()`, then the end.
+
+        For work that takes long and leaves the state alone, such as compiling or looking at validation faces.
+        """
+        with self._answered_by(save):
+            if self.is_set():  # it came just before
+                save()
+                raise Interrupted
+            yield
+
+    @contextlib.contextmanager
+    def _answered_by(self, save: Save | None) -> Iterator[None]:
+        with self._lock:  # while an answer is under way, this waits for the end of the process
+            before, self._save = self._save, save
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._save = before
+
+    def _hear(self, number: int) -> None:
+        """Answer a signal, in the thread that listens."""
+        if self._asked.is_set():
+            os._exit(128 + number)
+        self._asked.set()
+        if self._save is None:
+            return _tell("stopping after this step; once more stops at once")
+        _tell("stopping; once more stops at once")
+        threading.Thread(target=self._answer, daemon=True).start()  # this one goes on listening
+
+    def _answer(self) -> None:
+        code = 1
+        with self._lock:
+            if self._save is None:
+                return  # steps have begun meanwhile: they look for themselves
+            try:
+                self._save()
+                code = RESTART_EXIT_CODE
+            except BaseException as error:
+                _tell(f"error: could not save: {error}")
+            finally:
+                sys.stdout.flush()
+                os._exit(code)
+
+
+_installed: StopRequests | None = None
+
+
 @contextlib.contextmanager
-def stop_requests() -> Iterator[threading.Event]:
-    """An event that is set when somebody asks the process to stop; the second request ends it there and then."""
-    asked = threading.Event()
+def stop_requests() -> Iterator[StopRequests]:
+    """The process's stop requests, listened to within; inside another such context, that one's.
 
-    def on_signal(number: int, frame: object) -> None:
-        if asked.is_set():
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        asked.set()
-        print("\nstopping after this step; once more stops at once", file=sys.stderr, flush=True)
-
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    To be entered in the main thread.
+    """
+    global _installed
+    if _installed is not None:
+        yield _installed
+        return
+    _installed = requests = StopRequests()
+    hearing, telling = os.pipe()
+    os.set_blocking(telling, False)
+    listener = threading.Thread(target=_listen, args=(hearing, requests), daemon=True)
+    listener.start()
+    handlers = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
+    wakeup = signal.set_wakeup_fd(telling, warn_on_full_buffer=False)
     try:
-        yield asked
+        yield requests
     finally:
-        for number, handler in before.items():
+        signal.set_wakeup_fd(wakeup)
+        for number, handler in handlers.items():
             signal.signal(number, handler)
+        os.close(telling)  # the listener reads the end
+        listener.join()
+        os.close(hearing)
+        _installed = None
+
+
+def _listen(hearing: int, requests: StopRequests) -> None:
+    while number := os.read(hearing, 1):
+        if number[0] in _SIGNALS:
+            requests._hear(number[0])
+
+
+def _tell(text: str) -> None:
+    print(f"\n{text}", file=sys.stderr, flush=True)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +11,24 @@ from tqdm import tqdm
 
 from avlgan_jax.records import write_text
 
+METRICS = "metrics.jsonl"
+
 
 class Telemetry:
-    """Tells of one model's training in `folder`. Lines of steps after `start` (of a run that died) are dropped."""
+    """Tells of one model's training in `folder`. Lines of steps after `start` (of a run that died) are dropped.
 
-    def __init__(self, folder: Path, name: str, start: int, steps: int, batch_size: int):
+    The first line of metrics.jsonl names the leaves of the state, in the order of their digests in later lines.
+    """
+
+    def __init__(self, folder: Path, name: str, start: int, steps: int, batch_size: int, leaves: list[str]):
         folder.mkdir(parents=True, exist_ok=True)
-        self._log = folder / "metrics.jsonl"
+        self._log = folder / METRICS
         self._batch_size = batch_size
-        if self._log.exists():
-            kept = [line for line in self._log.read_text().splitlines() if _step_of(line) <= start]
-            write_text(self._log, "".join(f"{line}\n" for line in kept))
+        self._warned: set[str] = set()
+        kept = [text for text, line in _lines(self._log) if _step_of(line) <= start]
+        if not any("leaves" in json.loads(text) for text in kept[:1]):
+            kept.insert(0, json.dumps({"step": 0, "leaves": leaves}))
+        write_text(self._log, "".join(f"{line}\n" for line in kept))
         self._board = tensorboardX.SummaryWriter(str(folder), purge_step=start)
         # Lines for a file are fewer than updates for a screen.
         pause = 0.5 if sys.stderr.isatty() else 10.0
@@ -30,20 +38,30 @@ class Telemetry:
         """Move the progress line by `steps`."""
         self._line.update(steps)
 
-    def log(self, step: int, metrics: dict[str, float], waiting: float) -> None:
-        """Write the means of metrics at `step`; `waiting` is the share of time spent waiting for data."""
+    def log(self, step: int, metrics: dict[str, float], waiting: float, digests: dict[str, str] | None = None) -> None:
+        """Write the means of metrics at `step`; `waiting` is the share of time spent waiting for data.
+
+        `digests` are those of the steps that the means are over, and of the state after them.
+        """
         rate = self._line.format_dict["rate"]
         images = f"{rate * self._batch_size:.0f} images/s, " if rate else ""
         loss = metrics.get("loss", metrics.get("g/loss"))
         told = f"loss {loss:.3f}, " if loss is not None else ""
         self._line.set_postfix_str(f"{images}{told}{waiting:.1%} waiting for data", refresh=False)
+        line = {"step": step} | {k: round(float(v), 7) for k, v in metrics.items()}
         with self._log.open("a") as file:
-            file.write(json.dumps({"step": step} | {k: round(float(v), 7) for k, v in metrics.items()}) + "\n")
+            file.write(json.dumps(line | ({"digests": digests} if digests else {})) + "\n")
         for name, value in metrics.items():
             self._board.add_scalar(name, value, step)
         if rate:
             self._board.add_scalar("speed/images_per_second", rate * self._batch_size, step)
         self._board.add_scalar("speed/waiting", waiting, step)
+
+    def warn(self, step: int, kind: str, text: str) -> None:
+        """Tell of a kind of trouble, the first time it is seen."""
+        if kind not in self._warned:
+            self._warned.add(kind)
+            tqdm.write(f"warning: step {step}: {text}", file=sys.stderr)
 
     def show(self, step: int, image: np.ndarray) -> None:
         """A picture (h, w, 3) uint8 for TensorBoard."""
@@ -55,8 +73,28 @@ class Telemetry:
         self._board.close()
 
 
-def _step_of(line: str) -> float:
-    try:
-        return json.loads(line)["step"]
-    except (ValueError, KeyError, TypeError):
-        return float("inf")  # a line cut short by a crash
+def read(folder: Path) -> list[dict]:
+    """The lines of the metrics.jsonl in a model's folder; one cut short by a crash is left out."""
+    return [line for _, line in _lines(folder / METRICS)]
+
+
+def has(folder: Path, step: int, metric: str) -> bool:
+    """Whether a line of `step` tells `metric`."""
+    return any(line.get("step") == step and metric in line for line in read(folder))
+
+
+def _lines(path: Path) -> Iterator[tuple[str, dict]]:
+    if not path.exists():
+        return
+    for text in path.read_text(errors="replace").splitlines():
+        try:
+            line = json.loads(text)
+        except (ValueError, RecursionError):  # cut short by a crash, or no line of ours
+            continue
+        if isinstance(line, dict):
+            yield text, line
+
+
+def _step_of(line: dict) -> float:
+    step = line.get("step")
+    return step if isinstance(step, int) else float("inf")

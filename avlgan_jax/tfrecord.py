@@ -15,19 +15,23 @@ import numpy as np
 Feature = list[bytes] | np.ndarray
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+# Far more than a picture of 256 pixels takes; a damaged length would ask for the whole memory.
+_LONGEST = 2**28
 _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
 
 
 def read(path: Path) -> Iterator[dict[str, Feature]]:
     """The examples of one TFRecord file, in order: name -> list of bytes, float32 (n,) or int64 (n,).
 
-    Raises ValueError where the file ends inside a record.
+    Raises ValueError where the file ends inside a record or holds something else.
     """
     with open(path, "rb") as stream:
         while header := stream.read(12):  # length (8 bytes) and its checksum (4)
             if len(header) < 12:
                 raise ValueError(f"{path} ends inside a record")
             (length,) = struct.unpack("<Q", header[:8])
+            if length > _LONGEST:
+                raise ValueError(f"{path} has a record of {length} bytes")
             payload = stream.read(length + 4)
             if len(payload) < length + 4:
                 raise ValueError(f"{path} ends inside a record")
@@ -35,12 +39,15 @@ def read(path: Path) -> Iterator[dict[str, Feature]]:
 
 
 def parse_example(message: bytes) -> dict[str, Feature]:
-    """The features of one serialised `tf.train.Example`."""
+    """The features of one serialised `tf.train.Example`. Raises ValueError where it is none."""
     features = {}
-    for _, feature_map in _fields(memoryview(message)):
-        for _, entry in _fields(feature_map):
-            parts = dict(_fields(entry))  # 1: the name, 2: the Feature
-            features[bytes(parts[1]).decode()] = _feature(parts[2]) if 2 in parts else []
+    try:
+        for _, feature_map in _fields(memoryview(message)):
+            for _, entry in _fields(feature_map):
+                parts = dict(_fields(entry))  # 1: the name, 2: the Feature
+                features[bytes(parts[1]).decode()] = _feature(parts[2]) if 2 in parts else []
+    except (IndexError, KeyError, TypeError, OverflowError) as error:
+        raise ValueError(f"not a tf.train.Example: {type(error).__name__}: {error}") from None
     return features
 
 
@@ -90,10 +97,11 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
 
 def _varint(message: memoryview, position: int) -> tuple[int, int]:
     value = shift = 0
-    while True:
+    while shift < 70:  # ten bytes hold 64 bits
         byte = message[position]
         position += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
-            return value, position
+            return value & 0xFFFFFFFFFFFFFFFF, position
         shift += 7
+    raise ValueError("not a tf.train.Example: a number without end")

@@ -1,13 +1,17 @@
 """Labels as they stand in CSV files and arrays. A bad one never fails here: it is one image's rejection."""
 
 import csv
+import io
 import math
 from collections.abc import Iterable, Iterator
 
+import numpy as np
 from etils import epath
 
 from avlgan_jax.errors import UserError
 
+# The landmarks of a film of hours take a tenth of it.
+_LARGEST_ARRAY = 2**30
 ABSENT = ("", "null", "none", "nan", "n/a")
 
 
@@ -39,12 +43,40 @@ def expression(text: str | None) -> int | None:
 def table(path: epath.Path, required: Iterable[str], delimiter: str | None = None) -> Iterator[dict[str, str]]:
     """The rows of a CSV file with a header, as column -> text; its delimiter is found unless it is given.
 
-    Raises UserError when a required column is missing.
+    Raises UserError when a required column is missing, or when it is no CSV file.
     """
     lines = path.read_bytes().decode("utf-8-sig", errors="replace").splitlines()
     delimiter = delimiter or (max(",;\t", key=lines[0].count) if lines else ",")
     reader = csv.DictReader(lines, delimiter=delimiter, restval="")
-    found = reader.fieldnames or ()
+    try:
+        found = reader.fieldnames or ()
+    except csv.Error as error:
+        raise UserError(f"{path} is no CSV file: {error}") from None
     if missing := sorted(set(required) - set(found)):
         raise UserError(f"{path} has no column {', '.join(missing)}; it has {', '.join(found) or 'none'}")
-    return iter(reader)
+    return _rows(path, reader)
+
+
+def _rows(path: epath.Path, reader: csv.DictReader) -> Iterator[dict[str, str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num} is no line of a CSV file: {error}") from None
+
+
+def array(path: epath.Path) -> np.ndarray:
+    """The array in a .npy file; nothing in it is ever run (no pickles).
+
+    Raises FileNotFoundError, or ValueError when it is no such file.
+    """
+    with path.open("rb") as stream:
+        data = stream.read(_LARGEST_ARRAY + 1)
+    if len(data) > _LARGEST_ARRAY:
+        raise ValueError(f"{path} is larger than {_LARGEST_ARRAY:,} bytes")
+    try:
+        found = np.load(io.BytesIO(data), allow_pickle=False)
+    except Exception as error:  # a damaged header may ask for more memory than there is, or be no Python at all
+        raise ValueError(f"{path} is no array: {type(error).__name__}") from None
+    if not isinstance(found, np.ndarray):
+        raise ValueError(f"{path} is an archive of arrays")
+    return found

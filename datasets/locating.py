@@ -29,6 +29,9 @@ DUPLICATE = "duplicate"
 # These say that the files are not what they should be; the other reasons are in the nature of photographs.
 DAMAGE = (UNREADABLE, MISSING, OUTSIDE, OUT_OF_RANGE)
 
+# More than any photograph has. A picture of a few bytes can unpack to gigabytes.
+MAX_PIXELS, MAX_BYTES = 150_000_000, 200_000_000
+
 # The box of an annotation is often drawn tight: the detector sees this share of its size more on each side.
 _AROUND_BOX = 0.5
 
@@ -105,15 +108,18 @@ def locate(
 def open_image(photograph: Photograph, folder: Path) -> UInt8[np.ndarray, "h w 3"]:
     """The pixels of a photograph, or of a frame of a video, upright and in RGB. Raises ValueError or OSError."""
     path = inside(folder, photograph.path)
-    return read_image(path.read_bytes()) if photograph.frame is None else video.read_frame(path, photograph.frame)
+    return read_image(_read(path)) if photograph.frame is None else video.read_frame(path, photograph.frame)
 
 
 def read_image(data: bytes) -> UInt8[np.ndarray, "h w 3"]:
-    """Decode a photograph, upright and in RGB. Raises ValueError when it cannot be read to its end."""
+    """Decode a photograph, upright and in RGB. Raises ValueError when it is too large or cannot be read to its end."""
     try:
         with Image.open(io.BytesIO(data)) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:  # said by the header, before anything is unpacked
+                raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow's decoders raise a dozen kinds: struct.error, KeyError, zlib.error, ...
         raise ValueError(f"not a whole image: {error}") from error
 
 
@@ -135,6 +141,12 @@ def inside(folder: Path, path: str) -> Path:
 @functools.cache
 def _real(folder: Path) -> str:
     return os.path.realpath(folder).rstrip(os.sep)
+
+
+def _read(path: Path) -> bytes:
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise ValueError(f"{path} has {size:,} bytes, more than {MAX_BYTES:,}")
+    return path.read_bytes()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,9 +196,11 @@ def _look_up(
         return Sight(fault)
     try:
         path = inside(folder, photograph.path)
+        if not path.is_file():
+            return Sight(MISSING)
     except ValueError:
         return Sight(OUTSIDE)
-    if not path.is_file():
+    except OSError:  # a name that no file can have
         return Sight(MISSING)
     try:
         digest, image = _contents(path, photograph.frame)
@@ -205,7 +219,7 @@ def _look_up(
 def _contents(path: Path, frame: int | None) -> tuple[str, UInt8[np.ndarray, "h w 3"] | Callable[[], np.ndarray]]:
     """A hash of what is seen, and the pixels, or, of a photograph, what decodes them: known ones are not decoded."""
     if frame is None:
-        data = path.read_bytes()
+        data = _read(path)
         return hashlib.sha256(data).hexdigest(), lambda: read_image(data)
     image = video.read_frame(path, frame)
     return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest(), image

@@ -1,6 +1,7 @@
 """Checkpoints on a real disk, with real damage."""
 
 import logging
+import math
 
 import jax
 import jax.numpy as jnp
@@ -54,6 +55,15 @@ def test_what_is_saved_comes_back_to_the_bit(tmp_path):
 def test_the_newest_and_the_best_are_kept(tmp_path):
     saved(tmp_path, [1, 2, 3, 4, 5], keep=2, scores={2: 9.0}).close()
     assert steps_in(tmp_path) == [2, 4, 5]
+
+
+def test_the_best_is_known_after_a_restart_and_nothing_else_piles_up(tmp_path):
+    saved(tmp_path, [1, 2, 3], keep=1, scores={2: 9.0}).close()
+    saved(tmp_path, [4, 5], keep=1, scores={4: 8.0, 5: -math.inf}).close()
+    keeper = saved(tmp_path, [6], keep=1, scores={6: 7.5})
+    assert steps_in(tmp_path) == [2, 6]
+    assert keeper.score(2) == 9.0 and keeper.score(6) == 7.5
+    keeper.close()
 
 
 def test_a_flipped_byte_is_noticed_and_the_one_before_is_used(tmp_path, caplog):

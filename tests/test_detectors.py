@@ -1,4 +1,5 @@
 import os
+import re
 import sqlite3
 import sys
 from pathlib import Path
@@ -107,6 +108,31 @@ def test_intersection_over_union():
     assert detectors.intersection_over_union(a, a) == 1.0
     assert detectors.intersection_over_union(a, np.array([5.0, 0.0, 15.0, 10.0])) == pytest.approx(1 / 3)
     assert detectors.intersection_over_union(a, a + 20.0) == 0.0
+
+
+def test_a_flipped_bit_in_what_was_found_is_detected_again(tmp_path, caplog):
+    points = np.arange(136, dtype=np.float32).reshape(68, 2)
+    with Sidecar(tmp_path, "dlib", "1") as sidecar:
+        sidecar.put("a", points)
+        sidecar.put("b", points)
+        path = sidecar.path
+    content = path.read_bytes()
+    places = [match.start() for match in re.finditer(re.escape(points.tobytes()), content)]
+    path.write_bytes(content[: places[0] + 100] + bytes([content[places[0] + 100] ^ 4]) + content[places[0] + 101 :])
+    with Sidecar(tmp_path, "dlib", "1") as sidecar:
+        found = [sidecar.get("a"), sidecar.get("b")]
+    assert len(places) == 2 and sum(one is None for one in found) == 1
+    assert "is damaged; detecting it again" in caplog.text
+
+
+def test_a_sidecar_of_an_older_version_is_detected_again(tmp_path):
+    with sqlite3.connect(tmp_path / "dlib-1.sqlite") as database:
+        database.execute("CREATE TABLE found (key TEXT PRIMARY KEY, reason TEXT, points BLOB)")
+        database.execute("INSERT INTO found VALUES ('a', 'no face', NULL)")
+    with Sidecar(tmp_path, "dlib", "1") as sidecar:
+        assert sidecar.get("a") is None
+        sidecar.put("a", "no face")
+        assert sidecar.get("a") == "no face"
 
 
 def test_sidecar_keeps_points_and_reasons(tmp_path):

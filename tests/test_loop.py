@@ -2,18 +2,16 @@
 
 import dataclasses
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
-from conftest import ROOT
+from processes import start, steps_saved, wait_for
 
-from avlgan_jax import loop, trained, workdir
+from avlgan_jax import batches, loop, records, telemetry, trained, workdir
 from avlgan_jax.config import ImageTraining, LandmarkTraining
 from avlgan_jax.errors import UserError
 from avlgan_jax.presets import debug
@@ -31,7 +29,8 @@ def leaves(state):
 
 
 def lines(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    """What metrics.jsonl tells, but for the line that names the leaves."""
+    return [line for line in telemetry.read(folder) if "leaves" not in line]
 
 
 def test_stopping_half_way_changes_no_bit(config, tmp_path):
@@ -83,11 +82,58 @@ def test_a_crash_leaves_no_lines_from_steps_that_are_done_again(config, tmp_path
     assert all(line.get("g/loss") != 123 for line in lines(tmp_path / "landmark"))
 
 
-def test_the_first_bad_number_stops_the_run_and_keeps_what_was_good(config, tmp_path):
+def test_a_bad_number_stops_the_run_and_resume_skip_goes_past_it(config, tmp_path, monkeypatch):
+    plans = [batches.plan_of(config.landmark, config.seed, step, np.zeros((64, 2))) for step in range(8)]
+    poisoned = plans[6].indices[0]
+    intact = records.load
+
+    def load(*arguments):
+        faces = intact(*arguments)
+        if arguments[-1] == "train":
+            faces = dataclasses.replace(faces, landmarks=np.array(faces.landmarks))
+            faces.landmarks[poisoned] = np.nan
+        return faces
+
+    monkeypatch.setattr(records, "load", load)
+    for _ in range(2):  # it is no accident: the same step again
+        with pytest.raises(UserError, match=r"d/\w+ is nan at step 6, .*step 4 is good.*--resume-skip"):
+            loop.train(config, "landmark", tmp_path)
+    told = json.loads((tmp_path / "landmark" / "bad_step.json").read_text())
+    faces = intact(Path(config.data_dir), config.data, config.resolution, "train")
+    assert told["step"] == 6 and told["checkpoint"] == 4
+    assert told["ids"] == [str(faces.ids[index]) for index in plans[6].indices]
+    state = loop.train(config, "landmark", tmp_path, resume_skip=True)
+    assert int(state.step) == 8 and all(np.isfinite(leaf).all() for leaf in leaves(state))
+    assert json.loads((tmp_path / "landmark" / "skipped.json").read_text()) == [[4, 6]]
+    assert not (tmp_path / "landmark" / "bad_step.json").exists()
+
+
+def test_numbers_that_grow_without_bound_are_no_checkpoint(config, tmp_path):
     wild = dataclasses.replace(config.landmark, learning_rate=0.99, adversarial_loss="wgan_gp", steps=400)
     config = dataclasses.replace(config, landmark=dataclasses.replace(wild, reconstruction_weight=1e30))
     with pytest.raises(UserError, match=r"(g|d)/\w+ is (nan|inf|-inf) at step \d+"):
         loop.train(config, "landmark", tmp_path)
+
+
+def test_the_number_of_loading_threads_changes_nothing(config, tmp_path):
+    one = loop.train(config, "landmark", tmp_path / "one")
+    half = dataclasses.replace(config, landmark=dataclasses.replace(config.landmark, steps=4))
+    loop.train(half, "landmark", tmp_path / "three")
+    three = loop.train(dataclasses.replace(config, loader_threads=3), "landmark", tmp_path / "three")
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(leaves(one), leaves(three), strict=True))
+    assert lines(tmp_path / "one" / "landmark") == lines(tmp_path / "three" / "landmark")
+
+
+def test_a_look_that_a_stop_left_out_is_made_up_for(config, tmp_path):
+    whole = loop.train(config, "landmark", tmp_path / "whole")
+    loop.train(config, "landmark", tmp_path / "parts")
+    log = tmp_path / "parts" / "landmark" / "metrics.jsonl"
+    text = log.read_text().splitlines(keepends=True)
+    assert "validation/score" in text[-1]
+    log.write_text("".join(text[:-1]))
+    again = loop.train(config, "landmark", tmp_path / "parts")
+    assert log.read_text().splitlines(keepends=True) == text
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(leaves(whole), leaves(again), strict=True))
 
 
 def test_the_image_converter_needs_the_landmark_converter(config, tmp_path):
@@ -113,40 +159,31 @@ def test_image_converter_resumes_to_the_bit(data_dir, tmp_path):
     assert all(a.tobytes() == b.tobytes() for a, b in zip(leaves(resumed), leaves(whole), strict=True))
 
 
-def start(data_dir, folder, *options):
-    command = [sys.executable, str(ROOT / "train.py"), "landmark", "--preset", "debug", "--workdir", str(folder)]
-    command += ["--data-dir", str(data_dir), "--landmark.steps", "100000", "--log-every", "50", *options]
-    command += ["--checkpoint-every", "200", "--sample-every", "100000"]
-    environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-
-
-def wait_for(condition, process, seconds=90):
-    until = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < until
-        time.sleep(0.1)
-
-
-def steps_saved(run):
-    folder = run / "landmark" / "checkpoints"
-    found = folder.iterdir() if folder.is_dir() else []
-    return sorted(int(p.name) for p in found if p.name.isdigit() and (p / "sha256.json").exists())
+LONG = ("--landmark.steps", 100_000, "--log-every", 50, "--checkpoint-every", 200, "--sample-every", 100_000)
 
 
 def test_a_stop_signal_saves_and_asks_to_be_started_again(data_dir, tmp_path):
-    process = start(data_dir, tmp_path)
-    wait_for(lambda: (tmp_path / "landmark" / "metrics.jsonl").exists(), process)
+    process = start(data_dir, tmp_path, "landmark", *LONG)
+    wait_for(lambda: lines(tmp_path / "landmark"), process)
     process.send_signal(signal.SIGTERM)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=300)
     assert process.returncode == 75, told
     assert "stopping after this step" in told and "Traceback" not in told
-    assert steps_saved(tmp_path), "the step it stopped at was saved"
+    assert steps_saved(tmp_path)[-1] == lines(tmp_path / "landmark")[-1]["step"], "the step it stopped at was saved"
+
+
+def test_a_stop_signal_while_compiling_ends_it_within_seconds(data_dir, tmp_path):
+    process = start(data_dir, tmp_path, "landmark", *LONG)
+    wait_for(lambda: (tmp_path / "landmark" / "metrics.jsonl").exists(), process)  # opened just before it compiles
+    process.send_signal(signal.SIGTERM)
+    asked = time.monotonic()
+    _, told = process.communicate(timeout=300)
+    assert process.returncode == 75 and time.monotonic() - asked < 10, told
+    assert "Traceback" not in told
 
 
 def test_a_kill_costs_at_most_the_steps_since_the_last_checkpoint(data_dir, tmp_path):
-    process = start(data_dir, tmp_path)
+    process = start(data_dir, tmp_path, "landmark", *LONG)
     wait_for(lambda: len(steps_saved(tmp_path)) >= 2, process)
     process.kill()
     process.communicate()

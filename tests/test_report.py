@@ -1,6 +1,7 @@
 """The report: one page with everything in it, a table that says what metrics.json says, and no half of a report."""
 
 import copy
+import dataclasses
 import io
 import json
 import re
@@ -202,3 +203,17 @@ def test_table_i_stands_beside_the_papers(written, tmp_path):
     assert page.count("face feature centres") == 1
     pixels = np.asarray(Image.open(io.BytesIO(figure.png))).astype(int)
     assert (pixels[..., 2] > pixels[..., 0] + 60).sum() > 500  # our curves are blue
+
+
+def test_names_that_came_with_the_data_are_text_and_nothing_else(written):
+    _, numbers, figures, shown = written
+    hostile = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'"
+    numbers = copy.deepcopy(numbers)
+    for key in ("data", "split"):
+        numbers["protocol"][key] = hostile
+    numbers["provenance"]["versions"] = {hostile: hostile}
+    matrices = [dataclasses.replace(matrix, name=hostile) for matrix in shown.matrices]
+    page = report.page(numbers, figures, matrices)
+    assert hostile not in page and "<script>alert" not in page and "<img src=x" not in page
+    assert page.count("</script>") == report.page(*written[1:3], shown.matrices).count("</script>")
+    assert "alert(1)" in page  # it is there, as text

@@ -141,9 +141,8 @@ def _footage(dyad: epath.Path, person: str) -> tuple[str | None, list[str]]:
 
 def _landmarks(path: epath.Path) -> np.ndarray:
     try:
-        with path.open("rb") as stream:
-            return np.load(stream, allow_pickle=False)
-    except (FileNotFoundError, ValueError, EOFError) as error:
+        return labels.array(path)
+    except (FileNotFoundError, ValueError) as error:
         raise UserError(f"{path} is missing or no array of landmarks ({type(error).__name__})") from None
 
 

@@ -1,0 +1,82 @@
+"""A folder behind epath stands for the bucket: the same calls, without a network."""
+
+import pytest
+from etils import epath
+
+from avlgan_jax import buckets
+from avlgan_jax.errors import UserError
+
+
+@pytest.fixture
+def mirror(tmp_path):
+    return buckets.Mirror(epath.Path(tmp_path / "bucket"), tmp_path / "local")
+
+
+def write(folder, **files):
+    for name, text in files.items():
+        path = folder / name.replace("__", "/").replace("_dot_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def content(folder):
+    return {str(p.relative_to(folder)): p.read_text() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_what_is_done_here_comes_out_and_what_is_there_comes_in(mirror, tmp_path):
+    write(mirror.local, config="1", image__checkpoints__4__data="four", image__checkpoints__4__sha256_dot_json="{}")
+    mirror.push()
+    assert content(tmp_path / "bucket") == content(mirror.local)
+    write(mirror.local, config="2", image__checkpoints__8__data="eight", _dot_compiled__program="for this machine")
+    (mirror.local / "image/checkpoints/4/data").unlink()
+    (mirror.local / "image/checkpoints/4/sha256.json").unlink()
+    mirror.push()
+    assert content(tmp_path / "bucket") == {"config": "2", "image/checkpoints/8/data": "eight"}
+    elsewhere = buckets.Mirror(mirror.remote, tmp_path / "elsewhere")
+    write(elsewhere.local, stale="from a run before")
+    elsewhere.pull()
+    assert content(elsewhere.local) == content(tmp_path / "bucket")
+
+
+def test_a_checkpoint_cut_short_on_its_way_has_no_manifest(mirror, tmp_path, monkeypatch):
+    write(mirror.local, a__sha256_dot_json="{}", b__data="b", z__data="z")
+    copied, copy = [], buckets.shutil.copyfileobj
+
+    def cut(reader, writer):
+        if len(copied) == 2:
+            raise ConnectionError("the line is dead")
+        copied.append(reader.name)
+        copy(reader, writer)
+
+    monkeypatch.setattr(buckets.shutil, "copyfileobj", cut)
+    with pytest.raises(UserError, match="the line is dead.*what was done is in"):
+        mirror.push()
+    assert not (tmp_path / "bucket/a").exists() or not (tmp_path / "bucket/a/sha256.json").read_text()
+    monkeypatch.undo()
+    mirror.push()
+    assert content(tmp_path / "bucket") == content(mirror.local)
+
+
+def test_only_what_changed_is_sent(mirror, tmp_path):
+    write(mirror.local, a="1", b="1")
+    mirror.push()
+    (tmp_path / "bucket" / "a").write_text("marked")
+    write(mirror.local, b="22")
+    mirror.push()
+    assert content(tmp_path / "bucket") == {"a": "marked", "b": "22"}
+
+
+def test_a_local_folder_is_used_as_it_is(tmp_path):
+    with buckets.opened(str(tmp_path)) as (folder, publish):
+        assert folder == tmp_path and publish is buckets.nothing
+    assert buckets.data(str(tmp_path), "faces", 32) == tmp_path
+    assert buckets.is_remote("gs://bucket/run") and not buckets.is_remote("/a/b")
+
+
+def test_a_bucket_that_cannot_be_reached_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with (
+        pytest.raises(UserError, match="strange://nowhere is in no kind of bucket"),
+        buckets.opened("strange://nowhere"),
+    ):
+        pass

@@ -1,0 +1,74 @@
+"""The job files: shells accept the scripts, YAML is what Kubernetes takes, and every option exists."""
+
+import re
+import shlex
+import shutil
+import subprocess
+
+import pytest
+import yaml
+from conftest import ROOT
+
+DEPLOY = ROOT / "deploy"
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in DEPLOY.glob("*.sh")))
+def test_a_shell_accepts_the_script(script):
+    done = subprocess.run(["bash", "-n", str(DEPLOY / script)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    if shutil.which("shellcheck"):
+        done = subprocess.run(["shellcheck", str(DEPLOY / script)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
+
+
+def test_slurm_sends_the_signal_early_enough_and_queues_again():
+    text = (DEPLOY / "slurm.sh").read_text()
+    options = dict(re.findall(r"^#SBATCH --([\w-]+)(?:=(\S+))?$", text, flags=re.M))
+    assert options["signal"] == "TERM@120" and "requeue" in options
+    # The directives must come before the first command, or Slurm does not read them.
+    first_command = re.search(r"^[^#\n]", text, flags=re.M).start()
+    assert text.rindex("#SBATCH") < first_command
+
+
+@pytest.mark.parametrize(
+    ("status", "requeued", "ends_with"), [(0, False, 0), (75, True, 75), (134, True, 134), (2, False, 2)]
+)
+def test_what_the_slurm_script_does_with_an_exit_status(status, requeued, ends_with, tmp_path):
+    for name, body in (("srun", f"exit {status}"), ("scontrol", f"echo $@ > {tmp_path}/requeued")):
+        (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SLURM_JOB_ID": "7", "SLURM_SUBMIT_DIR": str(tmp_path)}
+    done = subprocess.run(["bash", str(DEPLOY / "slurm.sh"), "image"], env=environment, capture_output=True)
+    assert done.returncode == ends_with
+    assert (tmp_path / "requeued").exists() == requeued
+
+
+def test_the_jobset_is_whole():
+    (jobset,) = yaml.safe_load_all((DEPLOY / "jobset.yaml").read_text())
+    assert (jobset["apiVersion"], jobset["kind"]) == ("jobset.x-k8s.io/v1alpha2", "JobSet")
+    (workers,) = jobset["spec"]["replicatedJobs"]
+    job = workers["template"]["spec"]
+    pod = job["template"]["spec"]
+    (container,) = pod["containers"]
+    variables = {entry["name"]: entry["value"] for entry in container["env"]}
+    assert job["completionMode"] == "Indexed"
+    assert job["parallelism"] == job["completions"] == int(variables["JAX_NUM_PROCESSES"])
+    host, port = variables["JAX_COORDINATOR_ADDRESS"].split(":")
+    name, subdomain = jobset["metadata"]["name"], jobset["spec"]["network"]["subdomain"]
+    assert host == f"{name}-{workers['name']}-0-0.{subdomain}"
+    assert int(port) in [entry["containerPort"] for entry in container["ports"]]
+    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+    assert_accepted(container["args"])
+
+
+def test_the_commands_in_the_scripts_are_accepted():
+    for script in ("slurm.sh", "tpu_vm.sh"):
+        text = (DEPLOY / script).read_text().replace("\\\n#", "")
+        (command,) = re.findall(rf"deploy/{script} (image .*)", text)
+        assert_accepted(shlex.split(command))
+
+
+def assert_accepted(arguments):
+    import train
+
+    assert train.parse([str(argument) for argument in arguments]).model == "image"
