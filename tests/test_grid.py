@@ -1,0 +1,65 @@
+"""Many landmark converters in one program: each is what it would be alone, and all go on where they stood."""
+
+import dataclasses
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+from avlgan_jax import ablation, batches, models, records, trained
+from avlgan_jax.ablation import Plan
+from avlgan_jax.presets import debug
+
+
+@pytest.fixture(scope="module")
+def config(data_dir):
+    landmark = dataclasses.replace(debug().landmark, steps=5, d_warmup=1, d_steps=2)
+    return dataclasses.replace(
+        debug(), data_dir=str(data_dir), landmark=landmark, checkpoint_every=3, keep_checkpoints=5
+    )
+
+
+@pytest.fixture(scope="module")
+def grid(config, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    return folder, ablation.train_landmarks(config, Plan(seeds=2), folder)
+
+
+def test_a_member_is_what_the_same_training_gives_alone(config, grid):
+    _, found = grid
+    weights, seed, place = ablation.members(config), 1, 4
+    alone = dataclasses.replace(
+        config,
+        seed=config.seed + seed,
+        landmark=dataclasses.replace(
+            config.landmark, emotion_weight=weights[place].emotion, centre_weight=weights[place].centre
+        ),
+    )
+    faces = records.load(config.data_dir, config.data, config.resolution, "train")
+    model = models.build("landmark", alone, len(faces))
+    state = trained.fresh_state(model, alone)
+    step = jax.jit(model.trainer.step, static_argnames="turn")
+    for number in range(5):
+        plan = batches.plan(alone.seed, number, 4, faces.emotions, alone.landmark.targets)
+        batch = batches.collect(faces, plan, with_images=False)
+        state, _ = step(state, batch, jax.random.key(0), turn=model.trainer.turn(number))
+    assert weights[place] != weights[0]
+    for together, single in zip(jax.tree.leaves(found.members.ema), jax.tree.leaves(state.ema), strict=True):
+        np.testing.assert_allclose(together[seed, place], single, atol=2e-5)
+    assert int(found.step) == 5 and np.all(found.members.step == 5)
+
+
+def test_other_weights_make_other_converters(grid):
+    _, found = grid
+    leaf = np.asarray(jax.tree.leaves(found.members.generator)[1])
+    flat = leaf.reshape(leaf.shape[0] * leaf.shape[1], -1)
+    assert len(np.unique(flat, axis=0)) == len(flat)
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_stood(config, grid, tmp_path):
+    folder, whole = grid
+    shutil.copytree(folder, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "ablation" / "landmark" / "checkpoints" / "5")
+    again = ablation.train_landmarks(config, Plan(seeds=2), tmp_path / "run")
+    jax.tree.map(np.testing.assert_array_equal, again.members, whole.members)
