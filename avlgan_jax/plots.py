@@ -119,6 +119,7 @@ def weight_curves(panels: Sequence[tuple[str, Sequence[dict], str, str]], column
             beside = axis.twinx()
             beside.plot(*zip(*paper, strict=True), "--", color=GREY, linewidth=1.3)
             beside.tick_params(labelsize=8, colors=GREY)
+            beside.locator_params(axis="y", nbins=4)
             axis.tick_params(labelsize=8)
             axis.set_title(title, fontsize=11)
             axis.set_xticks(places, [f"{row['value']:g}" for row in rows])
