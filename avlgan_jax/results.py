@@ -76,6 +76,7 @@ def render(reports: dict[str, dict], pictures: dict[str, dict[str, str]], words:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("avlgan_jax"),
         trim_blocks=True,
+        keep_trailing_newline=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )

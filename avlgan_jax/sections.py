@@ -144,7 +144,7 @@ def _nearness(around: dict[str, Around], name: str) -> Figure:
         + ("landmarks (NME, in per cent of their error) or the " if ours else "")
         + "picture (PSNR, SSIM) is nearer to the truth than doing nothing; red: farther.",
         "Discs of the valence-arousal plane coloured by the gain over doing nothing",
-        plots.plane_maps(panels, circumplex.RADII, circumplex.ANGLES, columns=len(panels) // len(around)),
+        plots.plane_maps(panels, circumplex.RADII, circumplex.ANGLES, columns=3 if ours else 4),
     )
 
 
