@@ -38,6 +38,7 @@ class Checkpoints:
     def __init__(self, directory: Path, keep: int, read_only: bool = False):
         self.directory = directory.absolute()
         self._unsealed: int | None = None
+        self._read_only = read_only
         if not read_only:
             directory.mkdir(parents=True, exist_ok=True)
             for step in set(self._folders()) - set(self._sealed()):
@@ -80,11 +81,18 @@ class Checkpoints:
         self._unsealed = None
 
     def latest(self) -> int | None:
-        """The newest step whose files agree with its manifest; worse ones are named in the log and passed over."""
+        """The newest step whose files agree with its manifest; newer ones that do not are named in the log.
+
+        They are removed, unless this only reads: training comes to their steps again and saves them anew.
+        """
         steps = sorted(self._sealed(), reverse=True)
-        for step in steps:
+        for place, step in enumerate(steps):
             problem = self._problem(step)
             if problem is None:
+                if place and not self._read_only:
+                    for damaged in steps[:place]:
+                        shutil.rmtree(self.directory / str(damaged))
+                    self._manager.reload()
                 return step
             _log.warning("checkpoint %s is damaged (%s); trying an older one", self.directory / str(step), problem)
         if steps:

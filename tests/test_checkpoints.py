@@ -76,6 +76,9 @@ def test_a_flipped_byte_is_noticed_and_the_one_before_is_used(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         assert keeper.latest() == 1
     assert f"{tmp_path / '2'} is damaged" in caplog.text
+    keeper.save(2, state(2), 0.0)  # training comes to this step again
+    keeper.wait()
+    assert keeper.latest() == 2 and int(keeper.restore(2, state(0)).step) == 2
     keeper.close()
 
 
