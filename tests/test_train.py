@@ -36,7 +36,8 @@ def test_what_cannot_be_is_refused_before_anything_is_made(arguments, told, tmp_
     assert not place.exists()
 
 
-def test_all_four_models_in_one_command(data_dir, tmp_path):
+def test_all_four_models_in_one_command(data_dir, tmp_path, monkeypatch):
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)  # set, it would hold what the workdir shall keep
     done = run("train.py", "all", "--preset", "debug", "--data-dir", str(data_dir), "--workdir", str(tmp_path))
     for name in ("regressor", "landmark", "image", "avgan"):
         assert (tmp_path / name / "checkpoints" / "4" / "sha256.json").is_file(), done.stderr
