@@ -37,6 +37,7 @@ def test_any_processes_make_the_same_update(data_dir, tmp_path, processes):
     assert code == 0 and "4 of 4 steps are done already" in told
 
 
+@pytest.mark.slow
 def test_asking_one_process_to_stop_saves_for_all(data_dir, tmp_path):
     job = start_job(data_dir, tmp_path, "landmark", *LONG, processes=2, devices=1)
     wait_for(lambda: steps_saved(tmp_path), *job)
@@ -46,7 +47,8 @@ def test_asking_one_process_to_stop_saves_for_all(data_dir, tmp_path):
     assert steps_saved(tmp_path)[-1] > 100
 
 
-@pytest.mark.parametrize("killed", [pytest.param(0, marks=pytest.mark.slow), 1])
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [0, 1])
 def test_when_one_process_is_killed_the_others_end(data_dir, tmp_path, killed):
     job = start_job(data_dir, tmp_path, "landmark", *LONG, processes=2, devices=1)
     wait_for(lambda: steps_saved(tmp_path), *job)
