@@ -2,9 +2,9 @@
 
 XLA on a CPU runs *dilated* convolutions at a fraction of the speed of others, and the input gradient of a strided one
 is dilated. The fast forms hold none: a 4x4 stride-2 convolution becomes a 2x2 one over the picture's 2x2 blocks, its
-transpose a 2x2 convolution to four times the channels that are then spread over 2x2 blocks. Convolutions between few
-channels are slow for another reason, too little arithmetic for each number read; from blocks to blocks they have four
-times the channels on both sides. Same parameters, same numbers up to rounding; `docs/performance.md` has the times.
+transpose a 2x2 convolution to four times the channels that are then spread over 2x2 blocks. Unstrided ones have a form
+from blocks to blocks, kept to be measured: it wins on one core pinned to itself and loses on two. Same parameters, same
+numbers up to rounding; `docs/performance.md` has the times.
 Arrays are (batch, height, width, channels), kernels (height, width, in, out).
 """
 
@@ -18,8 +18,6 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 Form = Literal["plain", "fast"]
-# Up to this many channels a 7x7 convolution is faster over blocks.
-NARROW = 16
 Image = Float[Array, "batch height width channels"]
 Output = Float[Array, "batch out_height out_width out_channels"]
 Kernel = Float[Array, "kh kw c_in c_out"]
@@ -33,17 +31,14 @@ torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 he_normal = nn.initializers.he_normal()
 
 
-def preferred_form(
-    kernel_size: int, side: int, stride: int, upsample: bool, c_in: int = NARROW + 1, c_out: int = NARROW + 1
-) -> Form:
+def preferred_form(kernel_size: int, side: int, stride: int, upsample: bool) -> Form:
     """The form that measures faster on the machine at hand (`python -m benchmarks.convolutions`).
 
-    On a CPU: `fast` for transposed convolutions, for 4x4 strided ones down to under 4 pixels, whose plain input
-    gradient takes 8 times as long or more, and for 7x7 ones between at most 16 channels. Elsewhere `plain`.
+    On a CPU: `fast` for transposed convolutions, and for 4x4 strided ones down to under 4 pixels, whose plain input
+    gradient takes 8 times as long or more. Elsewhere `plain`.
     """
     small = kernel_size == 4 and stride == 2 and side in (2, 4, 6)
-    narrow = kernel_size == 7 and stride == 1 and side % 2 == 0 and max(c_in, c_out) <= NARROW
-    return "fast" if (upsample or small or narrow) and jax.default_backend() == "cpu" else "plain"
+    return "fast" if (upsample or small) and jax.default_backend() == "cpu" else "plain"
 
 
 def conv(x: Image, kernel: Kernel, stride: int, padding: int, form: Form) -> Output:
@@ -129,7 +124,7 @@ class Conv(nn.Module):
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape).astype(self.dtype)
         x = x.astype(self.dtype)
-        form = preferred_form(self.kernel_size, x.shape[1], self.stride, self.upsample, x.shape[-1], self.features)
+        form = preferred_form(self.kernel_size, x.shape[1], self.stride, self.upsample)
         y = upsample_conv(x, kernel, form) if self.upsample else conv(x, kernel, self.stride, self.padding, form)
         if self.bias:
             y = y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)
