@@ -20,7 +20,7 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
-from avlgan_jax import affect
+from avlgan_jax import affect, whole
 from avlgan_jax.errors import UserError, command
 
 Expression = Literal["neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt"]
@@ -162,7 +162,7 @@ def matrix(request: Matrix) -> Path:
     page = Image.new("RGBA", (sheets[0].width, sum(sheet.height for sheet in sheets)), (0, 0, 0, 0))
     for k, sheet in enumerate(sheets):
         page.paste(sheet, (0, k * sheets[0].height))
-    _write(out, figures.png(page))
+    whole.write_bytes(out, figures.png(page))
     return out
 
 
@@ -174,7 +174,9 @@ def emotions(request: Emotions) -> Path:
     studio = _Studio(request)
     _, faces = studio.faces(request.photo, request.face)
     rows = [studio.editor.edit(face.image, *affect.TABLE_II.T, face.landmarks) for face in faces]
-    _write(out, figures.png(figures.expression_sheet(np.stack([face.image for face in faces]), np.stack(rows))))
+    whole.write_bytes(
+        out, figures.png(figures.expression_sheet(np.stack([face.image for face in faces]), np.stack(rows)))
+    )
     return out
 
 
@@ -350,19 +352,7 @@ def _save(path: Path, image: np.ndarray) -> None:
     buffer = io.BytesIO()
     options = {"format": "PNG"} if path.suffix.lower() == ".png" else {"format": "JPEG", "quality": 95}
     Image.fromarray(image).save(buffer, **options)
-    _write(path, buffer.getvalue())
-
-
-def _write(path: Path, content: bytes) -> None:
-    """A whole file or none."""
-    import os
-
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    whole.write_bytes(path, buffer.getvalue())
 
 
 @command

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from avlgan_jax import grid, loop, records, trained, workdir
+from avlgan_jax import grid, loop, trained, whole, workdir
 from avlgan_jax.config import Config
 from avlgan_jax.converter import State, Weights
 from avlgan_jax.errors import UserError
@@ -74,7 +74,7 @@ def claim(directory: Path, plan: Plan) -> None:
     if path.is_file() and read_plan(directory) != plan:
         raise UserError(f"{path.parent} has another plan ({read_plan(directory)}); follow it, or move the folder away")
     path.parent.mkdir(parents=True, exist_ok=True)
-    records.write_text(path, json.dumps(dataclasses.asdict(plan)) + "\n")
+    whole.write_text(path, json.dumps(dataclasses.asdict(plan)) + "\n")
 
 
 def read_plan(directory: Path) -> Plan | None:
@@ -131,10 +131,8 @@ def train_image(config: Config, plan: Plan, directory: Path, column: str, value:
         return
     theirs = workdir.checkpoints(folder, "landmark")
     if not theirs.is_dir():
-        partial = theirs.with_name(".checkpoints.new")
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(workdir.checkpoints(directory, "landmark"), partial)
-        partial.rename(theirs)
+        with whole.folder(theirs) as copy:
+            shutil.copytree(workdir.checkpoints(directory, "landmark"), copy, dirs_exist_ok=True)
     print(f"{column} {value:g}")
     loop.train(with_weight(adapted(config, plan), column, value), "image", folder)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from etils import epath
 
+from avlgan_jax import whole
 from avlgan_jax.checkpoints import MANIFEST
 from avlgan_jax.errors import UserError, one_line
 
@@ -73,10 +74,8 @@ class Mirror:
                 source, target = self.remote / path, self.local / path
                 if again or not target.is_file() or target.stat().st_size != source.stat().length:
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    partial = target.with_name(f".{target.name}.{os.getpid()}")
-                    with source.open("rb") as reader, partial.open("wb") as writer:
+                    with whole.file(target) as partial, source.open("rb") as reader, partial.open("wb") as writer:
                         shutil.copyfileobj(reader, writer)
-                    os.replace(partial, target)
             self._sent = {path: self._look(path) for path in there}
 
     def push(self) -> None:

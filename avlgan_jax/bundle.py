@@ -9,8 +9,6 @@ A training run's workdir holds the same and more; `read` takes either.
 """
 
 import json
-import os
-import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -21,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from avlgan_jax import config as configuration
-from avlgan_jax import trained, workdir
+from avlgan_jax import trained, whole, workdir
 from avlgan_jax.config import Config
 from avlgan_jax.errors import UserError, one_line
 from avlgan_jax.trained import Weights
@@ -137,13 +135,10 @@ def write(folder: Path, bundle: Bundle, card: str, program: bytes) -> None:
     """
     if folder.exists() and not (folder / WEIGHTS).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} exists and is no bundle of weights; choose another --out")
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
+    with whole.folder(folder) as fresh:
         flat = traverse_util.flatten_dict(bundle.weights, sep="/")
-        save_file({name: np.asarray(leaf, np.float16) for name, leaf in flat.items()}, partial / WEIGHTS)
-        (partial / WEIGHTS).chmod(0o644)  # safetensors makes it the owner's alone
+        save_file({name: np.asarray(leaf, np.float16) for name, leaf in flat.items()}, fresh / WEIGHTS)
+        (fresh / WEIGHTS).chmod(0o644)  # safetensors makes it the owner's alone
         told = {
             "format": FORMAT,
             "config": asdict(bundle.config),
@@ -151,11 +146,6 @@ def write(folder: Path, bundle: Bundle, card: str, program: bytes) -> None:
             "data_digest": bundle.data_digest,
             "scores": bundle.scores,
         }
-        (partial / CONFIG).write_text(json.dumps(told, indent=2) + "\n")
-        (partial / CARD).write_text(card)
-        (partial / PROGRAM).write_bytes(program)
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        (fresh / CONFIG).write_text(json.dumps(told, indent=2) + "\n")
+        (fresh / CARD).write_text(card)
+        (fresh / PROGRAM).write_bytes(program)

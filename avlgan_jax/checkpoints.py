@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 import math
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy as policies
 
+from avlgan_jax import whole
 from avlgan_jax.errors import UserError, one_line
 
 State = Any
@@ -156,9 +156,7 @@ class Checkpoints:
 
     def _seal(self, step: int) -> None:
         path = self._manifest_path(step)
-        partial = path.with_name(f"{MANIFEST}.partial")
-        partial.write_text(json.dumps(_digests(path.parent), indent=1))
-        os.replace(partial, path)
+        whole.write_text(path, json.dumps(_digests(path.parent), indent=1))
 
     def _problem(self, step: int) -> str | None:
         try:

@@ -2,8 +2,7 @@
 
 XLA on a CPU runs *dilated* convolutions at a fraction of the speed of others, and the input gradient of a strided one
 is dilated. The fast forms hold none: a 4x4 stride-2 convolution becomes a 2x2 one over the picture's 2x2 blocks, its
-transpose a 2x2 convolution to four times the channels that are then spread over 2x2 blocks. Unstrided ones have a form
-from blocks to blocks, kept to be measured: it wins on one core pinned to itself and loses on two. Same parameters, same
+transpose a 2x2 convolution to four times the channels that are then spread over 2x2 blocks. Same parameters, same
 numbers up to rounding; `docs/performance.md` has the times.
 Arrays are (batch, height, width, channels), kernels (height, width, in, out).
 """
@@ -21,7 +20,6 @@ Form = Literal["plain", "fast"]
 Image = Float[Array, "batch height width channels"]
 Output = Float[Array, "batch out_height out_width out_channels"]
 Kernel = Float[Array, "kh kw c_in c_out"]
-BlockKernel = Float[Array, "block_rows block_columns block_in block_out"]
 
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 # PyTorch's default initialisation of convolutions and dense layers: uniform within 1/sqrt(fan in).
@@ -42,28 +40,14 @@ def preferred_form(kernel_size: int, side: int, stride: int, upsample: bool) -> 
 
 
 def conv(x: Image, kernel: Kernel, stride: int, padding: int, form: Form) -> Output:
-    """Cross-correlation with `padding` zeros on all sides; `fast` is for sides that are even with the padding, with
-    even kernels at stride 2 or odd ones at stride 1."""
+    """Cross-correlation with `padding` zeros on all sides; `fast` is for even kernels at stride 2, over sides that are
+    even with the padding."""
     if form == "plain":
         return _convolve(x, kernel, stride, ((padding, padding), (padding, padding)))
-    x = space_to_depth(jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0))))
-    return _convolve(x, _over_blocks(kernel)) if stride == 2 else depth_to_space(_convolve(x, _to_blocks(kernel)))
-
-
-def _over_blocks(kernel: Kernel) -> BlockKernel:
-    """The kernel of a strided convolution as one over 2x2 blocks of the input."""
     height, width, c_in, c_out = kernel.shape
     blocks = kernel.reshape(height // 2, 2, width // 2, 2, c_in, c_out).transpose(0, 2, 1, 3, 4, 5)
-    return blocks.reshape(height // 2, width // 2, 4 * c_in, c_out)
-
-
-def _to_blocks(kernel: Kernel) -> BlockKernel:
-    """The kernel of an unstrided convolution as one from 2x2 blocks of the input to 2x2 blocks of the output.
-
-    Pixel (r, s) of an output block sees the kernel r rows and s columns further into the blocks' window.
-    """
-    shifts = [((r, 1 - r), (s, 1 - s), (0, 0), (0, 0)) for r in (0, 1) for s in (0, 1)]
-    return jnp.concatenate([_over_blocks(jnp.pad(kernel, shift)) for shift in shifts], axis=-1)
+    x = space_to_depth(jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0))))
+    return _convolve(x, blocks.reshape(height // 2, width // 2, 4 * c_in, c_out))
 
 
 def _convolve(x: Image, kernel: Kernel, stride: int = 1, padding=((0, 0), (0, 0)), dilate_input: int = 1) -> Output:

@@ -12,7 +12,6 @@ import dataclasses
 import hashlib
 import io
 import json
-import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,7 +21,7 @@ from jaxtyping import Bool, Float, Int, Shaped, UInt8
 from PIL import Image
 from tqdm import tqdm
 
-from avlgan_jax import tfrecord
+from avlgan_jax import tfrecord, whole
 from avlgan_jax.errors import UserError
 
 MANIFEST = "manifest.json"
@@ -97,18 +96,8 @@ def write_manifest(directory: Path, splits: dict[str, int], **others) -> Manifes
     files = {path.name: _sha256(path) for path in sorted(directory.glob("*.tfrecord*"))}
     contents = {split: _content(directory, files, split) for split in splits}
     manifest = Manifest(files=files, contents=contents, splits=splits, **others)
-    write_text(directory / MANIFEST, json.dumps(dataclasses.asdict(manifest), indent=1) + "\n")
+    whole.write_text(directory / MANIFEST, json.dumps(dataclasses.asdict(manifest), indent=1) + "\n")
     return manifest
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a whole file or none: beside its place first, then renamed."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_text(text)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def find(data_dir: Path, name: str, resolution: int) -> tuple[Path, Manifest] | None:
@@ -274,29 +263,23 @@ def _row(example: dict[str, tfrecord.Feature], specs: dict[str, tuple]) -> dict[
 
 
 def _write_cache(directory: Path, manifest: Manifest, split: str, cache: Path) -> None:
-    """Decode one split into .npy files, in a folder beside `cache` that is renamed when it is complete."""
+    """Decode one split into .npy files of the folder `cache`."""
     specs = _array_specs(manifest, manifest.splits[split])
-    partial = cache.with_name(f".{split}.{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     try:
-        _decode(directory, manifest, split, specs, partial)
-        hashes = {path.name: _sha256(path) for path in sorted(partial.glob("*.npy"))}
-        (partial / "cache.json").write_text(json.dumps(hashes))
-        shutil.rmtree(cache, ignore_errors=True)
-        partial.rename(cache)
+        with whole.folder(cache) as fresh:
+            _decode(directory, manifest, split, specs, fresh)
+            hashes = {path.name: _sha256(path) for path in sorted(fresh.glob("*.npy"))}
+            (fresh / "cache.json").write_text(json.dumps(hashes))
     except (ValueError, KeyError, IndexError, TypeError, SyntaxError, Image.UnidentifiedImageError) as error:
         raise UserError(
             f"{directory}: the records of {split} are not what {MANIFEST} says ({error}); make them again with: "
             + manifest.command
         ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
-def _decode(directory: Path, manifest: Manifest, split: str, specs: dict[str, tuple], partial: Path) -> None:
+def _decode(directory: Path, manifest: Manifest, split: str, specs: dict[str, tuple], folder: Path) -> None:
     arrays: dict[str, np.ndarray | list[str]] = {
-        name: [] if dtype == "str" else np.lib.format.open_memmap(partial / f"{name}.npy", "w+", dtype, shape)
+        name: [] if dtype == "str" else np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, shape)
         for name, (dtype, shape) in specs.items()
     }
     count = 0
@@ -314,7 +297,7 @@ def _decode(directory: Path, manifest: Manifest, split: str, specs: dict[str, tu
         raise ValueError(f"{count} faces instead of {manifest.splits[split]}")
     for name, array in arrays.items():
         if isinstance(array, list):
-            np.save(partial / f"{name}.npy", np.array(array, np.str_))
+            np.save(folder / f"{name}.npy", np.array(array, np.str_))
         else:
             array.flush()
 

@@ -7,13 +7,13 @@ The file says what it was made with (`Identity`); one that says anything else, o
 
 import dataclasses
 import json
-import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from avlgan_jax import whole
 from avlgan_jax.evaluation import Reference
 from avlgan_jax.metrics import Moments
 
@@ -45,18 +45,12 @@ def stored(data_dir: Path, identity: Identity, measure: Callable[[], Reference])
 
 
 def _write(path: Path, identity: Identity, reference: Reference) -> None:
-    """A whole file or none: beside its place first, then renamed."""
     arrays = {"identity": np.array(json.dumps(dataclasses.asdict(identity)))}
     for group, moments in reference.moments.items():
         arrays |= {f"{group}.{name}": np.asarray(value) for name, value in dataclasses.asdict(moments).items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(partial, "wb") as stream:
-            np.savez(stream, features=reference.features, infants=reference.infants, **arrays)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole.file(path) as partial, open(partial, "wb") as stream:
+        np.savez(stream, features=reference.features, infants=reference.infants, **arrays)
 
 
 def _read(path: Path, identity: Identity) -> Reference | None:

@@ -1,12 +1,8 @@
 """The report: `metrics.json`, the figures, and one self-contained page that shows both to a person."""
 
 import base64
-import contextlib
 import io
 import json
-import os
-import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +10,7 @@ import jinja2
 import numpy as np
 from PIL import Image
 
-from avlgan_jax import affect
+from avlgan_jax import affect, whole
 from avlgan_jax.evaluation import GROUPS, MODELS
 from avlgan_jax.gallery import MATRIX_STEPS, Matrix
 from avlgan_jax.sections import Figure
@@ -156,17 +152,23 @@ def text_table(scores: dict) -> str:
     return "\n".join(lines).rstrip()
 
 
-def page(scores: dict, shown: list[Figure], matrices: list[Matrix]) -> str:
-    """The whole report as one HTML document without a single outside reference."""
+def template(name: str) -> jinja2.Template:
+    """A page's template, with the filters that write numbers; what comes from data is escaped in HTML."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("avlgan_jax"),
-        autoescape=True,
+        autoescape=jinja2.select_autoescape(),
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {"number": number, "range": value_range, "spread": spread}
-    return environment.get_template("report.html").render(
+    return environment.get_template(name)
+
+
+def page(scores: dict, shown: list[Figure], matrices: list[Matrix]) -> str:
+    """The whole report as one HTML document without a single outside reference."""
+    return template("report.html").render(
         scores=scores,
         weight_names=WEIGHTS,
         **_tables(scores),
@@ -243,26 +245,9 @@ def write(directory: Path, scores: dict, shown: list[Figure], matrices: list[Mat
 
     An older report there is replaced by the whole new one or not touched at all.
     """
-    with _replacing(directory) as fresh:
+    with whole.folder(directory) as fresh:
         (fresh / "metrics.json").write_text(json.dumps(scores, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         for figure in shown:
             (fresh / f"{figure.name}.png").write_bytes(figure.png)
         (fresh / "index.html").write_text(page(scores, shown, matrices), encoding="utf-8")
     return directory / "index.html"
-
-
-@contextlib.contextmanager
-def _replacing(directory: Path) -> Iterator[Path]:
-    """A new directory to fill; it takes the place of `directory` when the block ends well, and else disappears."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    fresh, old = (directory.with_name(f".{directory.name}.{word}.{os.getpid()}") for word in ("new", "old"))
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir()
-    try:
-        yield fresh
-        if directory.exists():
-            directory.rename(old)
-        fresh.rename(directory)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)

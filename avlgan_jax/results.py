@@ -12,14 +12,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 import tyro
 
 from avlgan_jax import affect
 from avlgan_jax.errors import UserError, command
 from avlgan_jax.experiments.table_i import PAPER as TABLE_I
-from avlgan_jax.records import write_text
-from avlgan_jax.report import WEIGHTS, comparisons, number, spread, table_columns, value_range
+from avlgan_jax.report import WEIGHTS, comparisons, table_columns, template
+from avlgan_jax.whole import write_text
 
 METRICS = "metrics.json"
 
@@ -73,15 +72,7 @@ def write(arguments: Arguments) -> Path:
 
 def render(reports: dict[str, dict], pictures: dict[str, dict[str, str]], words: str) -> str:
     """The page of these reports by name, with the `pictures` (file name to words) stored with each."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("avlgan_jax"),
-        trim_blocks=True,
-        keep_trailing_newline=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {"number": number, "range": value_range, "spread": spread}
-    return environment.get_template("results.md").render(
+    return template("results.md").render(
         reports=reports,
         pictures=pictures,
         words=words,

@@ -9,7 +9,7 @@ import numpy as np
 import tensorboardX
 from tqdm import tqdm
 
-from avlgan_jax.records import write_text
+from avlgan_jax.whole import write_text
 
 METRICS = "metrics.jsonl"
 

@@ -7,13 +7,14 @@ import bisect
 import contextlib
 import functools
 import itertools
-import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
+
+from avlgan_jax import whole
 
 # Constant quality of x264: 18 is what its authors call visually lossless or nearly so.
 _QUALITY = "18"
@@ -57,12 +58,8 @@ def write_video(path: Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: f
     first = next(frames, None)
     if first is None:
         raise ValueError(f"{path}: a video of no frames")
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with whole.file(path) as partial:
         writer(partial, _of_one_size(path, itertools.chain([first], frames)), first.shape, fps)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 class _Film:

@@ -20,7 +20,7 @@ import tyro
 
 from avlgan_jax import errors
 from avlgan_jax.errors import UserError
-from avlgan_jax.records import write_text
+from avlgan_jax.whole import write_text
 from benchmarks.timing import Case, Measurement, Setting, ratio
 
 # Where each part is. They are imported when they run: what does without PyTorch runs where there is none.

@@ -225,15 +225,6 @@ def test_loading_needs_no_tensorflow(written):
     assert done.stdout.split() == ["10", "False"]
 
 
-def test_write_text_leaves_the_old_file_when_it_fails(tmp_path):
-    path = tmp_path / "manifest.json"
-    path.write_text("old")
-    with pytest.raises(UnicodeEncodeError):
-        records.write_text(path, "half \udc80")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
 def test_a_truncated_record_is_an_error(written, tmp_path):
     whole = (written[0] / "faces" / "32px" / "1.0.0" / "faces-test.tfrecord-00000-of-00001").read_bytes()
     path = tmp_path / "cut.tfrecord"

@@ -1,7 +1,6 @@
 """`python -m avlgan_jax.procedural OUT.png`: a contact sheet of procedural faces, and how fast they are drawn."""
 
 import argparse
-import os
 import time
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from avlgan_jax import errors
+from avlgan_jax import errors, whole
 from avlgan_jax.affect import EXPRESSIONS, TABLE_II
 from avlgan_jax.procedural import Face, render, sample_face
 
@@ -68,10 +67,11 @@ def main() -> None:
     faces = [sample_face(choice.seed, subject, 0, False) for subject in range(first, last)]
     faces += [sample_face(choice.seed, subject, 0, True) for subject in range(last, last + choice.infants)]
     picture = matrix(faces[-1], choice.resolution) if choice.matrix else contact_sheet(faces, choice.resolution)
-    beside = choice.out.with_name(f".{choice.out.stem}.partial.png")
-    if not cv2.imwrite(str(beside), picture[..., ::-1]):
-        raise errors.UserError(f"cannot write {choice.out}: the directory cannot be written to; choose another place")
-    os.replace(beside, choice.out)
+    with whole.file(choice.out) as partial:
+        if not cv2.imwrite(str(partial), picture[..., ::-1]):
+            raise errors.UserError(
+                f"cannot write {choice.out}: the directory cannot be written to; choose another place"
+            )
     print(f"{choice.out}: {picture.shape[1]} x {picture.shape[0]}")
     print(f"{speed():.0f} faces/s on one core at 64 px")
 
