@@ -9,6 +9,7 @@ A training run's workdir holds the same and more; `read` takes either.
 """
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 

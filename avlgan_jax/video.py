@@ -7,6 +7,7 @@ import bisect
 import contextlib
 import functools
 import itertools
+import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
