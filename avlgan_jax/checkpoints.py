@@ -11,6 +11,8 @@ import json
 import logging
 import math
 import shutil
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,9 @@ class Checkpoints:
 
     def __init__(self, directory: Path, keep: int, read_only: bool = False):
         self.directory = directory.absolute()
-        self._unsealed: int | None = None
+        # The save under way: its step, and what ends when it is on disk and sealed.
+        self._under_way: tuple[int, Future] | None = None
+        self._sealer = ThreadPoolExecutor(1, "seal")
         self._read_only = read_only
         if not read_only:
             directory.mkdir(parents=True, exist_ok=True)
@@ -62,23 +66,31 @@ class Checkpoints:
         self._manager = ocp.CheckpointManager(self.directory, item_handlers=handler, options=options)
 
     def save(self, step: int, state: State, score: float) -> None:
-        """Begin to save `state`, to be whole by the next `save` or `wait`. Raises UserError when the disk refuses."""
+        """Begin to save `state`; it is whole as soon as it is written, at the latest by the next `save` or `wait`.
+
+        Raises UserError when the disk refuses.
+        """
         self.wait()
-        self._unsealed = step
         with self._telling_of(step):
             # Orbax takes an array that lies in one of several processes for a mistake, but not a numpy array.
             storable = _storable(state) if jax.process_count() == 1 else jax.device_get(_storable(state))
             self._manager.save(step, args=ocp.args.StandardSave(storable), metrics={"score": score}, force=True)
+        self._under_way = step, self._sealer.submit(self._finish, step)
 
     def wait(self) -> None:
         """Until the save under way is on disk and sealed by its manifest."""
-        if self._unsealed is None:
+        if self._under_way is None:
             return
-        step = self._unsealed
+        (step, finished), self._under_way = self._under_way, None
         with self._telling_of(step):
-            self._manager.wait_until_finished()
+            self._manager.wait_until_finished()  # raises what went wrong
+            finished.result()
+
+    def _finish(self, step: int) -> None:
+        while self._manager.is_saving_in_progress():
+            time.sleep(0.02)
+        if (self.directory / str(step)).is_dir():
             self._seal(step)
-        self._unsealed = None
 
     def latest(self) -> int | None:
         """The newest step whose files agree with its manifest; newer ones that do not are named in the log.
@@ -126,6 +138,7 @@ class Checkpoints:
         try:
             self.wait()
         finally:
+            self._sealer.shutdown()
             self._manager.close()
 
     @contextlib.contextmanager
@@ -134,7 +147,6 @@ class Checkpoints:
         try:
             yield
         except (OSError, ValueError) as error:
-            self._unsealed = None
             shutil.rmtree(self.directory / str(step), ignore_errors=True)
             for partial in self.directory.glob(f"{step}.*tmp*"):
                 shutil.rmtree(partial, ignore_errors=True)

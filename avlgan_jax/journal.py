@@ -104,6 +104,9 @@ class Journal:
         state = hosts.local(state)
         at_end = stopping or step == self._model.training.steps
         saves = step % config.checkpoint_every == 0 or at_end
+        if saves:  # first the save before: no line tells of a step that two checkpoints would be lost with
+            self._keeper.wait()
+            self._publish()
         if step % config.log_every == 0 or saves:  # a line ends where a restart may begin, so restarts change no line
             self._log(step, state)
         if self._is_due(step) and not stopping:
@@ -146,8 +149,6 @@ class Journal:
         self._warn(step, seen)
 
     def _save(self, step: int, state: State) -> None:
-        self._keeper.wait()
-        self._publish()  # what the save before has sealed
         self._keeper.save(step, state, self._score)
         self._watch.saved = step
 

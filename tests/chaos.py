@@ -10,6 +10,7 @@ asks for a restart. "Wrong" counts runs that did not end as the undisturbed one,
 within the documented tolerance), or a fault that nobody noticed.
 """
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(tempfile.gettempdir(), "avlgan_chaos_programs")))
@@ -222,39 +223,60 @@ def flip_in_cache(lab: Lab, times: int) -> Outcome:
 
 def fill_disk(lab: Lab, times: int) -> Outcome:
     """a full disk (a file system of a few MB)"""
-    return _on_small_disk(lab, times, lambda: f"size={lab.random.randint(600, 3000)}k", "size=200m")
+    outcome = Outcome()
+    for _ in range(times):
+        with _disk(lab, f"size={lab.random.randint(600, 3000)}k") as place:
+            if place is None:
+                return dataclasses.replace(outcome, note="not run: mounting needs root")
+            _refused(lab, place, outcome, "size=200m")
+    return outcome
 
 
 def forbid_writing(lab: Lab, times: int) -> Outcome:
-    """a directory that becomes read-only"""
-    return _on_small_disk(lab, times, lambda: "size=200m", "size=200m,rw", break_later="ro")
-
-
-def _on_small_disk(lab: Lab, times: int, options: Callable[[], str], mended: str, break_later: str = "") -> Outcome:
+    """a directory that is read-only when a run is started again"""
     outcome = Outcome()
     for _ in range(times):
-        place = lab.fresh()
-        place.mkdir()
-        mount = ["mount", "-t", "tmpfs", "-o", options(), "tmpfs", str(place)]
-        if subprocess.run(mount, capture_output=True).returncode:
-            return dataclasses.replace(outcome, note="not run: mounting needs root")
-        try:
+        with _disk(lab, "size=200m") as place:
+            if place is None:
+                return dataclasses.replace(outcome, note="not run: mounting needs root")
             process = lab.start(place / "run")
-            if break_later:
-                until = time.monotonic() + 600
-                while not steps_saved(place / "run") and process.poll() is None and time.monotonic() < until:
-                    time.sleep(0.05)
-                subprocess.run(["mount", "-o", f"remount,{break_later}", str(place)], check=True)
-            ((code, told),) = ended(process, seconds=1800)
-            if code == 0:
-                continue  # it was done before
-            outcome.injected += 1
-            outcome.wrong += code != 2 or "Traceback" in told or not re.search(r"^error: ", told, flags=re.M)
-            subprocess.run(["mount", "-o", f"remount,{mended}", str(place)], check=True)
-            outcome.lost += not lab.is_same(lab.run(place / "run"))
-        finally:
-            subprocess.run(["umount", "-l", str(place)], check=False)
+            until = time.monotonic() + 600
+            while not steps_saved(place / "run") and process.poll() is None and time.monotonic() < until:
+                time.sleep(0.05)
+            # The disk of a running process cannot be made read-only: it has files open for writing.
+            process.kill()
+            process.communicate()
+            _mount(place, "remount,ro")
+            _refused(lab, place, outcome, "rw")
     return outcome
+
+
+def _refused(lab: Lab, place: Path, outcome: Outcome, mended: str) -> None:
+    """Start a run that the disk refuses; when that is mended, it ends as the undisturbed one."""
+    ((code, told),) = ended(lab.start(place / "run"), seconds=1800)
+    if code == 0:
+        return  # it was done before
+    outcome.injected += 1
+    outcome.wrong += code != 2 or "Traceback" in told or not re.search(r"^error: ", told, flags=re.M)
+    _mount(place, f"remount,{mended}")
+    outcome.lost += not lab.is_same(lab.run(place / "run"))
+
+
+@contextlib.contextmanager
+def _disk(lab: Lab, options: str) -> Iterator[Path | None]:
+    """A file system of its own, or None where this machine lets nobody mount one."""
+    place = lab.fresh()
+    place.mkdir()
+    try:
+        yield place if _mount(place, options) else None
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=False, capture_output=True)
+
+
+def _mount(place: Path, options: str) -> bool:
+    return not subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], capture_output=True
+    ).returncode
 
 
 def kill_process(lab: Lab, times: int, processes: int = 2) -> Outcome:

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from flax import struct
 
-from avlgan_jax.checkpoints import Checkpoints
+from avlgan_jax.checkpoints import MANIFEST, Checkpoints
 from avlgan_jax.errors import UserError
 
 
@@ -156,3 +157,13 @@ def small_disk(tmp_path):
         pytest.skip("mounting a small file system needs root")
     yield place / "checkpoints"
     subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_save_is_whole_as_soon_as_it_is_written_and_not_by_the_next_one(tmp_path):
+    keeper = Checkpoints(tmp_path / "c", keep=2)
+    keeper.save(1, state(1), score=0.0)
+    until = time.monotonic() + 60
+    while not (tmp_path / "c" / "1" / MANIFEST).exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert Checkpoints(tmp_path / "c", keep=2, read_only=True).latest() == 1
+    keeper.close()
