@@ -84,11 +84,13 @@ def evaluate(arguments: Arguments) -> Path:
     models = trained.load(arguments.workdir, sizes=(arguments.batch_size,), devices=devices)
     data = arguments.data or models.config.data
     data_dir = Path(arguments.data_dir or models.config.data_dir)
-    resolution, seed = models.config.resolution, arguments.seed
-    faces = records.load(data_dir, data, resolution, arguments.split)
-    training = records.load(data_dir, data, resolution, "train")
+    resolution, dimensions, seed = models.config.resolution, models.config.landmark_dimensions, arguments.seed
+    faces = records.load(data_dir, data, resolution, arguments.split, dimensions)
+    training = records.load(data_dir, data, resolution, "train", dimensions)
     _, manifest = records.find(data_dir, data, resolution)
-    frames = records.load(data_dir, data, resolution, "dyads") if "dyads" in manifest.splits else faces
+    frames = faces
+    if "dyads" in manifest.splits:
+        frames = records.load(data_dir, data, resolution, "dyads", dimensions)
     trials = evaluation.draw_trials(faces.emotions, arguments.samples, seed)
     names, ablated = _experiments(arguments)
 
@@ -108,6 +110,7 @@ def evaluate(arguments: Arguments) -> Path:
             "data": data,
             "split": arguments.split,
             "resolution": resolution,
+            "landmark_dimensions": dimensions,
             "faces": len(faces),
             "training_faces": len(training),
             "samples": arguments.samples,

@@ -271,14 +271,14 @@ class _Studio:
         """The photograph and its faces, or the chosen one."""
         from avlgan_jax import photograph
 
-        resolution = self.editor.resolution
-        drawn = photograph.drawn(name)
+        resolution, dimensions = self.editor.resolution, self.editor.landmark_dimensions
+        drawn = photograph.drawn(name, dimensions=dimensions)
         if drawn is not None:
             photo, landmarks = drawn
             faces = [photograph.whole(photo, landmarks, resolution)]
         else:
             photo = photograph.read(Path(name))
-            faces = photograph.faces(photo, self.detector, resolution, name)
+            faces = photograph.faces(photo, self.detector, resolution, name, dimensions)
             _say_what_the_weights_know(self.editor)
         if chosen is None:
             return photo, faces

@@ -22,7 +22,7 @@ _ORDER, _STEP = 0, 1
 class Batch(NamedTuple):
     """One batch, or (with leading axes) several. Images stay uint8 until they are on the device."""
 
-    landmarks: Float32[np.ndarray, "*lead batch 68 2"]  # in [-1, 1]
+    landmarks: Float32[np.ndarray, "*lead batch 68 d"]  # in [-1, 1]
     emotions: Float32[np.ndarray, "*lead batch 2"]
     targets: Float32[np.ndarray, "*lead batch 2"]
     position: Int32[np.ndarray, "*lead batch"]  # place in the global batch; noise is drawn by it

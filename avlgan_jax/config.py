@@ -105,7 +105,7 @@ class LandmarkTraining(AdversarialTraining):
     centre_weight: float = 10.0
     """lambda_ffc of the face feature centre loss, equation (4)."""
     body: LandmarkBody = "dense"
-    """A dense network over the 136 numbers, or a 1-D convolution over the 68 points."""
+    """A dense network over the 136 numbers (204 of 3-D landmarks), or a 1-D convolution over the 68 points."""
     residual: bool = False
     """The generator gives a displacement of the source instead of the landmarks themselves."""
     width: int = 256
@@ -173,6 +173,10 @@ class Config:
     """Everything random follows from it."""
     resolution: int = 128
     """Side of the pictures in pixels; records of this size must have been prepared."""
+    landmark_dimensions: Literal[2, 3] = 2
+    """Coordinates of each landmark. 3 is the variant of Section IV-A, "we replaced all the landmarks in the model with
+    3D ones"; it needs data with the feature `landmarks_3d`: procedural_faces, or photographs prepared with `--landmarks
+    fan3d`."""
     regressor: RegressorTraining = field(default_factory=RegressorTraining)
     """The judge."""
     landmark: LandmarkTraining = field(default_factory=LandmarkTraining)
@@ -260,8 +264,10 @@ def _typed(kind: type, values: dict):
     """An instance of the dataclass `kind`; its own checks hold what values mean, this one their types."""
     for name, hint in get_type_hints(kind).items():
         value = values.get(name)
-        allowed = get_args(hint) if get_origin(hint) is Literal else None
-        right = value in allowed if allowed else type(value) is hint or (hint is float and type(value) is int)
+        if get_origin(hint) is Literal:
+            right = any(value == one and type(value) is type(one) for one in get_args(hint))
+        else:
+            right = type(value) is hint or (hint is float and type(value) is int)
         if name in values and not right:
             raise TypeError(f"{name} is {value!r}")
     return kind(**values)

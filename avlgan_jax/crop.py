@@ -24,13 +24,16 @@ class Square:
     top: float
     side: float
 
-    def to_crop(self, points: Float[np.ndarray, "*n 2"], resolution: int) -> Float[np.ndarray, "*n 2"]:
-        """Pixels of the photograph to pixels of the crop of side `resolution`."""
-        return ((points - np.array([self.left, self.top])) * (resolution / self.side)).astype(np.float32)
+    def to_crop(self, points: Float[np.ndarray, "*n d"], resolution: int) -> Float[np.ndarray, "*n d"]:
+        """Pixels of the photograph to pixels of the crop of side `resolution`; a depth is scaled with them."""
+        return ((points - self._corner(points)) * (resolution / self.side)).astype(np.float32)
 
-    def to_photograph(self, points: Float[np.ndarray, "*n 2"], resolution: int) -> Float[np.ndarray, "*n 2"]:
+    def to_photograph(self, points: Float[np.ndarray, "*n d"], resolution: int) -> Float[np.ndarray, "*n d"]:
         """The inverse of `to_crop`."""
-        return (points * (self.side / resolution) + np.array([self.left, self.top])).astype(np.float32)
+        return (points * (self.side / resolution) + self._corner(points)).astype(np.float32)
+
+    def _corner(self, points: Float[np.ndarray, "*n d"]) -> Float[np.ndarray, "d"]:
+        return np.array([self.left, self.top, 0.0])[: points.shape[-1]]
 
 
 def square_around(points: Float[np.ndarray, "n 2"], shape: tuple[int, ...], margin: float = MARGIN) -> Square:

@@ -23,7 +23,7 @@ from avlgan_jax.landmarks import COUNT
 SIZES = (1, 16, 64)
 
 Images = UInt8[np.ndarray, "*batch h w 3"]
-Points = Float[np.ndarray, "*batch 68 2"]
+Points = Float[np.ndarray, "*batch 68 d"]
 Emotions = Float[np.ndarray, "*batch 2"]
 
 
@@ -38,7 +38,7 @@ class Transferred(NamedTuple):
     """A film performed by another face: its frames, its landmarks in pixels, and the emotions that were transferred."""
 
     images: UInt8[np.ndarray, "n h w 3"]
-    landmarks: Float[np.ndarray, "n 68 2"]
+    landmarks: Float[np.ndarray, "n 68 d"]
     emotions: Float[np.ndarray, "n 2"]
 
 
@@ -55,8 +55,9 @@ class Editor:
 
     Every method takes one face (h, w, 3) or a batch (n, h, w, 3), uint8 RGB, h = w = `resolution`, and gives the same;
     one face with many emotions gives many. Valence and arousal are in [-1, 1]; landmarks are 68 (x, y) in pixels from
-    the top left corner, and where none are given the image converter's own discriminator reads them (equation 7).
-    All raise UserError on images of another size, or emotions outside [-1, 1].
+    the top left corner, or (x, y, z) for weights of 3 `landmark_dimensions`, and where none are given the image
+    converter's own discriminator reads them (equation 8).
+    All raise UserError on images of another size, landmarks of other dimensions, or emotions outside [-1, 1].
     """
 
     def __init__(self, weights: bundle.Bundle):
@@ -67,6 +68,11 @@ class Editor:
     def resolution(self) -> int:
         """Side of the faces in pixels."""
         return self.bundle.config.resolution
+
+    @property
+    def landmark_dimensions(self) -> int:
+        """Coordinates of each landmark: 2, or 3 with z toward the viewer."""
+        return self.bundle.config.landmark_dimensions
 
     @property
     def trained_on(self) -> str:
@@ -83,7 +89,7 @@ class Editor:
         """As `edit`, with the converted landmarks."""
         image = self._checked(image)
         emotions = _emotions(valence, arousal)
-        points = self.read_landmarks(image) if landmarks is None else np.asarray(landmarks, np.float32)
+        points = self.read_landmarks(image) if landmarks is None else self._points(landmarks)
         batch = np.broadcast_shapes(image.shape[:-3], emotions.shape[:-1], points.shape[:-2])
         images, points, emotions = (
             np.broadcast_to(array, (*batch, *array.shape[array.ndim - own :])).reshape(
@@ -93,12 +99,13 @@ class Editor:
         )
         moved = self.models.convert_landmarks(points, emotions)
         painted = self.models.paint(images, moved, emotions)
-        return Edited(painted.reshape(*batch, *painted.shape[1:]), moved.reshape(*batch, COUNT, 2))
+        return Edited(painted.reshape(*batch, *painted.shape[1:]), moved.reshape(*batch, *moved.shape[1:]))
 
     def paint(self, image: Images, landmarks: Points, valence: ArrayLike, arousal: ArrayLike) -> Images:
         """The image converter alone: a face repainted to landmarks of your own making."""
         image = self._checked(image)
-        images, points = image.reshape(-1, *image.shape[-3:]), np.asarray(landmarks, np.float32).reshape(-1, COUNT, 2)
+        points = self._points(landmarks)
+        images, points = image.reshape(-1, *image.shape[-3:]), points.reshape(-1, *points.shape[-2:])
         emotions = np.broadcast_to(_emotions(valence, arousal), (*image.shape[:-3], 2)).reshape(-1, 2)
         return self.models.paint(images, points, emotions).reshape(image.shape)
 
@@ -118,20 +125,20 @@ class Editor:
         self,
         frames: UInt8[np.ndarray, "n h w 3"],
         image: UInt8[np.ndarray, "h w 3"],
-        landmarks: Float[np.ndarray, "68 2"] | None = None,
+        landmarks: Float[np.ndarray, "68 d"] | None = None,
         smoothing: float = 0.0,
     ) -> Transferred:
         """Section IV-C: the face of `image` shows what the discriminator reads from each of a film's frames.
 
         `smoothing` is the standard deviation, in frames, of a Gaussian over the emotions; 0 leaves each frame alone.
         """
-        points = self.read_landmarks(image) if landmarks is None else landmarks
+        points = self.read_landmarks(image) if landmarks is None else self._points(landmarks)
         emotions = smooth(transfer.read(self.models, self._checked(frames)), smoothing)
         images, moved = transfer.perform(self.models, transfer.Portrait(self._checked(image), points), emotions)
         return Transferred(images, moved, emotions)
 
     def matrix(
-        self, image: UInt8[np.ndarray, "h w 3"], n: int = 9, landmarks: Float[np.ndarray, "68 2"] | None = None
+        self, image: UInt8[np.ndarray, "h w 3"], n: int = 9, landmarks: Float[np.ndarray, "68 d"] | None = None
     ) -> UInt8[np.ndarray, "n n h w 3"]:
         """The avImage matrix (Figure 5) over the steps of `axis`: arousal falls downward, valence grows rightward."""
         steps = axis(n)
@@ -139,9 +146,18 @@ class Editor:
 
     def draw(
         self, seed: int, infant: bool = False, valence: float = 0.0, arousal: float = 0.0
-    ) -> tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, "68 2"]]:
+    ) -> tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, "68 d"]]:
         """A procedural face of this size and its landmarks, somebody else for every seed."""
-        return photograph.draw(seed, infant, self.resolution, valence, arousal)
+        return photograph.draw(seed, infant, self.resolution, valence, arousal, self.landmark_dimensions)
+
+    def _points(self, landmarks: Points) -> Points:
+        points = np.asarray(landmarks, np.float32)
+        if points.shape[-2:] != (COUNT, self.landmark_dimensions):
+            raise UserError(
+                f"landmarks of shape {points.shape}: these weights take {COUNT} points of {self.landmark_dimensions} "
+                "coordinates"
+            )
+        return points
 
     def _each(self, function, image: Images) -> np.ndarray:
         image = self._checked(image)

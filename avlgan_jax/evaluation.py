@@ -208,7 +208,7 @@ def take(pictures: Iterator[Picture], count: int) -> tuple[UInt8[np.ndarray, "n 
 
 def _likeness(
     output: UInt8[np.ndarray, "n h w 3"],
-    landmarks: Float[np.ndarray, "n 68 2"] | None,
+    landmarks: Float[np.ndarray, "n 68 d"] | None,
     truth: tuple[np.ndarray, np.ndarray] | None,
 ) -> Likeness | None:
     if truth is None:

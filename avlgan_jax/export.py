@@ -38,8 +38,8 @@ class Arguments:
 def program(config, weights) -> bytes:
     """The two converters as a serialised `jax.export` program with their weights inside.
 
-    (images uint8 (n, R, R, 3), landmarks float32 (n, 68, 2) in pixels, emotions float32 (n, 2)) -> (images, landmarks),
-    for any n, on any of PLATFORMS.
+    (images uint8 (n, R, R, 3), landmarks float32 (n, 68, d) in pixels, emotions float32 (n, 2)) -> (images, landmarks),
+    for any n, on any of PLATFORMS; d is the config's `landmark_dimensions`.
     """
     import jax
     import jax.numpy as jnp
@@ -59,7 +59,7 @@ def program(config, weights) -> bytes:
     side = config.resolution
     shapes = (
         jax.ShapeDtypeStruct((n, side, side, 3), jnp.uint8),
-        jax.ShapeDtypeStruct((n, 68, 2), jnp.float32),
+        jax.ShapeDtypeStruct((n, 68, config.landmark_dimensions), jnp.float32),
         jax.ShapeDtypeStruct((n, 2), jnp.float32),
     )
     return export.export(jax.jit(edit), platforms=PLATFORMS)(*shapes).serialize()

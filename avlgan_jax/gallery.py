@@ -10,6 +10,7 @@ from jaxtyping import Float, UInt8
 
 from avlgan_jax import affect, truth
 from avlgan_jax.evaluation import MODELS, choose_people
+from avlgan_jax.landmarks import in_plane
 from avlgan_jax.records import Faces
 from avlgan_jax.trained import Trained
 from avlgan_jax.truth import Render
@@ -64,10 +65,10 @@ def rows(models: Trained, faces: Faces, seed: int, render: Render | None) -> Row
     targets = affect.TABLE_II[np.resize(named, len(shown))]
     return Rows(
         images=shown.images,
-        landmarks=shown.landmarks,
+        landmarks=in_plane(shown.landmarks),
         emotions=shown.emotions,
         targets=targets,
-        moved=models.convert_landmarks(shown.landmarks, targets),
+        moved=in_plane(models.convert_landmarks(shown.landmarks, targets)),
         outputs=_outputs(models, shown, targets, render),
     )
 

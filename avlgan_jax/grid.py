@@ -38,7 +38,7 @@ def train(config: Config, weights: list[Weights], seeds: list[int], folder: Path
     It goes on from the checkpoint in `folder`. Each converter sees the batches that a single run with its seed does.
     Raises UserError where the data is missing; `signals.Interrupted`, after saving, when the process is asked to stop.
     """
-    faces = records.load(Path(config.data_dir), config.data, config.resolution, "train")
+    faces = records.load(Path(config.data_dir), config.data, config.resolution, "train", config.landmark_dimensions)
     model = models.build("landmark", config, len(faces))
     steps = model.training.steps
     keeper = Checkpoints(folder, config.keep_checkpoints)

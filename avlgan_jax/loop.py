@@ -39,8 +39,8 @@ def train(
     """
     # --- faces -------------------------------------------------------------------------------------------------
     data_dir = buckets.data(config.data_dir, config.data, config.resolution)
-    faces = records.load(data_dir, config.data, config.resolution, "train")
-    unseen = records.load(data_dir, config.data, config.resolution, "validation")
+    faces = records.load(data_dir, config.data, config.resolution, "train", config.landmark_dimensions)
+    unseen = records.load(data_dir, config.data, config.resolution, "validation", config.landmark_dimensions)
     if hosts.is_first():
         workdir.claim(directory, config, records.digest(data_dir, config.data, config.resolution))
 

@@ -15,7 +15,7 @@ from avlgan_jax.config import AdversarialLoss
 
 Logits = Float[Array, "batch *patches"]
 Scalar = Float[Array, ""]
-Points = Float[Array, "batch 68 2"]
+Points = Float[Array, "batch 68 d"]
 
 
 def adversarial(real: Logits, fake: Logits) -> Scalar:
@@ -59,13 +59,13 @@ def reconstruction(source: Float[Array, "batch *shape"], reconstructed: Float[Ar
 
 
 def face_feature_centre(source: Points, generated: Points) -> Scalar:
-    """L_ffc, equation (4): the L1 distances of the seven groups' centres, summed over the groups."""
+    """L_ffc, equation (4): the L1 distances of the seven groups' centres, summed over groups and coordinates."""
     distances = jnp.abs(lm.feature_centres(source) - lm.feature_centres(generated))
     return jnp.mean(jnp.sum(distances, axis=(-2, -1)))
 
 
 def landmark(predicted: Points, wanted: Points) -> Scalar:
-    """L_l, equation (8), real and fake: the mean absolute error of the 136 coordinates in [-1, 1]."""
+    """L_l, equation (8), real and fake: the mean absolute error of the 136 (3-D: 204) coordinates in [-1, 1]."""
     return jnp.mean(jnp.abs(predicted - wanted))
 
 

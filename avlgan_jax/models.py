@@ -49,7 +49,7 @@ def build(name: ModelName, config: Config, face_count: int) -> Model:
     if name == "landmark":
         parts = landmark_generator(config), _landmark_discriminator(config)
         return Model(name, training, Converter(*parts, training, _view_landmarks, *optimizers), with_images=False)
-    parts = image_generator(training), _image_discriminator(training)
+    parts = image_generator(training), _image_discriminator(training, config.landmark_dimensions)
     if not training.use_landmarks:
         return Model(name, training, Converter(*parts, training, _view_image, *optimizers), with_images=True)
     through = landmark_generator(config)
@@ -92,18 +92,19 @@ def image_generator(section: ImageTraining) -> ImageGenerator:
     return ImageGenerator(section.width, section.blocks, section.masked, dtype=jnp.dtype(section.precision))
 
 
-def _image_discriminator(section: ImageTraining) -> ImageDiscriminator | ResNetDiscriminator:
+def _image_discriminator(section: ImageTraining, dimensions: int) -> ImageDiscriminator | ResNetDiscriminator:
     dtype = jnp.dtype(section.precision)
     if section.discriminator == "resnet18":
         return ResNetDiscriminator(section.d_width, dtype=dtype)
-    return ImageDiscriminator(section.d_width, section.d_layers, section.use_landmarks, dtype=dtype)
+    coordinates = dimensions if section.use_landmarks else 0
+    return ImageDiscriminator(section.d_width, section.d_layers, coordinates, dtype=dtype)
 
 
 def empty_batch(config: Config, size: int, with_images: bool) -> Batch:
     """A batch of zeros with the shapes of the config, for initialisation."""
     pixels = (size, config.resolution, config.resolution, 3)
     return Batch(
-        landmarks=np.zeros((size, 68, 2), np.float32),
+        landmarks=np.zeros((size, 68, config.landmark_dimensions), np.float32),
         emotions=np.zeros((size, 2), np.float32),
         targets=np.zeros((size, 2), np.float32),
         position=np.arange(size, dtype=np.int32),

@@ -19,7 +19,7 @@ from avlgan_jax.config import LandmarkBody
 from avlgan_jax.layers import Conv, InstanceNorm, he_normal, torch_uniform
 
 Image = Float[Array, "batch height width 3"]
-Points = Float[Array, "batch 68 2"]
+Points = Float[Array, "batch 68 d"]  # d: (x, y), or (x, y, z) where the config asks for 3-D landmarks
 Emotions = Float[Array, "batch 2"]
 
 
@@ -91,11 +91,14 @@ class ImageGenerator(nn.Module):
 
 
 class ImageDiscriminator(nn.Module):
-    """D_i: StarGAN's six 4x4 stride-2 layers, with heads for real/fake patches, emotion and the 136 coordinates."""
+    """D_i: StarGAN's six 4x4 stride-2 layers, with heads for real/fake patches, emotion and the landmarks' coordinates.
+
+    `coordinates` is how many each of the 68 landmarks has (2, the paper's 136 numbers in all, or 3); 0 reads none.
+    """
 
     width: int = 64
     layers: int = 6
-    reads_landmarks: bool = True
+    coordinates: int = 2
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
@@ -106,9 +109,9 @@ class ImageDiscriminator(nn.Module):
             y = nn.leaky_relu(y, 0.01)
         logits = Conv(1, 3, padding=1, dtype=self.dtype, name="logits")(y)
         # A kernel as large as the last feature map reads all of it at once.
-        labels = Conv(2 + 2 * lm.COUNT * self.reads_landmarks, y.shape[1], dtype=self.dtype, name="labels")(y)
+        labels = Conv(2 + self.coordinates * lm.COUNT, y.shape[1], dtype=self.dtype, name="labels")(y)
         labels = labels.reshape(x.shape[0], -1).astype(jnp.float32)
-        points = labels[:, 2:].reshape(-1, lm.COUNT, 2) if self.reads_landmarks else None
+        points = labels[:, 2:].reshape(-1, lm.COUNT, self.coordinates) if self.coordinates else None
         return Verdict(logits[..., 0].astype(jnp.float32), labels[:, :2], points)
 
 
@@ -172,8 +175,9 @@ class Regressor(nn.Module):
 class LandmarkGenerator(nn.Module):
     """G_l: landmarks in [-1, 1] and an emotion to landmarks.
 
-    `dense` works on the 136 numbers, `conv1d` convolves over the 68 points with x and y as two channels (both read
-    from Section IV-A). `residual` gives a displacement that is added to the source and starts at nothing.
+    `dense` works on the 136 numbers (204 of 3-D landmarks), `conv1d` convolves over the 68 points with their
+    coordinates as channels (both read from Section IV-A). `residual` gives a displacement that is added to the source
+    and starts at nothing.
     """
 
     width: int = 256
@@ -183,7 +187,7 @@ class LandmarkGenerator(nn.Module):
 
     @nn.compact
     def __call__(self, x: Points, condition: Condition) -> Generated:
-        batch = x.shape[0]
+        batch, _, coordinates = x.shape
         if self.body == "dense":
             layer, y = nn.Dense, jnp.concatenate([x.reshape(batch, -1), condition.emotions], axis=-1)
         else:
@@ -193,8 +197,8 @@ class LandmarkGenerator(nn.Module):
         for _ in range(self.blocks):
             y = y + layer(self.width)(nn.relu(layer(self.width)(y)))
         last = nn.initializers.zeros if self.residual else torch_uniform
-        size = 2 * lm.COUNT if self.body == "dense" else 2
-        y = layer(size, kernel_init=last)(nn.relu(y)).reshape(batch, lm.COUNT, 2)
+        size = coordinates * lm.COUNT if self.body == "dense" else coordinates
+        y = layer(size, kernel_init=last)(nn.relu(y)).reshape(x.shape)
         return Generated(x + y if self.residual else y)
 
 

@@ -45,7 +45,7 @@ class Face:
     """A face of a photograph as the networks see it: cut out and resized, with landmarks in pixels of the cut."""
 
     image: UInt8[np.ndarray, "r r 3"]
-    landmarks: Float[np.ndarray, "68 2"]
+    landmarks: Float[np.ndarray, "68 d"]
     square: Square
 
 
@@ -85,31 +85,34 @@ def seed_of(name: str) -> tuple[int, bool] | None:
     return int(seed or 0), DRAWN[kind]
 
 
-def drawn(name: str, side: int = DRAWN_SIDE) -> tuple[Photo, Float[np.ndarray, "68 2"]] | None:
+def drawn(
+    name: str, side: int = DRAWN_SIDE, dimensions: int = 2
+) -> tuple[Photo, Float[np.ndarray, "68 dimensions"]] | None:
     """The picture and landmarks of a drawn face by name, or None if it is none. Raises UserError as `seed_of`."""
     meant = seed_of(name)
-    return None if meant is None else draw(*meant, side)
+    return None if meant is None else draw(*meant, side, dimensions=dimensions)
 
 
 def draw(
-    seed: int, infant: bool, side: int, valence: float = 0.0, arousal: float = 0.0
-) -> tuple[Photo, Float[np.ndarray, "68 2"]]:
-    """A drawn face and its landmarks in pixels: somebody else for every seed."""
+    seed: int, infant: bool, side: int, valence: float = 0.0, arousal: float = 0.0, dimensions: int = 2
+) -> tuple[Photo, Float[np.ndarray, "68 dimensions"]]:
+    """A drawn face and its landmarks in pixels, of 2 or 3 `dimensions`: somebody else for every seed."""
     face = procedural.sample_face(_SEED, seed, 0, infant)
-    image, landmarks, _ = procedural.render(face, valence, arousal, side)
-    return image, landmarks
+    image, landmarks, landmarks_3d = procedural.render(face, valence, arousal, side)
+    return image, landmarks_3d if dimensions == 3 else landmarks
 
 
-def whole(photo: Photo, landmarks: Float[np.ndarray, "68 2"], resolution: int) -> Face:
+def whole(photo: Photo, landmarks: Float[np.ndarray, "68 d"], resolution: int) -> Face:
     """The face of a picture that is a face already (a drawn one): all of its square, not cut closer."""
     square = Square(0.0, 0.0, float(photo.shape[0]))
     return Face(crop.cut(photo, square, resolution), square.to_crop(landmarks, resolution), square)
 
 
-def faces(photo: Photo, detector: Detector, resolution: int, name: str) -> list[Face]:
-    """The faces of a photograph from left to right, cut as for training.
+def faces(photo: Photo, detector: Detector, resolution: int, name: str, dimensions: int = 2) -> list[Face]:
+    """The faces of a photograph from left to right, cut as for training, with landmarks of 2 or 3 `dimensions`.
 
-    Raises UserError where there is none; if there is one when the photograph is turned, it says how.
+    Raises UserError where there is none; if there is one when the photograph is turned, it says how. Also where 3-D
+    landmarks are asked of a detector that has none.
     """
     found = _complete(detector, photo)
     if not found:
@@ -121,12 +124,15 @@ def faces(photo: Photo, detector: Detector, resolution: int, name: str) -> list[
         raise UserError(
             f"{name} ({width} x {height} pixels): {detector.name} finds no face in it; try a larger or more frontal one"
         )
-    return [cut(photo, candidate.landmarks, resolution) for candidate in found]
+    return [_cut(photo, candidate, detector.name, resolution, dimensions) for candidate in found]
 
 
-def cut(photo: Photo, landmarks: Float[np.ndarray, "68 2"], resolution: int) -> Face:
-    """The face with these landmarks, in pixels of the photograph, as the networks see it."""
-    square = crop.square_around(landmarks, photo.shape)
+def _cut(photo: Photo, found: Candidate, detector: str, resolution: int, dimensions: int) -> Face:
+    # The square is that of training (`datasets`): around the 2-D landmarks, whichever the networks see.
+    square = crop.square_around(found.landmarks, photo.shape)
+    landmarks = found.landmarks_3d if dimensions == 3 else found.landmarks
+    if landmarks is None:
+        raise UserError(f"these weights need 3-D landmarks, which {detector} does not find; use --landmarks fan3d")
     return Face(crop.cut(photo, square, resolution), square.to_crop(landmarks, resolution), square)
 
 

@@ -26,6 +26,7 @@ from avlgan_jax.errors import UserError
 
 MANIFEST = "manifest.json"
 AGE_GROUPS = ("adult", "infant")
+LANDMARKS_3D = "landmarks_3d"
 _COMMON = ("image", "landmarks", "valence", "arousal", "expression", "id", "subject", "age_group")
 
 
@@ -33,13 +34,13 @@ _COMMON = ("image", "landmarks", "valence", "arousal", "expression", "id", "subj
 class Faces:
     """One split of a data set, as arrays in host memory (or mapped from disk).
 
-    Landmarks are pixels of the image; an emotion is (valence, arousal), each in [-1, 1]; expressions index
-    `affect.EXPRESSIONS`. `extras` holds what a source knows beyond that, by its name in the records, for instance
-    `landmarks_3d` float32 (n, 68, 3) or `face_key` int64 (n, 4).
+    Landmarks are pixels of the image, of 2 or 3 dimensions as asked for (`load`); an emotion is (valence, arousal),
+    each in [-1, 1]; expressions index `affect.EXPRESSIONS`. `extras` holds what a source knows beyond that, by its name
+    in the records, for instance `landmarks_3d` float32 (n, 68, 3) or `face_key` int64 (n, 4).
     """
 
     images: UInt8[np.ndarray, "n h w 3"]
-    landmarks: Float[np.ndarray, "n 68 2"]
+    landmarks: Float[np.ndarray, "n 68 d"]
     emotions: Float[np.ndarray, "n 2"]
     expressions: Int[np.ndarray, "n"]
     infants: Bool[np.ndarray, "n"]
@@ -136,12 +137,13 @@ def verify(data_dir: Path, name: str, resolution: int) -> Manifest:
     return manifest
 
 
-def load(data_dir: Path, name: str, resolution: int, split: str) -> Faces:
-    """All faces of one split.
+def load(data_dir: Path, name: str, resolution: int, split: str, dimensions: int = 2) -> Faces:
+    """All faces of one split, with landmarks of 2 or 3 `dimensions`.
 
     The first call decodes the records into .npy files under DATA_DIR/.cache; they and every later load are
-    memory-mapped. Raises UserError when the data is missing, damaged, or has no such split.
+    memory-mapped. Raises UserError when the data is missing, damaged, or has no such split, or no 3-D landmarks.
     """
+    _require_landmarks(data_dir, name, resolution, dimensions)
     manifest = verify(data_dir, name, resolution)
     if split not in manifest.splits:
         raise UserError(f"{name} has no split {split!r}; it has {', '.join(manifest.splits)}")
@@ -149,7 +151,18 @@ def load(data_dir: Path, name: str, resolution: int, split: str) -> Faces:
     if not _cache_is_whole(cache):
         directory, _ = _require(data_dir, name, resolution)
         _write_cache(directory, manifest, split, cache)
-    return _read_cache(cache)
+    faces = _read_cache(cache)
+    return faces if dimensions == 2 else dataclasses.replace(faces, landmarks=faces.extras[LANDMARKS_3D])
+
+
+def _require_landmarks(data_dir: Path, name: str, resolution: int, dimensions: int) -> None:
+    """Raise UserError where landmarks of so many dimensions are not in the data, before it is read through."""
+    _, manifest = _require(data_dir, name, resolution)
+    if dimensions == 3 and manifest.features.get(LANDMARKS_3D, {}).get("shape") != [68, 3]:
+        raise UserError(
+            f"{name} at {resolution} px in {data_dir} has no 3-D landmarks ({LANDMARKS_3D}); take 2 dimensions, or "
+            f"prepare it anew with: {prepare_command(data_dir, name, resolution)} --landmarks fan3d"
+        )
 
 
 def drop_cache(data_dir: Path, manifest: Manifest) -> None:

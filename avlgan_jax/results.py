@@ -17,6 +17,7 @@ import tyro
 from avlgan_jax import affect
 from avlgan_jax.errors import UserError, command
 from avlgan_jax.experiments.table_i import PAPER as TABLE_I
+from avlgan_jax.experiments.table_i import PAPER_2D, PAPER_3D
 from avlgan_jax.report import WEIGHTS, comparisons, table_columns, template
 from avlgan_jax.whole import write_text
 
@@ -80,15 +81,15 @@ def render(reports: dict[str, dict], pictures: dict[str, dict[str, str]], words:
         end=END,
         columns={name: table_columns(found) for name, found in reports.items()},
         compared={name: comparisons(found) for name, found in reports.items()},
-        claims={name: claims(found) for name, found in reports.items()},
+        claims={name: claims(found, _in_two_dimensions(found, reports)) for name, found in reports.items()},
         weight_names=WEIGHTS,
         table_ii=list(zip(affect.EXPRESSIONS, affect.TABLE_II.tolist(), strict=True)),
     )
 
 
-def claims(found: dict) -> list[Claim]:
-    """The paper's findings beside those of one report."""
-    told = []
+def claims(found: dict, flat: dict | None = None) -> list[Claim]:
+    """The paper's findings beside those of one report; of 3-D landmarks, `flat` is its counterpart with 2-D ones."""
+    told = [_no_better(found, flat)] if _dimensions(found) == 3 else []
     for group, paper in (("infant", 0.70 - 0.49), ("parent", 0.65 - 0.64)):
         row = found.get("baby", {}).get(group)
         gain = row["avlandmarkgan"]["pcc_valence"] - row["avgan"]["pcc_valence"] if row else None
@@ -130,6 +131,34 @@ def _insensitive(weight: str, rows: dict) -> Claim:
         return Claim(text, f"{theirs:.0%}", "–", None)
     ours = width([row["rmse"] for row in rows.values()])
     return Claim(text, f"{theirs:.0%}", f"{ours:.0%}", ours < 0.25)
+
+
+def _dimensions(found: dict) -> int:
+    return found["protocol"].get("landmark_dimensions", 2)
+
+
+def _in_two_dimensions(found: dict, reports: dict[str, dict]) -> dict | None:
+    """A 3-D report's counterpart: the same trials, as long a training, but 2-D landmarks. None where there is none."""
+    if _dimensions(found) == 2:
+        return None
+
+    def setting(report: dict) -> tuple:
+        kept = {k: v for k, v in report["protocol"].items() if k not in ("landmark_dimensions", "experiments")}
+        return kept, report["provenance"]["steps"], report["provenance"]["data_digest"]
+
+    same = (report for report in reports.values() if _dimensions(report) == 2 and setting(report) == setting(found))
+    return next(same, None)
+
+
+def _no_better(found: dict, flat: dict | None) -> Claim:
+    """Whether 3-D landmarks leave the RMSE as it is or raise it, as far as the interval of the 2-D run can tell."""
+    text, theirs = "3-D landmarks do not lower the RMSE of 2-D ones", f"{PAPER_3D[1]:.3f} against {PAPER_2D[1]:.3f}"
+    ours = found["models"]["avlandmarkgan"]["rmse"]
+    if flat is None:
+        return Claim(text, theirs, f"{ours:.3f} against –", None)
+    rival = flat["models"]["avlandmarkgan"]["rmse"]
+    low, _ = flat["intervals"]["models"]["avlandmarkgan"]["rmse"] or (rival, rival)
+    return Claim(text, theirs, f"{ours:.3f} against {rival:.3f}", ours >= low)
 
 
 def _distance(found: dict) -> str:

@@ -40,7 +40,9 @@ def grid(model: Model, state: State, faces: Faces) -> UInt8[np.ndarray, "height 
     if not model.with_images:
         return _columns([_row_of_points(s, o) for s, o in zip(batch.landmarks[:: len(targets)], output, strict=True)])
     rows = []
-    points = None if target.landmarks is None else np.asarray(target.landmarks).reshape(count, len(targets), 68, 2)
+    points = target.landmarks
+    if points is not None:
+        points = np.asarray(points).reshape(count, len(targets), *points.shape[1:])
     for index, image in enumerate(shown.images):
         painted = np.asarray(to_pixels(jnp.asarray(output[index])))
         rows.append(np.concatenate([image, *painted], axis=1))
@@ -50,16 +52,16 @@ def grid(model: Model, state: State, faces: Faces) -> UInt8[np.ndarray, "height 
     return _columns(rows)
 
 
-def _row_of_points(source: Float[np.ndarray, "68 2"], output: Float[np.ndarray, "n 68 2"]):
+def _row_of_points(source: Float[np.ndarray, "68 d"], output: Float[np.ndarray, "n 68 d"]):
     side = _POINTS_SIDE
     white = np.full((side, side, 3), 255, np.uint8)
     output = np.concatenate([source[None], output])
     return np.concatenate([_draw(white, lm.to_pixels(points, side)) for points in output], axis=1)
 
 
-def _draw(image: UInt8[np.ndarray, "h w 3"], points: Float[np.ndarray, "68 2"]) -> UInt8[np.ndarray, "h w 3"]:
+def _draw(image: UInt8[np.ndarray, "h w 3"], points: Float[np.ndarray, "68 d"]) -> UInt8[np.ndarray, "h w 3"]:
     drawn = image.copy()
-    for x, y in points:
+    for x, y in lm.in_plane(points):
         cv2.circle(drawn, (round(16 * (x - 0.5)), round(16 * (y - 0.5))), 8, _INK, -1, cv2.LINE_AA, shift=4)
     return drawn
 

@@ -20,7 +20,7 @@ from avlgan_jax.networks import Condition, parameter_count
 from avlgan_jax.optimisation import Params, to_floats, to_pixels
 
 Images = UInt8[np.ndarray, "n h w 3"]
-Points = Float[np.ndarray, "n 68 2"]
+Points = Float[np.ndarray, "n 68 d"]
 Emotions = Float[np.ndarray, "n 2"]
 
 # Examples that a device is given at once.
@@ -35,7 +35,8 @@ Weights = dict[Literal["regressor", "landmark", "image", "avgan", "discriminator
 class Trained:
     """The four models of a training run.
 
-    Args of the functions: images uint8 (n, R, R, 3), landmarks (n, 68, 2) in pixels, emotions (n, 2) in [-1, 1].
+    Args of the functions: images uint8 (n, R, R, 3), landmarks (n, 68, d) in pixels with d as in the config,
+    emotions (n, 2) in [-1, 1].
     """
 
     config: Config
@@ -121,7 +122,9 @@ class Networks:
     def discriminate(self, weights: Weights, images: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Emotions and landmarks as D_i reads them."""
         verdict = self._image_trainer.judge(weights["discriminator"], to_floats(images))
-        points = verdict.landmarks if verdict.landmarks is not None else jnp.zeros((len(images), lm.COUNT, 2))
+        points = verdict.landmarks
+        if points is None:
+            points = jnp.zeros((len(images), lm.COUNT, self.config.landmark_dimensions))
         return verdict.emotions, lm.to_pixels(points, self.config.resolution)
 
     def convert_landmarks(self, weights: Weights, points: jax.Array, emotions: jax.Array) -> jax.Array:

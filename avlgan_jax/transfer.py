@@ -23,7 +23,7 @@ class Portrait:
     """The still face that is to perform: its picture and its landmarks in pixels."""
 
     image: UInt8[np.ndarray, "h w 3"]
-    landmarks: Float[np.ndarray, "68 2"]
+    landmarks: Float[np.ndarray, "68 d"]
 
 
 def read(models: Trained, frames: Images) -> Emotions:

@@ -272,7 +272,7 @@ def image_reference(config: Config, state, form: Form, device: str = "cpu") -> R
     """
     section = config.image
     _require(section.adversarial_loss == "minimax" and not section.masked and section.use_landmarks)
-    _require(config.landmark.body == "dense" and not config.landmark.residual)
+    _require(config.landmark.body == "dense" and not config.landmark.residual and config.landmark_dimensions == 2)
     generator = ImageGenerator(section.width, section.blocks)
     discriminator = ImageDiscriminator(section.d_width, section.d_layers, config.resolution)
     through = LandmarkGenerator(config.landmark.width, config.landmark.blocks)
@@ -299,6 +299,7 @@ def landmark_reference(config: Config, state, form: Form, device: str = "cpu") -
     """The landmark converter of `config` from a JAX state of it. Raises ValueError as `image_reference` does."""
     section = config.landmark
     _require(section.adversarial_loss == "minimax" and section.body == "dense" and not section.residual)
+    _require(config.landmark_dimensions == 2)
     generator = LandmarkGenerator(section.width, section.blocks)
     discriminator = LandmarkDiscriminator(section.width, section.d_layers)
     carry_over(generator, state.generator)
@@ -337,4 +338,4 @@ def _frozen(module: nn.Module) -> Iterator[None]:
 
 def _require(holds: bool) -> None:
     if not holds:
-        raise ValueError("the PyTorch reference computes preset `paper` only: minimax, unmasked, dense landmarks")
+        raise ValueError("the PyTorch reference computes preset `paper` only: minimax, unmasked, dense 2-D landmarks")

@@ -123,8 +123,7 @@ def _example(photograph: Photograph, found: np.ndarray, folder: Path, resolution
         **photograph.beyond,
     }
     if found.shape[1] == 5:  # fan3d
-        depth = found[:, 4:] * (resolution / square.side)
-        example["landmarks_3d"] = np.concatenate([square.to_crop(found[:, 2:4], resolution), depth], axis=1)
+        example["landmarks_3d"] = square.to_crop(found[:, 2:], resolution)
     return example
 
 

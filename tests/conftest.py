@@ -43,15 +43,25 @@ def data_dir(tmp_path_factory):
 @pytest.fixture(scope="session")
 def trained_run(data_dir, tmp_path_factory):
     """The four models of preset `debug`, trained: the workdir, its config and the validation faces."""
+    return _trained(tmp_path_factory.mktemp("trained"), data_dir)
+
+
+@pytest.fixture(scope="session")
+def trained_run_3d(data_dir, tmp_path_factory):
+    """The same with 3-D landmarks."""
+    return _trained(tmp_path_factory.mktemp("trained_3d"), data_dir, landmark_dimensions=3)
+
+
+def _trained(folder, data_dir, **changes):
     from avlgan_jax import loop, records
     from avlgan_jax.config import MODEL_NAMES
     from avlgan_jax.presets import debug
 
-    folder = tmp_path_factory.mktemp("trained")
-    config = dataclasses.replace(debug(), data_dir=str(data_dir), devices=1)
+    config = dataclasses.replace(debug(), data_dir=str(data_dir), devices=1, **changes)
     for name in MODEL_NAMES:
         loop.train(config, name, folder)
-    return folder, config, records.load(data_dir, config.data, config.resolution, "validation")
+    faces = records.load(data_dir, config.data, config.resolution, "validation", config.landmark_dimensions)
+    return folder, config, faces
 
 
 def run(script: str, *arguments: str, check: bool = True, **options) -> subprocess.CompletedProcess:

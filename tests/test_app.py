@@ -67,6 +67,19 @@ def test_an_uploaded_photograph_lasts_as_long_as_its_page(person, model, tmp_pat
     assert person.answer(request).payload != other.answer(request).payload
 
 
+def test_landmarks_with_a_depth_are_shown_and_dragged_in_the_picture(trained_run_3d, tmp_path):
+    person = session.Session(avlgan_jax.load(trained_run_3d[0]), make_detector)
+    still = person.answer({"do": "edit", "valence": 0.6, "arousal": 0.2})
+    offsets = np.tile([1.5, -2.5], 68)
+    dragged = person.answer({"do": "edit", "valence": 0.6, "arousal": 0.2, "offsets": offsets.tolist()})
+    moved = np.array(dragged.header["landmarks"]) - still.header["landmarks"]
+    np.testing.assert_allclose(moved, offsets, atol=0.011)
+    assert len(person.answer({"do": "film", "points": [[0, 0], [0.1, 0]], "format": "gif"}).payload) > 100
+    Image.fromarray(drawn_face(1).image).save(tmp_path / "one.png")
+    with pytest.raises(UserError, match="use --landmarks fan3d"):
+        person.upload((tmp_path / "one.png").read_bytes())
+
+
 def test_a_walk_is_a_film_and_a_dyad_is_four(person, tmp_path, monkeypatch):
     points = [[k / 10, 0.1] for k in range(6)]
     for format, magic in (("gif", b"GIF89a"), ("mp4", None)):

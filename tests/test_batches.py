@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -57,6 +59,16 @@ def test_mirrored_faces_have_mirrored_landmarks_and_others_stay(faces):
     np.testing.assert_allclose(batch.landmarks[1], normal[1], atol=1e-6)
     np.testing.assert_array_equal(batch.emotions, faces.emotions[[2, 5]])
     assert batch.position.tolist() == [0, 1]
+
+
+def test_a_batch_of_3d_landmarks(faces):
+    depth = np.random.default_rng(1).uniform(-1, 4, (10, 68, 1)).astype(np.float32)
+    deep = dataclasses.replace(faces, landmarks=np.concatenate([faces.landmarks, depth], axis=-1))
+    plan = batches.Plan(np.array([2, 5]), np.array([True, False]), np.zeros((2, 2), np.float32))
+    flat, batch = (batches.collect(some, plan, False) for some in (faces, deep))
+    np.testing.assert_array_equal(batch.landmarks[..., :2], flat.landmarks)
+    np.testing.assert_allclose(batch.landmarks[0, :, 2], depth[2, lm.FLIP_ORDER, 0] / 4, atol=1e-6)
+    np.testing.assert_allclose(batch.landmarks[1, :, 2], depth[5, :, 0] / 4, atol=1e-6)
 
 
 def test_half_of_the_faces_are_mirrored(faces):

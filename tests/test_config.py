@@ -1,7 +1,9 @@
 import dataclasses
+import json
 
 import pytest
 
+from avlgan_jax import bundle
 from avlgan_jax import config as configuration
 from avlgan_jax.config import Config, ImageTraining, LandmarkTraining, RegressorTraining
 from avlgan_jax.errors import UserError
@@ -42,10 +44,21 @@ def test_json_and_back():
     assert configuration.from_json(configuration.to_json(config), "here") == config
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"colour": 3}', '{"image": 7}', '{"resolution": "x"}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"colour": 3}', '{"image": 7}', '{"resolution": "x"}', '{"landmark_dimensions": 3.0}']
+)
 def test_a_broken_config_file_is_named(text):
     with pytest.raises(UserError, match=r"runs/x/config.json is no config"):
         configuration.from_json(text, "runs/x/config.json")
+
+
+def test_a_config_from_before_there_were_3d_landmarks_means_2():
+    told = json.loads(configuration.to_json(Config()))
+    del told["landmark_dimensions"]
+    assert configuration.from_json(json.dumps(told), "here") == Config()
+    assert bundle.read("procedural48").config.landmark_dimensions == 2
+    found = configuration.differences(Config(landmark_dimensions=3), Config())
+    assert found == ["landmark_dimensions: 3 here, 2 there"]
 
 
 def test_differences_name_what_differs():

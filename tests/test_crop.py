@@ -66,6 +66,14 @@ def test_cut_refuses_a_square_beyond_the_image():
         crop.cut(np.zeros((50, 50, 3), np.uint8), crop.Square(-5.0, 0.0, 20.0), 16)
 
 
+def test_depth_is_scaled_with_the_crop_and_not_moved():
+    square = crop.Square(30.0, 20.0, 50.0)
+    points = np.array([[30.0, 20.0, -4.0], [80.0, 45.0, 10.0]], np.float32)
+    found = square.to_crop(points, 100)
+    np.testing.assert_allclose(found, [[0.0, 0.0, -8.0], [100.0, 50.0, 20.0]])
+    np.testing.assert_allclose(square.to_photograph(found, 100), points)
+
+
 def test_a_drawn_face_is_cropped_with_its_landmarks():
     """Cropping a face drawn large and drawing nothing else: landmarks on the dark pupils stay on dark pixels."""
     drawn = procedural.render(procedural.sample_face(3, 4, 0, False), 0.0, 0.0, 256)

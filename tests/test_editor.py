@@ -56,6 +56,19 @@ def test_without_landmarks_the_discriminator_reads_them(model):
     assert errors[0] < errors[1]
 
 
+def test_weights_of_3d_landmarks_take_three_coordinates(trained_run_3d, model):
+    deep = avlgan_jax.load(trained_run_3d[0])
+    image, points = deep.draw(seed=1)
+    assert deep.landmark_dimensions == 3 and points.shape == deep.read_landmarks(image).shape == (68, 3)
+    moved = deep.edit_with_landmarks(image, [0.5, -0.5], [0.1, 0.3], points)
+    assert moved.landmarks.shape == (2, 68, 3) and moved.images.shape == (2, *image.shape)
+    np.testing.assert_array_equal(deep.paint(image, moved.landmarks[0], 0.5, 0.1), deep.edit(image, 0.5, 0.1, points))
+    assert deep.transfer(np.stack([image, image]), image, points).landmarks.shape == (2, 68, 3)
+    for weights, wrong in ((deep, points[:, :2]), (model, points)):
+        with pytest.raises(UserError, match=r"landmarks of shape \(68, .\): these weights take 68 points of"):
+            weights.edit(weights.draw(seed=1)[0], 0.5, 0.1, wrong)
+
+
 def test_painting_to_ones_own_landmarks(model):
     image, points = model.draw(seed=1)
     moved = model.edit_with_landmarks(image, 0.6, 0.2, points)

@@ -63,6 +63,7 @@ def test_the_report_has_every_promised_number(workdir):
     assert found["do_nothing"].keys() >= {"truth_landmark_nme", "truth_psnr"}
     assert found["regressor"].keys() >= {"rmse", "ccc_valence", "ccc_arousal"}
     assert found["provenance"]["steps"].keys() == {"regressor", "landmark", "image", "avgan"}
+    assert found["protocol"]["landmark_dimensions"] == 2
     assert found["provenance"].keys() == {"steps", "config_digest", "data_digest", "versions"}
     assert found["baby"]["infant"]["avgan"].keys() >= {"pcc_valence", "interval", "pcc_valence_within", "paper"}
 
@@ -92,3 +93,24 @@ def test_a_refusal_leaves_the_report_as_it_was(workdir):
     assert done.returncode == 2
     assert "nosuch" in done.stderr
     assert {path.name: path.stat().st_mtime_ns for path in (workdir / "report").iterdir()} == before
+
+
+def test_a_run_of_3d_landmarks_is_put_to_trial_by_the_same_command(trained_run_3d):
+    folder, _, _ = trained_run_3d
+    run("evaluate.py", "--workdir", str(folder), "--samples", "12", "--experiment", "trials")
+    found = json.loads((folder / "experiments" / "trials" / "metrics.json").read_text())
+    assert found["protocol"]["landmark_dimensions"] == 3
+    assert 0.0 < found["models"]["avlandmarkgan"]["truth_landmark_nme"] < 0.2
+    page = (folder / "experiments" / "trials" / "index.html").read_text()
+    assert "3-D landmarks" in page and "0.211" in page and "26.7" in page
+
+
+@pytest.mark.slow
+def test_every_experiment_has_its_numbers_with_3d_landmarks(workdir, trained_run_3d):
+    folder, _, _ = trained_run_3d
+    run("evaluate.py", "--workdir", str(folder), "--samples", "40")
+    flat, deep = (json.loads((place / "report" / "metrics.json").read_text()) for place in (workdir, folder))
+    assert deep.keys() == flat.keys() and deep["transfer"] and deep["baby"].keys() == flat["baby"].keys()
+    assert deep["fidelity"]["samples"] == flat["fidelity"]["samples"]
+    # The same faces, the same truth: what needs no model is the same.
+    assert deep["do_nothing"]["truth_landmark_nme"] == flat["do_nothing"]["truth_landmark_nme"]

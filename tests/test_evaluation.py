@@ -1,5 +1,8 @@
 """Trials and measurements, on models whose answers are known."""
 
+import dataclasses
+import types
+
 import numpy as np
 import oracle
 import pytest
@@ -76,6 +79,28 @@ def test_a_model_that_draws_the_truth_scores_perfectly(measured):
     assert found["truth_landmark_nme"] == 0.0
     assert found["truth_psnr"] == pytest.approx(58.92, abs=0.01)
     assert found["truth_ssim"] == pytest.approx(1.0)
+
+
+def test_the_landmark_error_of_3d_landmarks_is_that_in_the_picture(measured, faces, training):
+    def deep(some):
+        return dataclasses.replace(some, landmarks=_with_depth(some.landmarks))
+
+    def convert(landmarks, emotions):
+        return _with_depth(flat.convert_landmarks(landmarks[..., :2], emotions))
+
+    def paint(images, landmarks, emotions):
+        return flat.convert["avlandmarkgan"](images, landmarks[..., :2], emotions)
+
+    flat = oracle.oracle(faces, training)
+    models = types.SimpleNamespace(**vars(flat))
+    models.convert_landmarks, models.convert = convert, {**flat.convert, "avlandmarkgan": paint}
+    trials = evaluation.draw_trials(faces.emotions, 30, seed=0)
+    found = evaluation.measure(models, deep(faces), deep(training), trials, oracle.render_all, lambda done: None)
+    assert_same(scores.score(found), scores.score(measured))
+
+
+def _with_depth(landmarks):
+    return np.concatenate([landmarks, np.full_like(landmarks[..., :1], 7.0)], axis=-1)
 
 
 def test_a_model_that_does_nothing_scores_as_doing_nothing(measured):

@@ -2,12 +2,13 @@ import subprocess
 import sys
 import textwrap
 
+import jax.export
 import numpy as np
 import pytest
 from conftest import run
 
 import avlgan_jax
-from avlgan_jax import bundle
+from avlgan_jax import bundle, export
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,16 @@ def test_the_program_runs_without_this_code(exported, tmp_path):
     expected = model.edit_with_landmarks(given["images"], *emotions.T, given["landmarks"])
     assert np.abs(found["images"].astype(int) - expected.images).max() <= 1
     np.testing.assert_allclose(found["landmarks"], expected.landmarks, atol=1e-3)
+
+
+def test_the_program_of_3d_landmarks_takes_three_coordinates(trained_run_3d, tmp_path):
+    found = bundle.read(trained_run_3d[0])
+    told = export.card(found, "deep")
+    assert "with 3-D landmarks" in told and "landmarks float32 (n, 68, 3)" in told
+    edit = jax.export.deserialize(export.program(found.config, found.weights)).call
+    faces = trained_run_3d[2].take(np.arange(2))
+    images, landmarks = edit(faces.images, np.asarray(faces.landmarks), np.asarray(faces.emotions))
+    assert images.shape == faces.images.shape and landmarks.shape == (2, 68, 3)
 
 
 def test_a_workdir_that_is_none(tmp_path):

@@ -59,3 +59,48 @@ def test_normalised_mean_error():
     truth = np.zeros((1, 68, 2))
     truth[0, 45, 0] = 10.0  # outer eye corners 10 apart
     np.testing.assert_allclose(lm.normalised_mean_error(truth + np.array([3.0, 4.0]), truth), [0.5])
+
+
+# Three dimensions.
+
+
+def test_depth_keeps_its_zero_and_the_scale_of_the_picture():
+    assert lm.normalise(np.array([[0.0, 64.0, 32.0]]), 128).tolist() == [[-1.0, 0.0, 0.5]]
+    assert lm.normalise(np.array([[128.0, 96.0, 0.0]]), 128).tolist() == [[1.0, 0.5, 0.0]]
+    points = np.random.default_rng(0).uniform(-20, 140, (4, 68, 3))
+    np.testing.assert_allclose(lm.to_pixels(lm.normalise(points, 128), 128), points)
+    np.testing.assert_array_equal(lm.in_plane(lm.normalise(points, 128)), lm.normalise(points[..., :2], 128))
+
+
+def test_a_mirror_leaves_depth_alone():
+    points = np.zeros((68, 3), np.float32)
+    points[36], points[45] = [-0.5, 0.1, 0.3], [0.4, 0.2, 0.7]  # the outer eye corners, right and left
+    mirrored = lm.flip(points)
+    np.testing.assert_array_equal(mirrored[36], np.float32([-0.4, 0.2, 0.7]))
+    np.testing.assert_array_equal(mirrored[45], np.float32([0.5, 0.1, 0.3]))
+    np.testing.assert_array_equal(lm.flip(mirrored), points)
+
+
+def test_centres_have_a_depth_too():
+    points = np.zeros((1, 68, 3), np.float32)
+    points[0, lm.GROUPS["nose"], 2] = 0.9
+    np.testing.assert_allclose(lm.feature_centres(points)[0, :, 2], [0, 0, 0, 0.9, 0, 0, 0], atol=1e-6)
+
+
+def test_a_dot_is_the_darker_the_nearer_and_covers_what_is_behind():
+    points = np.full((1, 68, 3), 5.0)  # all outside
+    for k, (x, depth) in enumerate(((6.5, -0.5), (16.5, 0.0), (26.5, 0.5), (16.5, -0.5))):
+        points[0, k] = [*lm.normalise(np.array([x, 16.5]), 32), depth]
+    picture = np.asarray(lm.draw(jnp.asarray(points, jnp.float32), 32))[0, :, :, 0]
+    ink = [0.25 + 0.75 / (1.0 + np.exp(-4.0 * depth)) for depth in (-0.5, 0.0, 0.5)]
+    np.testing.assert_allclose(picture[16, [6, 16, 26]], 1.0 - 2.0 * np.array(ink), atol=1e-5)
+    assert picture[5, 5] == 1.0
+
+
+def test_errors_are_those_in_the_picture():
+    truth = np.zeros((1, 68, 3))
+    truth[0, 45] = [10.0, 0.0, 70.0]
+    found = truth + np.array([3.0, 4.0, 50.0])
+    np.testing.assert_allclose(lm.normalised_mean_error(found, truth), [0.5])
+    np.testing.assert_allclose(lm.normalised_mean_error(found, truth[..., :2]), [0.5])
+    np.testing.assert_allclose(lm.eye_distance(truth), [10.0])

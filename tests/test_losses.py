@@ -75,6 +75,13 @@ def test_equation_8_landmark_loss():
     np.testing.assert_allclose(losses.landmark(points, points.at[0, 0].set(jnp.array([1.0, 2.0]))), 3 / 136, rtol=1e-6)
 
 
+def test_equations_4_and_8_of_three_dimensions():
+    source = jax.random.uniform(jax.random.key(0), (1, 68, 3))
+    nearer = source.at[:, lm.GROUPS["nose"], 2].add(0.25)
+    np.testing.assert_allclose(losses.face_feature_centre(source, nearer), 0.25, rtol=1e-5)
+    np.testing.assert_allclose(losses.landmark(source, source.at[0, 0, 2].add(2.04)), 0.01, rtol=1e-5)
+
+
 def test_r1_penalty_of_a_linear_score_is_its_squared_slope():
     slope = jnp.array([3.0, 4.0])
     penalty = losses.r1_penalty(lambda x: (x @ slope)[:, None], jnp.ones((5, 2)))

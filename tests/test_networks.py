@@ -17,8 +17,8 @@ def pictures(resolution=16, count=2):
     return jax.random.uniform(jax.random.key(1), (count, resolution, resolution, 3), minval=-1, maxval=1)
 
 
-def points(count=2):
-    return jax.random.uniform(jax.random.key(2), (count, 68, 2), minval=-0.8, maxval=0.8)
+def points(count=2, dimensions=2):
+    return jax.random.uniform(jax.random.key(2), (count, 68, dimensions), minval=-0.8, maxval=0.8)
 
 
 def perturbed(params):
@@ -74,8 +74,39 @@ def test_image_discriminator_heads():
     assert (
         verdict.logits.shape == (2, 2, 2) and verdict.emotions.shape == (2, 2) and verdict.landmarks.shape == (2, 68, 2)
     )
-    blind = networks.ImageDiscriminator(width=4, layers=4, reads_landmarks=False)
+    blind = networks.ImageDiscriminator(width=4, layers=4, coordinates=0)
     assert blind.apply(blind.init(jax.random.key(0), x), x).landmarks is None
+    deep = networks.ImageDiscriminator(width=4, layers=4, coordinates=3)
+    assert deep.apply(deep.init(jax.random.key(0), x), x).landmarks.shape == (2, 68, 3)
+
+
+def test_three_dimensions_widen_what_reads_and_writes_coordinates_and_nothing_else():
+    x, emotions = jnp.zeros((1, 128, 128, 3)), jnp.zeros((1, 2))
+
+    def sizes(dimensions):
+        source = jnp.zeros((1, 68, dimensions))
+        return [
+            networks.parameter_count(shapes_of(network, *inputs))
+            for network, *inputs in (
+                (networks.ImageGenerator(), x, Condition(emotions, source)),
+                (networks.ImageDiscriminator(coordinates=dimensions), x),
+                (networks.LandmarkGenerator(), source, Condition(emotions)),
+                (networks.LandmarkDiscriminator(), source),
+            )
+        ]
+
+    grown = [three - two for two, three in zip(sizes(2), sizes(3), strict=True)]
+    # The picture has one channel still; D_i's last kernel is 2 x 2 over 2048 channels; G_l's output has a bias.
+    assert grown == [0, 68 * 2 * 2 * 2048, 68 * 256 + 68 * 256 + 68, 68 * 256]
+
+
+def test_the_image_generator_sees_depth():
+    network = networks.ImageGenerator(width=4, blocks=1)
+    x, landmarks = pictures(), points(dimensions=3)
+    params = perturbed(network.init(jax.random.key(0), x, Condition(EMOTIONS, landmarks))["params"])
+    nearer = landmarks.at[..., 2].add(0.5)
+    one, other = (network.apply({"params": params}, x, Condition(EMOTIONS, p)).output for p in (landmarks, nearer))
+    assert jnp.abs(one - other).max() > 1e-4
 
 
 @pytest.mark.parametrize("size", [48, 96])
@@ -88,9 +119,10 @@ def test_resnet_features_do_not_depend_on_neighbours(size):
     np.testing.assert_allclose(features[:1], network.apply(variables, x[:1]), rtol=2e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("dimensions", [2, 3])
 @pytest.mark.parametrize("body", ["dense", "conv1d"])
-def test_landmark_networks(body):
-    x = points()
+def test_landmark_networks(body, dimensions):
+    x = points(dimensions=dimensions)
     network = networks.LandmarkGenerator(width=16, blocks=2, body=body, residual=True)
     params = network.init(jax.random.key(0), x, Condition(EMOTIONS))["params"]
     still = network.apply({"params": params}, x, Condition(EMOTIONS))

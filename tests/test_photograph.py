@@ -1,3 +1,4 @@
+import dataclasses
 import io
 
 import numpy as np
@@ -39,6 +40,24 @@ def test_no_face_and_a_sideways_face_are_told_apart(detector):
     upright = np.asarray(Image.fromarray(drawn_face(1).image))
     with pytest.raises(UserError, match="one when it is turned clockwise"):
         photograph.faces(np.ascontiguousarray(np.rot90(upright, 1)), detector, R, "sideways.png")
+
+
+def test_3d_landmarks_come_with_the_square_of_2d_ones_or_not_at_all(detector, two):
+    class Deep:
+        name = "deep"
+
+        def detect(self, images):
+            (found,) = detector.detect(images)
+            depth = [np.concatenate([face.landmarks + 1.0, np.full((68, 1), 8.0)], axis=1) for face in found]
+            return [[dataclasses.replace(f, landmarks_3d=d) for f, d in zip(found, depth, strict=True)]]
+
+    flat, deep = (photograph.faces(two[0], Deep(), R, "two.png", dimensions)[1] for dimensions in (2, 3))
+    assert deep.square == flat.square and deep.landmarks.shape == (68, 3)
+    scale = R / deep.square.side
+    np.testing.assert_allclose(deep.landmarks[:, :2], flat.landmarks + scale, atol=1e-3)
+    np.testing.assert_allclose(deep.landmarks[:, 2], 8.0 * scale, rtol=1e-5)
+    with pytest.raises(UserError, match="3-D landmarks, which dlib does not find; use --landmarks fan3d"):
+        photograph.faces(two[0], detector, R, "two.png", 3)
 
 
 def test_pictures_are_read_upright_and_bounded(tmp_path, monkeypatch):
@@ -92,6 +111,7 @@ def test_a_blend_is_whole_in_the_middle_and_has_no_seam(detector, two):
 
 def test_drawn_faces_have_names():
     image, landmarks = photograph.drawn("procedural:3")
+    np.testing.assert_array_equal(photograph.drawn("procedural:3", dimensions=3)[1][:, :2], landmarks)
     assert image.shape == (256, 256, 3) and landmarks.shape == (68, 2)
     assert (photograph.drawn("procedural-infant:3")[0] != image).any()
     assert photograph.drawn("me.jpg") is None

@@ -1,5 +1,6 @@
 import dataclasses
 import io
+import json
 import subprocess
 import sys
 
@@ -120,6 +121,24 @@ def test_load_gives_back_what_tensorflow_wrote(written):
     data_dir, splits = written
     for split, faces in splits.items():
         _assert_same(records.load(data_dir, "faces", SIDE, split), faces)
+
+
+def test_3d_landmarks_take_the_place_of_2d_ones_where_they_are_asked_for(written):
+    data_dir, splits = written
+    faces = records.load(data_dir, "faces", SIDE, "test", dimensions=3)
+    np.testing.assert_array_equal(faces.landmarks, splits["test"].extras["landmarks_3d"])
+    np.testing.assert_array_equal(faces.images, splits["test"].images)
+
+
+def test_data_without_3d_landmarks_is_refused_before_it_is_read(data_dir):
+    (manifest,) = data_dir.glob(f"faces/{SIDE}px/*/{records.MANIFEST}")
+    told = json.loads(manifest.read_text())
+    del told["features"]["landmarks_3d"]
+    manifest.write_text(json.dumps(told))
+    for record in manifest.parent.glob("*.tfrecord*"):
+        record.unlink()
+    with pytest.raises(UserError, match="has no 3-D landmarks .* prepare.py faces .* --landmarks fan3d"):
+        records.load(data_dir, "faces", SIDE, "train", dimensions=3)
 
 
 def test_second_load_maps_the_cache_and_gives_the_same(data_dir, written):

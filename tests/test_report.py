@@ -40,6 +40,7 @@ def written(tmp_path_factory):
             "data": "procedural_faces",
             "split": "validation",
             "resolution": oracle.RESOLUTION,
+            "landmark_dimensions": 2,
             "faces": 8,
             "training_faces": 12,
             "samples": 16,

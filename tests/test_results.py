@@ -93,7 +93,7 @@ REPORT = {
         "samples": 10000,
         "fid_mode": None,
     },
-    "provenance": {"steps": {"regressor": 2800, "landmark": 4000, "image": 2200, "avgan": 2200}},
+    "provenance": {"steps": {"regressor": 2800, "landmark": 4000, "image": 2200, "avgan": 2200}, "data_digest": "da7a"},
 }
 
 
@@ -159,6 +159,24 @@ def test_the_findings_agree_or_differ_by_the_numbers():
     without = copy.deepcopy(REPORT)
     del without["table_i"], without["baby"]
     assert {claim.agrees for claim in results.claims(without)} == {None}
+
+
+def test_3d_landmarks_stand_beside_the_run_with_2d_ones_and_the_papers():
+    deep = copy.deepcopy(REPORT)
+    deep["protocol"]["landmark_dimensions"] = 3
+    deep["models"]["avlandmarkgan"]["rmse"] = 0.33
+    page = results.render({"demo": REPORT, "demo3d": deep}, {"demo": {}, "demo3d": {}}, "")
+    assert "## demo: procedural_faces at 48 px\n" in page
+    assert "## demo3d: procedural_faces at 48 px, 3-D landmarks\n" in page
+    assert page.count("RMSE 0.211 and FID 26.7 with 3-D landmarks") == 1
+    row = "| 3-D landmarks do not lower the RMSE of 2-D ones | 0.211 against 0.200 | {} | {} |"
+    assert page.count("3-D landmarks do not lower") == 1
+    assert row.format("0.330 against 0.310", "agrees") in page
+    deep["models"]["avlandmarkgan"]["rmse"] = 0.2  # under the interval of the 2-D run
+    assert results.claims(deep, REPORT)[0].agrees is False
+    other = copy.deepcopy(REPORT) | {"provenance": REPORT["provenance"] | {"data_digest": "other"}}
+    alone = results.render({"demo": other, "demo3d": deep}, {"demo": {}, "demo3d": {}}, "")
+    assert row.format("0.200 against –", "not measured") in alone
 
 
 def test_a_workdir_without_a_report_is_named(tmp_path):

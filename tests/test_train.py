@@ -1,6 +1,7 @@
 """The command line of train.py, as a user calls it."""
 
 import json
+import shutil
 
 import pytest
 from conftest import run
@@ -36,6 +37,19 @@ def test_what_cannot_be_is_refused_before_anything_is_made(arguments, told, tmp_
     assert not place.exists()
 
 
+def test_3d_landmarks_that_the_data_does_not_have(data_dir, tmp_path):
+    copy = tmp_path / "data"
+    shutil.copytree(data_dir, copy, ignore=shutil.ignore_patterns(".cache"))
+    for manifest in copy.rglob("manifest.json"):
+        told = json.loads(manifest.read_text())
+        del told["features"]["landmarks_3d"]
+        manifest.write_text(json.dumps(told))
+    options = ["--preset", "debug", "--data-dir", str(copy), "--workdir", str(tmp_path / "run")]
+    told = refused("all", *options, "--landmark-dimensions", "3")
+    assert "has no 3-D landmarks (landmarks_3d)" in told and "--landmarks fan3d" in told
+    assert not (tmp_path / "run").exists() and not (copy / ".cache").exists()
+
+
 def test_all_four_models_in_one_command(data_dir, tmp_path):
     done = run("train.py", "all", "--preset", "debug", "--data-dir", str(data_dir), "--workdir", str(tmp_path))
     for name in ("regressor", "landmark", "image", "avgan"):
@@ -51,8 +65,6 @@ def test_compiled_programs_are_kept_in_the_workdir(data_dir, tmp_path, monkeypat
 
 
 def test_a_flipped_byte_in_a_record_file_stops_training(data_dir, tmp_path):
-    import shutil
-
     copy = tmp_path / "data"
     shutil.copytree(data_dir, copy)
     record = next(path for path in copy.rglob("*train*.tfrecord*"))

@@ -40,6 +40,19 @@ def test_the_functions_are_the_networks_with_the_averaged_weights(trained_run):
     assert models_.judge(some.images).shape == (3, 2)
 
 
+def test_3d_landmarks_from_the_records_through_every_network(trained_run_3d):
+    folder, _, faces = trained_run_3d
+    models_ = trained.load(folder)
+    some, wanted = faces.take(np.arange(3)), np.array([[0.5, 0.1], [-0.3, 0.2], [0.0, -0.4]], np.float32)
+    moved = models_.convert_landmarks(some.landmarks, wanted)
+    assert some.landmarks.shape == moved.shape == models_.read_landmarks(some.images).shape == (3, 68, 3)
+    # Four steps hardly move anything, depth no more than the rest.
+    np.testing.assert_allclose(moved, some.landmarks, atol=2.0)
+    painted = models_.convert["avlandmarkgan"](some.images, some.landmarks, wanted)
+    np.testing.assert_array_equal(painted, models_.paint(some.images, moved, wanted))
+    assert (folder / "image" / "samples").is_dir()
+
+
 def test_any_number_of_faces_and_the_same_answer_in_any_company(trained_run):
     folder, _, faces = trained_run
     models_ = trained.load(folder)

@@ -18,6 +18,7 @@ from avlgan_jax.crop import Square
 from avlgan_jax.detectors import Detector
 from avlgan_jax.editor import Editor
 from avlgan_jax.errors import UserError
+from avlgan_jax.landmarks import in_plane
 from avlgan_jax.photograph import Face, Photo
 
 SHOWN = 256  # side of the face on the page, in pixels
@@ -61,13 +62,14 @@ class Session:
 
     def draw(self, seed: int, infant: bool) -> Answer:
         """Show a drawn face."""
-        photo, landmarks = photograph.draw(seed, infant, SHOWN)
+        photo, landmarks = photograph.draw(seed, infant, SHOWN, dimensions=self._model.landmark_dimensions)
         return self._show(photo, photograph.whole(photo, landmarks, self._model.resolution), 1)
 
     def upload(self, content: bytes) -> Answer:
         """Show the largest face of a picture file."""
         photo = photograph.decode(content, "the file")
-        faces = photograph.faces(photo, self._detector(), self._model.resolution, "the picture")
+        resolution, dimensions = self._model.resolution, self._model.landmark_dimensions
+        faces = photograph.faces(photo, self._detector(), resolution, "the picture", dimensions)
         largest = max(faces, key=lambda face: face.square.side)
         return self._show(crop.cut(photo, largest.square, SHOWN), largest, len(faces))
 
@@ -77,14 +79,14 @@ class Session:
         valence, arousal = self._model.predict(face.image).clip(-1.0, 1.0).tolist()
         return Answer({"valence": valence, "arousal": arousal, "faces": count, "landmarks": _flat(face.landmarks)})
 
-    def edit(self, valence: float, arousal: float, offsets: Float[np.ndarray, "68 2"], plain: bool) -> Answer:
+    def edit(self, valence: float, arousal: float, offsets: Float[np.ndarray, "68 d"], plain: bool) -> Answer:
         """The face at an emotion, its landmarks moved on by `offsets`; `plain` is as the networks give it."""
         landmarks = self._converted(np.array([[valence, arousal]], np.float32))[0] + offsets
         image = self._model.paint(self._face.image, landmarks, valence, arousal)
         shown = image if plain else photograph.blend(self._shown, self._face, image)
         return Answer({"landmarks": _flat(landmarks), "side": len(shown)}, shown.tobytes())
 
-    def _converted(self, emotions: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 68 2"]:
+    def _converted(self, emotions: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 68 d"]:
         points = np.broadcast_to(self._face.landmarks, (len(emotions), *self._face.landmarks.shape))
         return self._model.models.convert_landmarks(points, emotions)
 
@@ -99,7 +101,7 @@ class Session:
         grid = self._model.matrix(self._face.image, MATRIX, self._face.landmarks)
         return Answer({"type": "image/png"}, figures.png(figures.avimage_matrix(self._face.image, grid)))
 
-    def film(self, points: Float[np.ndarray, "n 2"], format: str, offsets: Float[np.ndarray, "68 2"]) -> Answer:
+    def film(self, points: Float[np.ndarray, "n 2"], format: str, offsets: Float[np.ndarray, "68 d"]) -> Answer:
         """The face on a recorded walk, one frame a point, as a film; its landmarks moved on by `offsets`."""
         images = np.broadcast_to(self._face.image, (len(points), *self._face.image.shape))
         edited = self._model.paint(images, self._converted(points) + offsets, *points.T)
@@ -116,7 +118,7 @@ class Session:
         read = [editor.smooth(transferring.read(model.models, source.faces), smoothing) for source in sources]
         films = [source.shown for source in sources]
         for k, track in enumerate(read):
-            photo, landmarks = photograph.draw(2 * seed + k, bool(k), DYAD_SIDE)
+            photo, landmarks = photograph.draw(2 * seed + k, bool(k), DYAD_SIDE, dimensions=model.landmark_dimensions)
             face = photograph.whole(photo, landmarks, model.resolution)
             edited = model.edit(face.image, *track.T, face.landmarks)
             films.append(np.stack([photograph.blend(photo, face, image) for image in edited]))
@@ -129,15 +131,17 @@ class Session:
         }
         return Answer(header, b"".join(shown.tobytes() for shown in films))
 
-    def _offsets(self, value: object) -> Float[np.ndarray, "68 2"]:
-        if value is None:
-            return np.zeros((68, 2), np.float32)
-        offsets = _numbers(value, 136, "offsets").reshape(68, 2)
-        return offsets.clip(-self._model.resolution, self._model.resolution)
+    def _offsets(self, value: object) -> Float[np.ndarray, "68 d"]:
+        """What the page moved landmarks by, which it does in the picture's plane."""
+        offsets = np.zeros((68, self._model.landmark_dimensions), np.float32)
+        if value is not None:
+            side = self._model.resolution
+            in_plane(offsets)[:] = _numbers(value, 136, "offsets").reshape(68, 2).clip(-side, side)
+        return offsets
 
 
-def _flat(landmarks: Float[np.ndarray, "68 2"]) -> list[float]:
-    return landmarks.astype(float).round(2).ravel().tolist()
+def _flat(landmarks: Float[np.ndarray, "68 d"]) -> list[float]:
+    return in_plane(landmarks).astype(float).round(2).ravel().tolist()
 
 
 def _numbers(value: object, count: int, name: str) -> Float[np.ndarray, "n"]:

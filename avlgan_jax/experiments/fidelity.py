@@ -13,7 +13,7 @@ from PIL import Image
 from avlgan_jax.detectors import dlib as predictor
 from avlgan_jax.errors import UserError
 from avlgan_jax.evaluation import MODELS, Trials
-from avlgan_jax.landmarks import normalised_mean_error
+from avlgan_jax.landmarks import in_plane, normalised_mean_error
 from avlgan_jax.records import Faces
 from avlgan_jax.trained import Trained
 
@@ -88,8 +88,9 @@ def measure(models: Trained, faces: Faces, trials: Trials) -> Fidelity | None:
         return None
     sources, targets = trials.sources[::EVERY], trials.targets[::EVERY]
     images, landmarks = faces.images[sources], np.asarray(faces.landmarks[sources])
-    moved = models.convert_landmarks(landmarks, targets)
     outputs = {name: models.convert[name](images, landmarks, targets) for name in MODELS}
+    # dlib knows the picture's plane only.
+    landmarks, moved = in_plane(landmarks), in_plane(models.convert_landmarks(landmarks, targets))
     own = eye.people(images, landmarks)
     others = _others(np.asarray(faces.subjects)[sources])
     return Fidelity(

@@ -55,6 +55,9 @@ PAPER = {
     },
 }
 
+# And what follows it in Section IV-A: (FID, RMSE) with 3-D landmarks, and of Table I's own model with 2-D ones.
+PAPER_3D, PAPER_2D = (26.7, 0.211), (22.13, 0.200)
+
 
 @dataclass(frozen=True)
 class Setting:
