@@ -26,8 +26,10 @@ from avlgan_jax.errors import UserError, one_line
 State = Any
 MANIFEST = "sha256.json"
 _log = logging.getLogger(__name__)
-# Orbax warns of its own housekeeping, which tells a person nothing.
-logging.getLogger("absl").setLevel(logging.ERROR)
+# Orbax logs its own housekeeping, and a traceback for each thread that the disk stops. What matters it raises too.
+logging.getLogger("absl").setLevel(logging.CRITICAL)
+# What a save takes beyond the arrays: Orbax's metadata and the manifest, with room for logs and samples.
+_BESIDE = 2**19
 
 
 class Checkpoints:
@@ -71,11 +73,20 @@ class Checkpoints:
         Raises UserError when the disk refuses.
         """
         self.wait()
+        self.make_sure_of_room(step, state)
         with self._telling_of(step):
             # Orbax takes an array that lies in one of several processes for a mistake, but not a numpy array.
             storable = _storable(state) if jax.process_count() == 1 else jax.device_get(_storable(state))
             self._manager.save(step, args=ocp.args.StandardSave(storable), metrics={"score": score}, force=True)
         self._under_way = step, self._sealer.submit(self._finish, step)
+
+    def make_sure_of_room(self, step: int, state: State) -> None:
+        """Raise UserError where the disk has no room for `state`: before anything is written, all of it is well."""
+        with self._telling_of(step):
+            needed = _BESIDE + sum(leaf.nbytes for leaf in jax.tree.leaves(_storable(state)))
+            free = shutil.disk_usage(self.directory).free
+            if free < needed:
+                raise OSError(f"it takes {needed / 1e6:.1f} MB and {free / 1e6:.1f} MB are free")
 
     def wait(self) -> None:
         """Until the save under way is on disk and sealed by its manifest."""

@@ -75,6 +75,7 @@ class Journal:
         if start >= training.steps and not left_out:
             print(f"{self._model.name}: {start} of {training.steps} steps are done already")
             return
+        self._keeper.make_sure_of_room(start, state)
         names = digests.names(state)
         self._telemetry = Telemetry(self._folder, self._model.name, start, training.steps, training.batch_size, names)
         self._look = _make_look(self._model, self._unseen, self._config.seed)

@@ -26,7 +26,9 @@ RESOLUTION = 32
 @pytest.fixture(scope="session", autouse=True)
 def _compile_once(tmp_path_factory):
     """Programs compiled by one test (or by a command that a test runs) are not compiled again by the next."""
-    cache = os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own  # all processes of one run of the suite
+    cache = os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(shared / "compiled"))
     jax.config.update("jax_compilation_cache_dir", cache)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 

@@ -67,6 +67,7 @@ def test_an_uploaded_photograph_lasts_as_long_as_its_page(person, model, tmp_pat
     assert person.answer(request).payload != other.answer(request).payload
 
 
+@pytest.mark.slow
 def test_landmarks_with_a_depth_are_shown_and_dragged_in_the_picture(trained_run_3d, tmp_path):
     person = session.Session(avlgan_jax.load(trained_run_3d[0]), make_detector)
     still = person.answer({"do": "edit", "valence": 0.6, "arousal": 0.2})

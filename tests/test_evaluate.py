@@ -95,6 +95,7 @@ def test_a_refusal_leaves_the_report_as_it_was(workdir):
     assert {path.name: path.stat().st_mtime_ns for path in (workdir / "report").iterdir()} == before
 
 
+@pytest.mark.slow
 def test_a_run_of_3d_landmarks_is_put_to_trial_by_the_same_command(trained_run_3d):
     folder, _, _ = trained_run_3d
     run("evaluate.py", "--workdir", str(folder), "--samples", "12", "--experiment", "trials")

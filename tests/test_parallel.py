@@ -21,7 +21,7 @@ def case(name):
     return model, lambda: built(name, config)[1], random_batch(config, 4)
 
 
-@pytest.mark.parametrize("name", ["regressor", "landmark", "image", "avgan"])
+@pytest.mark.parametrize("name", ["regressor", "landmark", "image", pytest.param("avgan", marks=pytest.mark.slow)])
 def test_one_two_and_four_devices_make_the_same_update(name):
     model, fresh, batch = case(name)
     results = []
