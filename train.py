@@ -70,6 +70,7 @@ def main() -> None:
         if arguments.deterministic:
             parallel.deterministic()
         parallel.one_cpu_device_per_core()
+        parallel.keep_memory()
         with hosts.joined(arguments.cluster), contextlib.ExitStack() as stack:
             folder, publish = Path(arguments.workdir), buckets.nothing
             if hosts.is_first():

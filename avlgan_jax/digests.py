@@ -37,16 +37,14 @@ def names(state: Any) -> list[str]:
     return [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in _leaves(state)]
 
 
-@jax.jit
-def of_leaves(state: Any) -> tuple[UInt32[Array, "leaves"], Bool[Array, "leaves"]]:
+def of_leaves(state: Any) -> tuple[UInt32[np.ndarray, "leaves"], Bool[np.ndarray, "leaves"]]:
     """A digest of each leaf's bits, and whether all its numbers are finite. Computed where the state lies.
 
     Each word is mixed with its place (the finaliser of MurmurHash3) and all are added up modulo 2^32, a sum that no
     order of adding changes.
     """
-    leaves = [leaf for _, leaf in _leaves(state)]
-    finite = [jnp.isfinite(leaf).all() if jnp.issubdtype(leaf.dtype, jnp.inexact) else True for leaf in leaves]
-    return jnp.stack([_of_leaf(leaf) for leaf in leaves]), jnp.array(finite)
+    values, finite = zip(*jax.device_get([_of_leaf(leaf) for _, leaf in _leaves(state)]), strict=True)
+    return np.array(values), np.array(finite)
 
 
 def text(values: UInt32[np.ndarray, "leaves"]) -> str:
@@ -66,11 +64,14 @@ def _leaves(state: Any) -> list[tuple[tuple, Array]]:
     return jax.tree_util.tree_leaves_with_path(storable)
 
 
-def _of_leaf(leaf: Array) -> UInt32[Array, ""]:
+# A program for each shape and not for each state: hundreds of leaves have a few dozen shapes.
+@jax.jit
+def _of_leaf(leaf: Array) -> tuple[UInt32[Array, ""], Bool[Array, ""]]:
+    finite = jnp.isfinite(leaf).all() if jnp.issubdtype(leaf.dtype, jnp.inexact) else jnp.array(True)
     if leaf.dtype == jnp.bool_:
         leaf = leaf.astype(jnp.uint8)
     words = jax.lax.bitcast_convert_type(leaf, _WORDS[leaf.dtype.itemsize]).astype(jnp.uint32).ravel()
     mixed = words ^ (jnp.arange(1, words.size + 1, dtype=jnp.uint32) * jnp.uint32(0x9E3779B1))
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
         mixed = (mixed ^ (mixed >> shift)) * jnp.uint32(factor)
-    return jnp.sum(mixed ^ (mixed >> 16), dtype=jnp.uint32)
+    return jnp.sum(mixed ^ (mixed >> 16), dtype=jnp.uint32), finite

@@ -5,7 +5,6 @@ converter costs so little that a device is far from busy with it.
 """
 
 import dataclasses
-import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,15 +103,22 @@ def make_dispatch(converter: Converter, weights: list[Weights], seeds: int, turn
 
 def fresh_grid(model: Model, config: Config, seeds: list[int], count: int) -> Grid:
     """The untrained converters: for each seed the weights that a single run starts from, `count` times."""
-    alone = [trained.fresh_state(model, dataclasses.replace(config, seed=seed)).replace(key=None) for seed in seeds]
+    alone = [trained.fresh_state(model, dataclasses.replace(config, seed=seed)) for seed in seeds]
+    return _repeated(alone, config.seed, count)
+
+
+def _repeated(alone: list[State], seed: int, count: int) -> Grid:
+    alone = [state.replace(key=None) for state in alone]
     repeated = jax.tree.map(lambda *leaves: jnp.stack([jnp.stack([leaf] * count) for leaf in leaves]), *alone)
-    return Grid(jnp.zeros((), jnp.int32), jax.random.key(config.seed), repeated)
+    return Grid(jnp.zeros((), jnp.int32), jax.random.key(seed), repeated)
 
 
 def _restored(keeper: Checkpoints, model: Model, config: Config, seeds: list[int], count: int) -> Grid:
-    fresh = functools.partial(fresh_grid, model, config, seeds, count)
     latest = keeper.latest()
-    return fresh() if latest is None else keeper.restore(latest, jax.eval_shape(fresh))
+    if latest is None:
+        return fresh_grid(model, config, seeds, count)
+    shapes = [trained.state_shapes(model, config) for _ in seeds]
+    return keeper.restore(latest, jax.eval_shape(lambda alone: _repeated(alone, config.seed, count), shapes))
 
 
 def _stream(faces: records.Faces, model: Model, seeds: list[int], first: int, last: int) -> Batch:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from avlgan_jax import affect, batches, digests, hosts, parallel, samples, skips, telemetry, workdir
+from avlgan_jax import affect, batches, digests, hosts, parallel, samples, skips, telemetry, trained, workdir
 from avlgan_jax.batches import Batch
 from avlgan_jax.checkpoints import Checkpoints
 from avlgan_jax.config import Config
@@ -59,9 +59,10 @@ class Journal:
         """The state that training goes on from: that of the newest sound checkpoint, else a fresh one."""
         latest = self._keeper.latest()
         self._watch.saved = latest or 0
-        # Restoring needs shapes only; a fresh state would be compiled and drawn for nothing.
-        state = self._fresh() if latest is None else self._keeper.restore(latest, jax.eval_shape(self._fresh))
-        if latest is not None:
+        if latest is None:
+            state = self._fresh()
+        else:
+            state = self._keeper.restore(latest, trained.state_shapes(self._model, self._config))
             self._score = self._keeper.score(latest)
         self.skips = skips.resume_past(self._folder, latest or 0) if resume_skip else skips.read(self._folder)
         return state

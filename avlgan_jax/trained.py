@@ -154,10 +154,7 @@ class Networks:
 
 def weight_shapes(config: Config) -> Weights:
     """The weights that a config's networks need, as shapes."""
-    states = {
-        name: jax.eval_shape(lambda name=name: fresh_state(models.build(name, config, 1), config))
-        for name in MODEL_NAMES
-    }
+    states = {name: state_shapes(models.build(name, config, 1), config) for name in MODEL_NAMES}
     return _weights(states)
 
 
@@ -180,21 +177,28 @@ def restore(directory: Path, config: Config, name: ModelName, step: int | None =
         found = keeper.latest() if step is None else step
         if found is None:
             raise UserError(f"no checkpoint in {folder}; train the model: python train.py {name} ...")
-        # Shapes are enough to restore into; making a fresh state would compile its initialisation.
         model = models.build(name, config, 1)
-        return keeper.restore(found, jax.eval_shape(lambda: fresh_state(model, config)))
+        return keeper.restore(found, state_shapes(model, config))
     finally:
         keeper.close()
 
 
 def fresh_state(model: Model, config: Config, frozen: Params | None = None):
     """The state that training starts from; without `frozen`, with untrained weights in its place."""
-    batch = models.empty_batch(config, 1, model.with_images)
     if frozen is None:
         frozen = {}
         if model.looks_through is not None:
-            through = models.build(model.looks_through, config, 1)
-            frozen = fresh_state(through, config).generator
+            frozen = fresh_state(models.build(model.looks_through, config, 1), config).generator
     # One stream of randomness for each model, whichever are trained.
     key = jax.random.fold_in(jax.random.key(config.seed), MODEL_NAMES.index(model.name))
-    return jax.jit(model.trainer.init)(key, batch, frozen)
+    batch = models.empty_batch(config, 1, model.with_images)
+    return parallel.compiled_in_haste(model.trainer.init)(key, batch, frozen)
+
+
+def state_shapes(model: Model, config: Config):
+    """The shapes of a state, which are enough to restore one; nothing is drawn or compiled."""
+    frozen = {}
+    if model.looks_through is not None:
+        frozen = state_shapes(models.build(model.looks_through, config, 1), config).generator
+    batch = models.empty_batch(config, 1, model.with_images)
+    return jax.eval_shape(model.trainer.init, jax.random.key(config.seed), batch, frozen)

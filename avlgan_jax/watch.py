@@ -59,7 +59,7 @@ class Watch:
 
     def look_through(self, step: int, state: Any) -> str:
         """The digests of the state's leaves. Raises UserError if one of them is not finite."""
-        values, finite = jax.device_get(digests.of_leaves(state))
+        values, finite = digests.of_leaves(state)
         if not finite.all():
             self._stop(step - 1, digests.names(state)[int(np.argmin(finite))], "not finite")
         return digests.text(values)

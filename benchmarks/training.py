@@ -65,7 +65,7 @@ def drawn(shapes: Any) -> Any:
 
 def drawn_state(model: Model, config: Config) -> State:
     """A state at step 0 with drawn weights."""
-    state = jax.eval_shape(lambda: trained.fresh_state(model, config))
+    state = trained.state_shapes(model, config)
     zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), state.replace(key=None))
     networks = {name: drawn(getattr(state, name)) for name in ("generator", "discriminator", "frozen")}
     return zeros.replace(key=jax.random.key(0), **networks)

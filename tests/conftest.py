@@ -2,11 +2,13 @@
 
 import os
 
-# Before JAX starts: the devices over which parallel updates are compared.
+# Before JAX starts: the devices over which parallel updates are compared, and programs that are compiled in a third of
+# the time, for here they run for moments only.
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
+os.environ["XLA_FLAGS"] += " --xla_backend_optimization_level=0"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import dataclasses
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
@@ -19,16 +21,34 @@ from jaxtyping import install_import_hook
 for module in ("landmarks", "layers", "losses", "networks", "batches", "metrics", "optimisation"):
     install_import_hook(f"avlgan_jax.{module}", "beartype.beartype")
 
+from avlgan_jax import records, whole, workdir  # noqa: E402
+
+IN_HASTE = os.environ["XLA_FLAGS"].split()[-1]
 ROOT = Path(__file__).resolve().parents[1]
 RESOLUTION = 32
+
+
+def _place(tmp_path_factory) -> Path:
+    """The folder of this run of the suite, in however many processes."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+def _made_once(tmp_path_factory, name, make) -> Path:
+    """A folder that the first process to ask for it makes, and all share."""
+    folder = _place(tmp_path_factory) / name
+    with open(f"{folder}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.is_dir():
+            with whole.folder(folder) as unfinished:
+                make(unfinished)
+    return folder
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _compile_once(tmp_path_factory):
     """Programs compiled by one test (or by a command that a test runs) are not compiled again by the next."""
-    own = tmp_path_factory.getbasetemp()
-    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own  # all processes of one run of the suite
-    cache = os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(shared / "compiled"))
+    cache = os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_place(tmp_path_factory) / "compiled"))
     jax.config.update("jax_compilation_cache_dir", cache)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 
@@ -36,32 +56,34 @@ def _compile_once(tmp_path_factory):
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory):
     """Prepared records: procedural_faces at 32 px, made by the command a user would give."""
-    folder = tmp_path_factory.mktemp("data")
-    few = ["--held-out", "160", "--dyads", "1", "--dyad-seconds", "1", "--data-dir", str(folder)]
-    run("prepare.py", "procedural_faces", "--resolution", str(RESOLUTION), "--faces", "64", *few)
-    return folder
+    few = ["--faces", "64", "--held-out", "160", "--dyads", "1", "--dyad-seconds", "1"]
+
+    def make(folder):
+        run("prepare.py", "procedural_faces", "--resolution", str(RESOLUTION), *few, "--data-dir", str(folder))
+
+    return _made_once(tmp_path_factory, "data", make)
 
 
 @pytest.fixture(scope="session")
 def trained_run(data_dir, tmp_path_factory):
     """The four models of preset `debug`, trained: the workdir, its config and the validation faces."""
-    return _trained(tmp_path_factory.mktemp("trained"), data_dir)
+    return _trained(tmp_path_factory, data_dir, "trained")
 
 
 @pytest.fixture(scope="session")
 def trained_run_3d(data_dir, tmp_path_factory):
     """The same with 3-D landmarks."""
-    return _trained(tmp_path_factory.mktemp("trained_3d"), data_dir, landmark_dimensions=3)
+    return _trained(tmp_path_factory, data_dir, "trained_3d", "--landmark-dimensions", "3")
 
 
-def _trained(folder, data_dir, **changes):
-    from avlgan_jax import loop, records
-    from avlgan_jax.config import MODEL_NAMES
-    from avlgan_jax.presets import debug
+def _trained(tmp_path_factory, data_dir, name, *options):
+    def make(folder):
+        fixed = ["all", "--preset", "debug", "--data-dir", str(data_dir), "--workdir", str(folder)]
+        told = run("train.py", *fixed, *options)
+        (folder / "told.txt").write_text(told.stdout + told.stderr)
 
-    config = dataclasses.replace(debug(), data_dir=str(data_dir), devices=1, **changes)
-    for name in MODEL_NAMES:
-        loop.train(config, name, folder)
+    folder = _made_once(tmp_path_factory, name, make)
+    config = workdir.read_config(folder)
     faces = records.load(data_dir, config.data, config.resolution, "validation", config.landmark_dimensions)
     return folder, config, faces
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from conftest import ROOT
+from conftest import IN_HASTE, ROOT
 
 from avlgan_jax import trained, workdir
 
@@ -18,9 +18,8 @@ def start(data_dir, folder, model="landmark", *options, devices=None) -> subproc
     """`train.py MODEL --preset debug` in a process of its own, with so many CPU devices."""
     command = [sys.executable, str(ROOT / "train.py"), model, "--preset", "debug", "--workdir", str(folder)]
     command += ["--data-dir", str(data_dir), *map(str, options)]
-    environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
-    if devices:
-        environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
+    flags = [IN_HASTE] + [f"--xla_force_host_platform_device_count={devices}"] * (devices is not None)
+    environment = os.environ | {"XLA_FLAGS": " ".join(flags)}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 

@@ -56,6 +56,7 @@ def test_without_landmarks_the_discriminator_reads_them(model):
     assert errors[0] < errors[1]
 
 
+@pytest.mark.slow
 def test_weights_of_3d_landmarks_take_three_coordinates(trained_run_3d, model):
     deep = avlgan_jax.load(trained_run_3d[0])
     image, points = deep.draw(seed=1)

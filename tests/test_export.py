@@ -54,6 +54,7 @@ def test_the_program_runs_without_this_code(exported, tmp_path):
     np.testing.assert_allclose(found["landmarks"], expected.landmarks, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_program_of_3d_landmarks_takes_three_coordinates(trained_run_3d, tmp_path):
     found = bundle.read(trained_run_3d[0])
     told = export.card(found, "deep")

@@ -13,6 +13,14 @@ def shapes_of(module, *inputs):
     return jax.eval_shape(module.init, jax.random.key(0), *inputs)["params"]
 
 
+def init(network, *inputs):
+    return jax.jit(network.init)(jax.random.key(0), *inputs)
+
+
+def apply(network, variables, *inputs):
+    return jax.jit(network.apply)(variables, *inputs)
+
+
 def pictures(resolution=16, count=2):
     return jax.random.uniform(jax.random.key(1), (count, resolution, resolution, 3), minval=-1, maxval=1)
 
@@ -44,10 +52,10 @@ def test_parameter_counts_of_the_paper():
 def test_image_generator_follows_every_input_and_no_neighbour(masked, use_landmarks):
     network = networks.ImageGenerator(width=4, blocks=1, masked=masked)
     x, landmarks = pictures(), points() if use_landmarks else None
-    params = perturbed(network.init(jax.random.key(0), x, Condition(EMOTIONS, landmarks))["params"])
+    params = perturbed(init(network, x, Condition(EMOTIONS, landmarks))["params"])
 
     def generate(x, emotions, landmarks):
-        return network.apply({"params": params}, x, Condition(emotions, landmarks)).output
+        return apply(network, {"params": params}, x, Condition(emotions, landmarks)).output
 
     output = generate(x, EMOTIONS, landmarks)
     assert output.shape == x.shape and jnp.all(jnp.abs(output) <= 1)
@@ -62,7 +70,7 @@ def test_image_generator_follows_every_input_and_no_neighbour(masked, use_landma
 def test_masked_generator_starts_near_its_source():
     network = networks.ImageGenerator(width=4, blocks=1, masked=True)
     x, condition = pictures(), Condition(EMOTIONS)
-    generated = network.apply(network.init(jax.random.key(0), x, condition), x, condition)
+    generated = apply(network, init(network, x, condition), x, condition)
     assert 0.1 < float(generated.mask.mean()) < 0.5
     assert float(jnp.abs(generated.output - x).mean()) < 0.5 * float(jnp.abs(x).mean())
 
@@ -70,14 +78,14 @@ def test_masked_generator_starts_near_its_source():
 def test_image_discriminator_heads():
     x = pictures(32)
     network = networks.ImageDiscriminator(width=4, layers=4)
-    verdict = network.apply(network.init(jax.random.key(0), x), x)
+    verdict = apply(network, init(network, x), x)
     assert (
         verdict.logits.shape == (2, 2, 2) and verdict.emotions.shape == (2, 2) and verdict.landmarks.shape == (2, 68, 2)
     )
     blind = networks.ImageDiscriminator(width=4, layers=4, coordinates=0)
-    assert blind.apply(blind.init(jax.random.key(0), x), x).landmarks is None
+    assert apply(blind, init(blind, x), x).landmarks is None
     deep = networks.ImageDiscriminator(width=4, layers=4, coordinates=3)
-    assert deep.apply(deep.init(jax.random.key(0), x), x).landmarks.shape == (2, 68, 3)
+    assert apply(deep, init(deep, x), x).landmarks.shape == (2, 68, 3)
 
 
 def test_three_dimensions_widen_what_reads_and_writes_coordinates_and_nothing_else():
@@ -103,9 +111,9 @@ def test_three_dimensions_widen_what_reads_and_writes_coordinates_and_nothing_el
 def test_the_image_generator_sees_depth():
     network = networks.ImageGenerator(width=4, blocks=1)
     x, landmarks = pictures(), points(dimensions=3)
-    params = perturbed(network.init(jax.random.key(0), x, Condition(EMOTIONS, landmarks))["params"])
+    params = perturbed(init(network, x, Condition(EMOTIONS, landmarks))["params"])
     nearer = landmarks.at[..., 2].add(0.5)
-    one, other = (network.apply({"params": params}, x, Condition(EMOTIONS, p)).output for p in (landmarks, nearer))
+    one, other = (apply(network, {"params": params}, x, Condition(EMOTIONS, p)).output for p in (landmarks, nearer))
     assert jnp.abs(one - other).max() > 1e-4
 
 
@@ -113,10 +121,10 @@ def test_the_image_generator_sees_depth():
 def test_resnet_features_do_not_depend_on_neighbours(size):
     x = pictures(size)
     network = networks.ResNet18(width=8)
-    variables = {"params": perturbed(network.init(jax.random.key(0), x)["params"])}
-    features = network.apply(variables, x)
+    variables = {"params": perturbed(init(network, x)["params"])}
+    features = apply(network, variables, x)
     assert features.shape == (2, 64)
-    np.testing.assert_allclose(features[:1], network.apply(variables, x[:1]), rtol=2e-4, atol=1e-4)
+    np.testing.assert_allclose(features[:1], apply(network, variables, x[:1]), rtol=2e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
@@ -124,27 +132,27 @@ def test_resnet_features_do_not_depend_on_neighbours(size):
 def test_landmark_networks(body, dimensions):
     x = points(dimensions=dimensions)
     network = networks.LandmarkGenerator(width=16, blocks=2, body=body, residual=True)
-    params = network.init(jax.random.key(0), x, Condition(EMOTIONS))["params"]
-    still = network.apply({"params": params}, x, Condition(EMOTIONS))
+    params = init(network, x, Condition(EMOTIONS))["params"]
+    still = apply(network, {"params": params}, x, Condition(EMOTIONS))
     np.testing.assert_array_equal(still.output, x)  # a residual generator starts at nothing
-    moved = network.apply({"params": perturbed(params)}, x, Condition(EMOTIONS)).output
-    other = network.apply({"params": perturbed(params)}, x, Condition(-EMOTIONS)).output
+    moved = apply(network, {"params": perturbed(params)}, x, Condition(EMOTIONS)).output
+    other = apply(network, {"params": perturbed(params)}, x, Condition(-EMOTIONS)).output
     assert moved.shape == x.shape and jnp.abs(moved - other).max() > 1e-4
     direct = networks.LandmarkGenerator(width=16, blocks=2, body=body, residual=False)
-    output = direct.apply(direct.init(jax.random.key(0), x, Condition(EMOTIONS)), x, Condition(EMOTIONS)).output
+    output = apply(direct, init(direct, x, Condition(EMOTIONS)), x, Condition(EMOTIONS)).output
     assert output.shape == x.shape and jnp.abs(output - x).max() > 0.1
     judge = networks.LandmarkDiscriminator(width=16, layers=3, body=body)
-    verdict = judge.apply(judge.init(jax.random.key(0), x), x)
+    verdict = apply(judge, init(judge, x), x)
     assert verdict.logits.shape == (2, 1) and verdict.emotions.shape == (2, 2) and verdict.landmarks is None
 
 
 def test_bfloat16_computes_in_bfloat16_and_answers_in_float32():
     x, condition = pictures(), Condition(EMOTIONS, points())
     network = networks.ImageGenerator(width=4, blocks=1, dtype=jnp.bfloat16)
-    variables = network.init(jax.random.key(0), x, condition)
+    variables = init(network, x, condition)
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
-    low = network.apply(variables, x, condition).output
-    full = networks.ImageGenerator(width=4, blocks=1).apply(variables, x, condition).output
+    low = apply(network, variables, x, condition).output
+    full = apply(networks.ImageGenerator(width=4, blocks=1), variables, x, condition).output
     assert low.dtype == jnp.float32
     np.testing.assert_allclose(low, full, atol=0.1)
     assert float(jnp.abs(low - full).max()) > 0
@@ -153,5 +161,5 @@ def test_bfloat16_computes_in_bfloat16_and_answers_in_float32():
 def test_regressor_gives_emotions_and_features():
     x = pictures(32)
     network = networks.Regressor(width=8)
-    emotions, features = network.apply(network.init(jax.random.key(0), x), x)
+    emotions, features = apply(network, init(network, x), x)
     assert emotions.shape == (2, 2) and features.shape == (2, 64)

@@ -25,7 +25,7 @@ def test_it_learns_a_rule_that_can_be_seen():
         arrays = Batch(blank, emotions, emotions, np.arange(16, dtype=np.int32), images)
         return jax.tree.map(jnp.asarray, arrays)
 
-    state = model.trainer.init(jax.random.key(0), batch(), {})
+    state = jax.jit(model.trainer.init)(jax.random.key(0), batch(), {})
     step = jax.jit(model.trainer.step)
     first = model.trainer.validate(state, batch())["rmse"]
     for _ in range(60):

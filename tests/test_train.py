@@ -50,12 +50,13 @@ def test_3d_landmarks_that_the_data_does_not_have(data_dir, tmp_path):
     assert not (tmp_path / "run").exists() and not (copy / ".cache").exists()
 
 
-def test_all_four_models_in_one_command(data_dir, tmp_path):
-    done = run("train.py", "all", "--preset", "debug", "--data-dir", str(data_dir), "--workdir", str(tmp_path))
+def test_all_four_models_in_one_command(trained_run):
+    folder, config, _ = trained_run
+    told = (folder / "told.txt").read_text()
     for name in ("regressor", "landmark", "image", "avgan"):
-        assert (tmp_path / name / "checkpoints" / "4" / "sha256.json").is_file(), done.stderr
-    assert json.loads((tmp_path / "config.json").read_text())["resolution"] == 32
-    assert "4/4" in done.stderr  # the progress line reached its end
+        assert (folder / name / "checkpoints" / "4" / "sha256.json").is_file(), told
+    assert config.resolution == 32
+    assert "4/4" in told  # the progress line reached its end
 
 
 def test_compiled_programs_are_kept_in_the_workdir(data_dir, tmp_path, monkeypatch):
@@ -66,7 +67,7 @@ def test_compiled_programs_are_kept_in_the_workdir(data_dir, tmp_path, monkeypat
 
 def test_a_flipped_byte_in_a_record_file_stops_training(data_dir, tmp_path):
     copy = tmp_path / "data"
-    shutil.copytree(data_dir, copy)
+    shutil.copytree(data_dir, copy, ignore=shutil.ignore_patterns(".cache"))
     record = next(path for path in copy.rglob("*train*.tfrecord*"))
     content = bytearray(record.read_bytes())
     content[len(content) // 2] ^= 1

@@ -40,6 +40,7 @@ def test_the_functions_are_the_networks_with_the_averaged_weights(trained_run):
     assert models_.judge(some.images).shape == (3, 2)
 
 
+@pytest.mark.slow
 def test_3d_landmarks_from_the_records_through_every_network(trained_run_3d):
     folder, _, faces = trained_run_3d
     models_ = trained.load(folder)
