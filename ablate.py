@@ -48,7 +48,7 @@ def main() -> None:
     from avlgan_jax import ablation, parallel, workdir
 
     parallel.keep_compiled(workdir.compiled(arguments.workdir))
-    parallel.one_cpu_device_per_core()
+    parallel.set_up_cpu()
     plan = ablation.Plan(arguments.seeds, arguments.landmark_steps, arguments.image_steps)
     config = workdir.read_config(arguments.workdir)
     if arguments.data_dir is not None:

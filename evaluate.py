@@ -188,7 +188,7 @@ def main() -> None:
     from avlgan_jax import parallel, workdir
 
     parallel.keep_compiled(workdir.compiled(arguments.workdir))
-    parallel.one_cpu_device_per_core()
+    parallel.set_up_cpu()
     evaluate(arguments)
 
 

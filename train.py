@@ -69,8 +69,7 @@ def main() -> None:
 
         if arguments.deterministic:
             parallel.deterministic()
-        parallel.one_cpu_device_per_core()
-        parallel.keep_memory()
+        parallel.set_up_cpu()
         with hosts.joined(arguments.cluster), contextlib.ExitStack() as stack:
             folder, publish = Path(arguments.workdir), buckets.nothing
             if hosts.is_first():

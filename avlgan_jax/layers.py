@@ -2,11 +2,13 @@
 
 XLA on a CPU runs *dilated* convolutions at a fraction of the speed of others, and the input gradient of a strided one
 is dilated. The fast forms hold none: a 4x4 stride-2 convolution becomes a 2x2 one over the picture's 2x2 blocks, its
-transpose a 2x2 convolution to four times the channels that are then spread over 2x2 blocks. Same parameters, same
+transpose a 2x2 convolution to four times the channels that are then spread over 2x2 blocks. The kernel gradient of a
+convolution of many channels is a sum of matrix products, one for each place of the kernel. Same parameters, same
 numbers up to rounding; `docs/performance.md` has the times.
 Arrays are (batch, height, width, channels), kernels (height, width, in, out).
 """
 
+import functools
 from typing import Literal
 
 import flax.linen as nn
@@ -21,7 +23,11 @@ Image = Float[Array, "batch height width channels"]
 Output = Float[Array, "batch out_height out_width out_channels"]
 Kernel = Float[Array, "kh kw c_in c_out"]
 
+Padding = tuple[tuple[int, int], tuple[int, int]]
+
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+# From so many channels in and out on, matrix products beat XLA's kernel gradient on a CPU.
+_MANY_CHANNELS = 128
 # PyTorch's default initialisation of convolutions and dense layers: uniform within 1/sqrt(fan in).
 torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 # He et al. 2015: keeps the size of activations through rectified layers that no norm follows. With PyTorch's default
@@ -50,7 +56,16 @@ def conv(x: Image, kernel: Kernel, stride: int, padding: int, form: Form) -> Out
     return _convolve(x, blocks.reshape(height // 2, width // 2, 4 * c_in, c_out))
 
 
-def _convolve(x: Image, kernel: Kernel, stride: int = 1, padding=((0, 0), (0, 0)), dilate_input: int = 1) -> Output:
+def _convolve(
+    x: Image, kernel: Kernel, stride: int = 1, padding: Padding = ((0, 0), (0, 0)), dilate_input: int = 1
+) -> Output:
+    many = min(kernel.shape[2:]) >= _MANY_CHANNELS and jax.default_backend() == "cpu"
+    if many and stride == dilate_input == 1:
+        return _with_products(x, kernel, padding)
+    return _plainly(x, kernel, stride, padding, dilate_input)
+
+
+def _plainly(x: Image, kernel: Kernel, stride: int, padding: Padding, dilate_input: int) -> Output:
     return lax.conv_general_dilated(
         x,
         kernel,
@@ -59,6 +74,32 @@ def _convolve(x: Image, kernel: Kernel, stride: int = 1, padding=((0, 0), (0, 0)
         lhs_dilation=(dilate_input, dilate_input),
         dimension_numbers=_DIMENSIONS,
     )
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _with_products(x: Image, kernel: Kernel, padding: Padding) -> Output:
+    """An unstrided convolution whose kernel gradient is a matrix product for each place of the kernel."""
+    return _plainly(x, kernel, 1, padding, 1)
+
+
+def _products_forward(x: Image, kernel: Kernel, padding: Padding) -> tuple[Output, tuple[Image, Kernel]]:
+    return _plainly(x, kernel, 1, padding, 1), (x, kernel)
+
+
+def _products_backward(padding: Padding, seen: tuple[Image, Kernel], slope: Output) -> tuple[Image, Kernel]:
+    x, kernel = seen
+    _, pull_back = jax.vjp(lambda x: _plainly(x, kernel, 1, padding, 1), x)
+    padded = jnp.pad(x, ((0, 0), *padding, (0, 0)))
+    rows, columns = slope.shape[1:3]
+    places = [
+        jnp.einsum("nhwi,nhwo->io", padded[:, row : row + rows, column : column + columns], slope)
+        for row in range(kernel.shape[0])
+        for column in range(kernel.shape[1])
+    ]
+    return *pull_back(slope), jnp.stack(places).reshape(kernel.shape)
+
+
+_with_products.defvjp(_products_forward, _products_backward)
 
 
 def space_to_depth(x: Image) -> Output:

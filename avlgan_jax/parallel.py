@@ -25,14 +25,35 @@ State = Any
 Dispatch = Callable[[State, Batch], tuple[State, dict[str, jax.Array]]]
 
 
-def one_cpu_device_per_core() -> None:
-    """Let JAX see one CPU device per core (to be called before its first computation).
+def set_up_cpu() -> None:
+    """Make the most of a CPU: a device for each core, and memory that is kept (to be called before JAX's first
+    computation)."""
+    _one_device_per_core()
+    _keep_memory()
+
+
+def _one_device_per_core() -> None:
+    """Let JAX see one CPU device per core.
 
     Two devices of one thread each finish a step sooner than one device of two threads. It changes nothing where JAX
     runs on an accelerator, nor where XLA_FLAGS already say how many CPU devices there shall be.
     """
     if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
         jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+
+
+def _keep_memory() -> None:
+    """Let the process keep the memory that it frees.
+
+    Every dispatch on a CPU asks for its scratch memory anew. The C library gives such large pieces back to the system
+    each time, and the system clears each page before it comes again: an eighth of a demo's step on two cores. Nothing
+    happens where the C library is not glibc.
+    """
+    adjust = getattr(ctypes.CDLL(None), "mallopt", None)
+    if adjust is not None:
+        # malloc.h: M_MMAP_MAX, no piece is mapped apart; M_TRIM_THRESHOLD, none is given back; M_ARENA_MAX, one heap.
+        for option, value in ((-4, 0), (-1, 2**31 - 1), (-8, 1)):
+            adjust(option, value)
 
 
 def keep_compiled(folder: Path) -> None:
@@ -47,20 +68,6 @@ def compiled_in_haste(function: Callable) -> Callable:
     plain one, and either runs for hundredths of a second."""
     in_haste = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
     return jax.jit(function, compiler_options=in_haste)
-
-
-def keep_memory() -> None:
-    """Let the process keep the memory that it frees (to be called before JAX's first computation).
-
-    Every dispatch on a CPU asks for its scratch memory anew. The C library gives such large pieces back to the system
-    each time, and the system clears each page before it comes again: a fifth of a step of two cores. Nothing happens
-    where the C library is not glibc.
-    """
-    adjust = getattr(ctypes.CDLL(None), "mallopt", None)
-    if adjust is not None:
-        # malloc.h: M_MMAP_MAX, no piece is mapped apart; M_TRIM_THRESHOLD, none is given back; M_ARENA_MAX, one heap.
-        for option, value in ((-4, 0), (-1, 2**31 - 1), (-8, 1)):
-            adjust(option, value)
 
 
 def deterministic() -> None:

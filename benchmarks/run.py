@@ -62,7 +62,7 @@ def main() -> None:
 
     from avlgan_jax import parallel
 
-    parallel.one_cpu_device_per_core()
+    parallel.set_up_cpu()
     found = "cpu" if jax.default_backend() == "cpu" else "gpu"
     if request.device not in ("auto", found):
         raise UserError(f"--device {request.device}: JAX finds {found} only; is requirements-cuda.txt installed?")

@@ -15,6 +15,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from avlgan_jax.errors import UserError
+from avlgan_jax.spawning import one_thread_each
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -69,8 +70,7 @@ def _spread(
 @functools.cache
 def _executor(workers: int) -> ProcessPoolExecutor:
     """Kept for the next split: processes take a second to start. They end with this one."""
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
+    return ProcessPoolExecutor(workers, mp_context=one_thread_each(), initializer=_end_with_parent)
 
 
 def _end_with_parent() -> None:

@@ -80,6 +80,25 @@ def test_convolution_and_its_gradients_equal_pytorchs(size, stride, padding, hei
     np.testing.assert_allclose(d_kernel, their_kernel.grad.numpy().transpose(2, 3, 1, 0), atol=5e-4)
 
 
+@pytest.mark.parametrize("order", [1, 2])
+def test_many_channels_have_the_same_gradients(order, monkeypatch):
+    keys = jax.random.split(jax.random.key(0), 2)
+    x, kernel = jax.random.normal(keys[0], (2, 5, 4, 3)), jax.random.normal(keys[1], (3, 3, 3, 3)) / 5
+    found = []
+    for many in (3, 4):  # by products, and without
+        monkeypatch.setattr(layers, "_MANY_CHANNELS", many)
+
+        def objective(x, kernel):
+            return jnp.sum(jnp.sin(layers.conv(x, kernel, 1, 1, "plain")))
+
+        def slopes(x, kernel, objective=objective):  # what a gradient penalty differentiates again
+            return jnp.sum(jnp.square(jax.grad(objective)(x, kernel)))
+
+        assert ("custom_vjp" in str(jax.make_jaxpr(objective)(x, kernel))) == (many == 3)
+        found.append(jax.grad(objective if order == 1 else slopes, argnums=(0, 1))(x, kernel))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), *found)
+
+
 def test_space_to_depth_and_back():
     x = jax.random.normal(jax.random.key(0), (2, 6, 4, 3))
     np.testing.assert_array_equal(layers.depth_to_space(layers.space_to_depth(x)), x)

@@ -1,8 +1,14 @@
 import dataclasses
+import os
+import platform
+import subprocess
+import sys
+import textwrap
 
 import jax
 import numpy as np
 import pytest
+from conftest import ROOT
 from test_converter import built, random_batch, small
 
 from avlgan_jax import batches, models, parallel
@@ -86,13 +92,28 @@ def test_loops_are_for_accelerators_and_dense_networks():
     assert parallel.choose_steps_per_dispatch(7, convolves=True) == 7
 
 
-def test_a_cpu_gets_a_device_per_core():
-    code = "from avlgan_jax import parallel; parallel.one_cpu_device_per_core(); import jax, os; "
-    code += "print(len(jax.devices()) == len(os.sched_getaffinity(0)))"
-    import os
-    import subprocess
-    import sys
-
+def told_by(code):
+    """What a fresh process prints that first sets up its CPU."""
+    code = "from avlgan_jax import parallel; parallel.set_up_cpu()\n" + textwrap.dedent(code)
     environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
-    assert done.stdout.strip() == "True", done.stderr
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_a_cpu_gets_a_device_per_core():
+    assert told_by("import jax, os; print(len(jax.devices()) == len(os.sched_getaffinity(0)))") == "True"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such setting")
+def test_freed_memory_is_had_again_without_the_system():
+    faults = told_by("""
+        import resource
+        import numpy as np
+        for round in range(6):
+            if round == 1:
+                before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            np.ones(2**24)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    """)
+    assert int(faults) < 2**24 * 8 / 4096 / 10  # a tenth of the pages of one of five arrays
