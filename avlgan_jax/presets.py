@@ -72,7 +72,7 @@ def demo() -> Config:
         recipe,
         resolution=48,
         regressor=replace(recipe.regressor, steps=1_400, batch_size=32, learning_rate=2e-3, width=16),
-        landmark=replace(recipe.landmark, steps=3_000, ema_decay=0.99, learning_rate=5e-4),
+        landmark=replace(recipe.landmark, steps=2_200, ema_decay=0.99, learning_rate=5e-4),
         image=image,
         avgan=replace(image, steps=240, d_warmup=120, use_landmarks=False, discriminator="resnet18", d_width=16),
         checkpoint_every=200,
