@@ -26,11 +26,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(tempfile.gettempdir(), "avlgan_chaos_programs")))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
 
 import numpy as np
 import tyro
 from conftest import ROOT
-from processes import ended, leaves, start, start_job, steps_saved
+from processes import ended, leaves, start, start_job, steps_saved, wait_for
 
 from avlgan_jax import telemetry
 
@@ -159,7 +160,8 @@ def stop_at_random(lab: Lab, times: int) -> Outcome:
         run = lab.fresh()
         for _ in range(3):
             process = lab.start(run)
-            time.sleep(lab.random.uniform(min(2.0, lab.seconds), lab.seconds))
+            wait_for(lambda process=process: _listens(process))
+            time.sleep(lab.random.uniform(0, lab.seconds))
             if process.poll() is None:
                 process.send_signal(lab.random.choice([signal.SIGTERM, signal.SIGINT]))
                 asked = time.monotonic()
@@ -362,6 +364,12 @@ FAULTS: dict[str, Callable[[Lab, int], Outcome]] = {
     "preempt": preempt_process,
     "soak": soak,
 }
+
+
+def _listens(process: subprocess.Popen) -> bool:
+    """Whether it catches SIGTERM yet: before that, in its first second, it has nothing to save and just ends."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return bool(int(re.search(r"SigCgt:\s*(\w+)", status)[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def _flip(path: Path, chance: random.Random) -> None:

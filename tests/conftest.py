@@ -49,8 +49,9 @@ def _made_once(tmp_path_factory, name, make) -> Path:
 def _compile_once(tmp_path_factory):
     """Programs compiled by one test (or by a command that a test runs) are not compiled again by the next."""
     cache = os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_place(tmp_path_factory) / "compiled"))
+    least = os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
     jax.config.update("jax_compilation_cache_dir", cache)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", float(least))
 
 
 @pytest.fixture(scope="session")
