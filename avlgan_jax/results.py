@@ -14,12 +14,11 @@ from pathlib import Path
 
 import tyro
 
-from avlgan_jax import affect
+from avlgan_jax import affect, whole
 from avlgan_jax.errors import UserError, command
 from avlgan_jax.experiments.table_i import PAPER as TABLE_I
 from avlgan_jax.experiments.table_i import PAPER_2D, PAPER_3D
 from avlgan_jax.report import WEIGHTS, comparisons, table_columns, template
-from avlgan_jax.whole import write_text
 
 METRICS = "metrics.json"
 
@@ -57,6 +56,15 @@ class Claim:
     paper: str
     here: str
     agrees: bool | None
+    unfair: str = ""
+    """Why the numbers cannot tell whether they agree, if they cannot."""
+
+    @property
+    def verdict(self) -> str:
+        """The last column."""
+        if self.agrees is None:
+            return "not measured"
+        return self.unfair or ("agrees" if self.agrees else "**differs**")
 
 
 def write(arguments: Arguments) -> Path:
@@ -67,7 +75,7 @@ def write(arguments: Arguments) -> Path:
     reports = {path.parent.name: json.loads(path.read_text()) for path in sorted(store.glob(f"*/{METRICS}"))}
     page = render(reports, {name: _pictures(store / name) for name in reports}, _words(arguments.page))
     arguments.page.parent.mkdir(parents=True, exist_ok=True)
-    write_text(arguments.page, page)
+    whole.write_text(arguments.page, page)
     return arguments.page
 
 
@@ -95,7 +103,7 @@ def claims(found: dict, flat: dict | None = None) -> list[Claim]:
         gain = row["avlandmarkgan"]["pcc_valence"] - row["avgan"]["pcc_valence"] if row else None
         agrees = None if gain is None else (gain > 0.05) == (paper > 0.05)
         text = f"landmarks raise the correlation of valence on {group}s ({'much' if paper > 0.05 else 'hardly'})"
-        told.append(Claim(text, _signed(paper), _signed(gain), agrees))
+        told.append(Claim(text, _signed(paper), _signed(gain), agrees, _head_start(found["provenance"]["steps"])))
     rows = {weight: {row["value"]: row for row in rows} for weight, rows in found.get("table_i", {}).items()}
     emotion = rows.get("image.emotion_weight", {})
     paper = TABLE_I["image.emotion_weight"]
@@ -109,6 +117,14 @@ def claims(found: dict, flat: dict | None = None) -> list[Claim]:
         if weight != "image.emotion_weight":
             told.append(_insensitive(weight, rows.get(weight, {})))
     return told
+
+
+def _head_start(steps: dict[str, int]) -> str:
+    """That one of the two models had more than a fifth more training than the other, if it had."""
+    image, avgan = steps["image"], steps["avgan"]
+    if 5 * max(image, avgan) <= 6 * min(image, avgan):
+        return ""
+    return f"cannot tell: avGAN had {avgan:,} steps, the image converter {image:,}"
 
 
 def _ratio(text: str, rows: dict, paper: dict, measure: str, place: int, at: tuple[float, float]) -> Claim:
@@ -173,15 +189,10 @@ def _store(directory: Path, store: Path) -> None:
     report = directory / "report"
     if not (report / METRICS).is_file():
         raise UserError(f"no report in {directory}; write it first: python evaluate.py --workdir {directory} --all")
-    place = store / directory.resolve().name
-    fresh = place.with_name(f".{place.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    for name in (METRICS, *(f"{name}.png" for name in FIGURES)):
-        if (report / name).is_file():
-            shutil.copyfile(report / name, fresh / name)
-    shutil.rmtree(place, ignore_errors=True)
-    fresh.rename(place)
+    with whole.folder(store / directory.resolve().name) as fresh:
+        for name in (METRICS, *(f"{name}.png" for name in FIGURES)):
+            if (report / name).is_file():
+                shutil.copyfile(report / name, fresh / name)
 
 
 def _pictures(folder: Path) -> dict[str, str]:
