@@ -63,7 +63,7 @@ def parse(arguments: list[str] | None = None) -> Arguments:
 def main() -> None:
     """The command line."""
     arguments = parse()
-    with signals.stop_requests():
+    with signals.stop_requests(last=True):
         # Loading JAX takes a second or two, so it comes after the command line has been found to be sound.
         from avlgan_jax import buckets, hosts, loop, parallel, workdir
 

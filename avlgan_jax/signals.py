@@ -98,10 +98,11 @@ _installed: StopRequests | None = None
 
 
 @contextlib.contextmanager
-def stop_requests() -> Iterator[StopRequests]:
+def stop_requests(last: bool = False) -> Iterator[StopRequests]:
     """The process's stop requests, listened to within; inside another such context, that one's.
 
-    To be entered in the main thread.
+    To be entered in the main thread. With `last` nothing comes after it: a request while the process ends finds
+    everything done and is passed over, instead of turning a success into a death by a signal.
     """
     global _installed
     if _installed is not None:
@@ -119,7 +120,7 @@ def stop_requests() -> Iterator[StopRequests]:
     finally:
         signal.set_wakeup_fd(wakeup)
         for number, handler in handlers.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if last else handler)
         os.close(telling)  # the listener reads the end
         listener.join()
         os.close(hearing)

@@ -168,12 +168,17 @@ def stop_at_random(lab: Lab, times: int) -> Outcome:
                 process.communicate()
                 outcome.injected += 1
                 slowest = max(slowest, time.monotonic() - asked)
-                outcome.lost += process.returncode not in (RESTART, 0) or last_line(run) > max([0, *steps_saved(run)])
+                lost = process.returncode not in (RESTART, 0) or last_line(run) > max([0, *steps_saved(run)])
+                if lost:
+                    print(
+                        f"status {process.returncode}, told {last_line(run)}, saved {steps_saved(run)}", file=sys.stderr
+                    )
+                outcome.lost += lost
             else:
                 process.communicate()
         outcome.wrong += not lab.is_same(lab.run(run))
     outcome.lost += slowest > PROMPT
-    outcome.note = f"slowest answer {slowest:.1f} s"
+    outcome.note += f"slowest answer {slowest:.1f} s"
     return outcome
 
 

@@ -8,9 +8,9 @@ import pytest
 from avlgan_jax import signals
 
 
-def program(body):
+def program(body, options=""):
     """A process that listens for requests, runs `body`, and has printed "ready"."""
-    code = f"import sys, time\nfrom avlgan_jax import signals\nwith signals.stop_requests() as stop:\n{body}"
+    code = f"import sys, time\nfrom avlgan_jax import signals\nwith signals.stop_requests({options}) as stop:\n{body}"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "ready\n", process.stderr.read()
     return process
@@ -74,6 +74,15 @@ def test_a_save_that_fails_is_told_and_asks_for_no_restart():
     process.send_signal(signal.SIGTERM)
     code, _, err = ended(process, 5)
     assert code == 1 and "could not save" in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(("options", "passed_over"), [("last=True", True), ("", False)])
+def test_a_request_after_the_last_work_is_passed_over(number, options, passed_over):
+    process = program("    pass\nprint('ready', flush=True)\ntime.sleep(1)\n", options)
+    process.send_signal(number)
+    process.communicate(timeout=10)
+    assert (process.returncode == 0) == passed_over
 
 
 def test_handlers_come_back_and_an_inner_context_is_the_outer_one():
