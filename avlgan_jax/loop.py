@@ -77,6 +77,7 @@ def train(
                 journal.write(last, state, stop, stopping)
                 if stopping and last < model.training.steps:
                     raise signals.Interrupted
+            open_books.close()  # here, where a request to stop does not cut the last save short
     return state
 
 

@@ -3,12 +3,16 @@
 import dataclasses
 import json
 import signal
+import subprocess
+import sys
+import textwrap
 import time
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from conftest import ROOT
 from processes import start, steps_saved, wait_for
 
 from avlgan_jax import batches, loop, records, telemetry, trained, workdir
@@ -190,3 +194,23 @@ def test_a_kill_costs_at_most_the_steps_since_the_last_checkpoint(data_dir, tmp_
     newest = steps_saved(tmp_path)[-1]
     state = trained.restore(tmp_path, workdir.read_config(tmp_path), "landmark")
     assert int(state.step) == newest >= 400
+
+
+def test_a_request_during_the_last_save_does_not_cut_it_short(data_dir, tmp_path):
+    code = """
+        import os, signal, sys, time
+        import train
+        from avlgan_jax.checkpoints import Checkpoints
+        close = Checkpoints.close
+        def close_when_asked_to_stop(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.5)
+            close(self)
+        Checkpoints.close = close_when_asked_to_stop
+        train.main()
+    """
+    options = ["landmark", "--preset", "debug", "--data-dir", str(data_dir), "--workdir", str(tmp_path)]
+    command = [sys.executable, "-c", textwrap.dedent(code), *options]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert max(steps_saved(tmp_path)) == 4
