@@ -51,7 +51,7 @@ def modern() -> Config:
 
 
 def demo() -> Config:
-    """A quarter of an hour on two cores, on procedural faces of 48 px.
+    """18 minutes on two slow cores, on procedural faces of 48 px.
 
     `make demo`
     avGAN gets a tenth of the image converter's steps here: the demo shows that it runs, it does not compare the two.

@@ -178,7 +178,7 @@ def stop_at_random(lab: Lab, times: int) -> Outcome:
                 process.communicate()
         outcome.wrong += not lab.is_same(lab.run(run))
     outcome.lost += slowest > PROMPT
-    outcome.note += f"slowest answer {slowest:.1f} s"
+    outcome.note = f"slowest answer {slowest:.1f} s"
     return outcome
 
 

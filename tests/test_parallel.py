@@ -22,11 +22,8 @@ def case(name):
     if name == "regressor":
         config = dataclasses.replace(debug(), regressor=RegressorTraining(width=8, batch_size=4))
         model = models.build(name, config, 100)
-        return (
-            model,
-            lambda: jax.jit(model.trainer.init)(jax.random.key(0), random_batch(config), {}),
-            random_batch(config, 4),
-        )
+        init = jax.jit(model.trainer.init)
+        return model, lambda: init(jax.random.key(0), random_batch(config), {}), random_batch(config, 4)
     model, _, _ = built(name, config)
     return model, lambda: built(name, config)[1], random_batch(config, 4)
 
