@@ -28,11 +28,11 @@ Dispatch = Callable[[State, Batch], tuple[State, dict[str, jax.Array]]]
 def set_up_cpu() -> None:
     """Make the most of a CPU: a device for each core, and memory that is kept (to be called before JAX's first
     computation)."""
-    _one_device_per_core()
-    _keep_memory()
+    one_device_per_core()
+    keep_memory()
 
 
-def _one_device_per_core() -> None:
+def one_device_per_core() -> None:
     """Let JAX see one CPU device per core.
 
     Two devices of one thread each finish a step sooner than one device of two threads. It changes nothing where JAX
@@ -42,7 +42,7 @@ def _one_device_per_core() -> None:
         jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
 
 
-def _keep_memory() -> None:
+def keep_memory() -> None:
     """Let the process keep the memory that it frees.
 
     Every dispatch on a CPU asks for its scratch memory anew. The C library gives such large pieces back to the system

@@ -3,7 +3,7 @@
 import dataclasses
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 
@@ -54,7 +54,12 @@ class Case:
 
 def single(seconds: float, unit: str, items: float = 1.0) -> Measurement:
     """What was measured once, of what would not be the same a second time: a start, a preparation."""
-    return _measurement([seconds], unit, items, seconds)
+    return summarised([seconds], unit, items)
+
+
+def summarised(seconds: Sequence[float], unit: str, items: float = 1.0) -> Measurement:
+    """What was timed elsewhere, in processes of its own: each of `seconds` counts for `items`."""
+    return _measurement(list(seconds), unit, items, seconds[0])
 
 
 def alternate(

@@ -7,6 +7,8 @@ import os
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
 os.environ["XLA_FLAGS"] += " --xla_backend_optimization_level=0"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# The suite has a process for each core, and NumPy's BLAS would start a thread for each core in all of them.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import collections
 import fcntl

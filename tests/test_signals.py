@@ -8,9 +8,16 @@ import pytest
 from avlgan_jax import signals
 
 
+# What a shell starts in the background has SIGINT ignored, and hands that on.
+HEAD = """import signal, sys, time
+from avlgan_jax import signals
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
+
+
 def program(body, options=""):
     """A process that listens for requests, runs `body`, and has printed "ready"."""
-    code = f"import sys, time\nfrom avlgan_jax import signals\nwith signals.stop_requests({options}) as stop:\n{body}"
+    code = f"{HEAD}with signals.stop_requests({options}) as stop:\n{body}"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "ready\n", process.stderr.read()
     return process

@@ -18,7 +18,7 @@ def test_the_functions_are_the_networks_with_the_averaged_weights(trained_run):
     assert models_.steps == dict.fromkeys(MODEL_NAMES, 4)
 
     def apply(name, network, *inputs):
-        return network.apply({"params": trained.restore(folder, config, name).evaluated}, *inputs)
+        return jax.jit(network.apply)({"params": trained.restore(folder, config, name).evaluated}, *inputs)
 
     pictures = to_floats(jnp.asarray(some.images))
     points = lm.normalise(jnp.asarray(some.landmarks), config.resolution)
