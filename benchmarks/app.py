@@ -1,6 +1,6 @@
-"""How often a second the app's face follows a dragged point: `python -m benchmarks.app`.
+"""When the app's face is there, and how often a second it follows a dragged point: `python -m benchmarks.app`.
 
-The page is open in a real browser, the point goes round the plane, and the faces that were drawn are counted: fast
+The page is opened in a real browser, the point goes round the plane, and the faces that were drawn are counted: fast
 inference at the weights' own size for each, nothing precomputed. Needs Playwright and a Chromium on the machine.
 `--screenshot OUT.png` takes a picture of the page instead.
 """
@@ -55,6 +55,7 @@ def main(screenshot: Path | None = None) -> None:
     from playwright.sync_api import sync_playwright
 
     command = [sys.executable, "-m", "avlgan_jax.app", "--port", "0", "--no-browser"]
+    started = time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program, sync_playwright() as play:
         try:
             browser = play.chromium.launch(executable_path=browser_path(), args=["--no-sandbox"])
@@ -62,6 +63,7 @@ def main(screenshot: Path | None = None) -> None:
             page.goto(program.stdout.readline().split()[0])
             page.wait_for_selector("html[data-ready=yes]", timeout=120_000)
             if screenshot is None:
+                print(f"the face is there {time.monotonic() - started:.0f} s after the command")
                 print(f"{updates_per_second(page):.0f} updates/s while the point is dragged")
             else:
                 take(page, screenshot)

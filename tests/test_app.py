@@ -342,9 +342,3 @@ def test_a_port_that_is_taken_is_one_line(address):
     command = [sys.executable, "-m", "avlgan_jax.app", "--port", port, "--no-browser"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2 and "choose another --port" in done.stderr and "Traceback" not in done.stderr
-
-
-@pytest.mark.slow
-def test_faces_follow_twenty_times_a_second(page):
-    """On a quiet machine; `python -m benchmarks.app` prints the figure."""
-    assert bench.updates_per_second(page, seconds=3.0) >= 20.0

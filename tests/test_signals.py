@@ -7,7 +7,6 @@ import pytest
 
 from avlgan_jax import signals
 
-
 # What a shell starts in the background has SIGINT ignored, and hands that on.
 HEAD = """import signal, sys, time
 from avlgan_jax import signals
