@@ -6,10 +6,11 @@ STAMP := $(VENV)/installed
 
 .PHONY: app demo test test-all test-chaos lint lock audit
 
+# Python compiles what it imports; compiling every module of every package would take another minute.
 $(STAMP): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and f"Python {sys.version.split()[0]} found; 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -r requirements.txt
 	touch $@
 
 app: $(STAMP)
