@@ -50,7 +50,7 @@ async function meet(asked, who) {
     complain("");
     portrait.reset();
     $("#reset-landmarks").hidden = true;
-    $("#told").textContent = `${who}${face.faces > 1 ? `, the largest of ${face.faces} faces` : ""}: the judge reads valence ${signed(face.valence)}, arousal ${signed(face.arousal)}`;
+    $("#told").textContent = `${who}${face.faces > 1 ? `, the largest of ${face.faces} faces` : ""}, in whom the judge reads valence ${signed(face.valence)} and arousal ${signed(face.arousal)} before any change`;
     plane.place(face.valence, face.arousal);
     await follow();
     await paintPlane();
