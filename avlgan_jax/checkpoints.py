@@ -12,6 +12,7 @@ import logging
 import math
 import shutil
 import time
+from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from avlgan_jax.errors import UserError, one_line
 
 State = Any
 MANIFEST = "sha256.json"
+# Orbax's folders within a step's: the state, and the score it was saved with.
+_STATE, _SCORES = "default", "metrics"
 _log = logging.getLogger(__name__)
 # Orbax logs its own housekeeping, and a traceback for each thread that the disk stops. What matters it raises too.
 logging.getLogger("absl").setLevel(logging.CRITICAL)
@@ -45,27 +48,39 @@ class Checkpoints:
         self._under_way: tuple[int, Future] | None = None
         self._sealer = ThreadPoolExecutor(1, "seal")
         self._read_only = read_only
-        if not read_only:
-            directory.mkdir(parents=True, exist_ok=True)
-            for step in set(self._folders()) - set(self._sealed()):
-                shutil.rmtree(self.directory / str(step))  # a save that was cut short
-        best = policies.BestN(n=1, get_metric_fn=_score, reverse=False, keep_checkpoints_without_metrics=False)
         # The process that has the state saves it: of several, one does, and Orbax waits for no other.
-        alone = ocp.options.MultiprocessingOptions()
+        self._alone = ocp.options.MultiprocessingOptions()
         if jax.process_count() > 1:
             this = jax.process_index()
-            alone = ocp.options.MultiprocessingOptions(
+            self._alone = ocp.options.MultiprocessingOptions(
                 primary_host=this, active_processes={this}, barrier_sync_key_prefix=f"process{this}"
             )
+        # A manager reads the score of every step as it starts, and falls over a damaged one: readers do without.
+        self._restorer = ocp.Checkpointer(self._handler(), multiprocessing_options=self._alone)
+        if not read_only:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._clear()
+            self._manager = self._make_manager(keep)
+
+    def _handler(self) -> ocp.StandardCheckpointHandler:
+        return ocp.StandardCheckpointHandler(multiprocessing_options=self._alone)
+
+    def _clear(self) -> None:
+        """Remove saves that were cut short, and steps whose score is damaged."""
+        for step in set(self._folders()) - set(self._sealed()):
+            shutil.rmtree(self.directory / str(step))
+        problems = {step: self._problem(step, _SCORES) for step in self._sealed()}
+        self._pass_over({step: problem for step, problem in problems.items() if problem}, among=problems)
+
+    def _make_manager(self, keep: int) -> ocp.CheckpointManager:
+        best = policies.BestN(n=1, get_metric_fn=_score, reverse=False, keep_checkpoints_without_metrics=False)
         options = ocp.CheckpointManagerOptions(
             preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(n=keep), best]),
             best_fn=_score,  # or scores would not be written down, and forgotten at the next start
-            read_only=read_only,
             create=False,
-            multiprocessing_options=alone,
+            multiprocessing_options=self._alone,
         )
-        handler = ocp.StandardCheckpointHandler(multiprocessing_options=alone)
-        self._manager = ocp.CheckpointManager(self.directory, item_handlers=handler, options=options)
+        return ocp.CheckpointManager(self.directory, item_handlers=self._handler(), options=options)
 
     def save(self, step: int, state: State, score: float) -> None:
         """Begin to save `state`; it is whole as soon as it is written, at the latest by the next `save` or `wait`.
@@ -108,19 +123,31 @@ class Checkpoints:
 
         They are removed, unless this only reads: training comes to their steps again and saves them anew.
         """
-        steps = sorted(self._sealed(), reverse=True)
-        for place, step in enumerate(steps):
+        damaged: dict[int, str] = {}
+        for step in sorted(self._sealed(), reverse=True):
             problem = self._problem(step)
             if problem is None:
-                if place and not self._read_only:
-                    for damaged in steps[:place]:
-                        shutil.rmtree(self.directory / str(damaged))
+                if self._pass_over(damaged, among=self._sealed()):
                     self._manager.reload()
                 return step
-            _log.warning("checkpoint %s is damaged (%s); trying an older one", self.directory / str(step), problem)
-        if steps:
-            raise UserError(f"every checkpoint in {self.directory} is damaged; delete the folder and train again")
+            damaged[step] = problem
+        self._pass_over(damaged, among=damaged)
         return None
+
+    def _pass_over(self, damaged: dict[int, str], among: Collection[int]) -> bool:
+        """Name the damaged steps of these, and remove them unless this only reads; whether something was removed.
+
+        Raises UserError if none is sound: then everything stays, for somebody to look at.
+        """
+        for step, problem in damaged.items():
+            _log.warning("checkpoint %s is damaged (%s); trying an older one", self.directory / str(step), problem)
+        if damaged and len(damaged) == len(among):
+            raise UserError(f"every checkpoint in {self.directory} is damaged; delete the folder and train again")
+        if self._read_only:
+            return False
+        for step in damaged:
+            shutil.rmtree(self.directory / str(step))
+        return bool(damaged)
 
     def restore(self, step: int, like: State) -> State:
         """The state of `step`, in the shapes of `like` (a state, or its shapes), on one device.
@@ -131,7 +158,8 @@ class Checkpoints:
         shapes = jax.eval_shape(_storable, like)
         abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), shapes)
         try:
-            found = self._manager.restore(step, args=ocp.args.StandardRestore(abstract))
+            folder = self.directory / str(step) / _STATE
+            found = self._restorer.restore(folder, args=ocp.args.StandardRestore(abstract))
         except (ValueError, KeyError, OSError) as error:
             raise UserError(
                 f"the checkpoint {self.directory / str(step)} does not fit this model: {one_line(error)[:300]}; "
@@ -150,7 +178,9 @@ class Checkpoints:
             self.wait()
         finally:
             self._sealer.shutdown()
-            self._manager.close()
+            self._restorer.close()
+            if not self._read_only:
+                self._manager.close()
 
     @contextlib.contextmanager
     def _telling_of(self, step: int):
@@ -181,13 +211,14 @@ class Checkpoints:
         path = self._manifest_path(step)
         whole.write_text(path, json.dumps(_digests(path.parent), indent=1))
 
-    def _problem(self, step: int) -> str | None:
+    def _problem(self, step: int, part: str = "") -> str | None:
+        """The first file of a step, or of a folder in it, that is not as its manifest says; None if all are."""
         try:
             expected = json.loads(self._manifest_path(step).read_text())
         except ValueError:
             return MANIFEST
-        found = _digests(self.directory / str(step))
-        return next((name for name in expected if found.get(name) != expected[name]), None)
+        found = _digests(self.directory / str(step), part)
+        return next((name for name in expected if name.startswith(part) and found.get(name) != expected[name]), None)
 
 
 def _score(metrics: dict[str, float]) -> float:
@@ -199,6 +230,6 @@ def _storable(state: State) -> State:
     return state.replace(key=jax.random.key_data(state.key))
 
 
-def _digests(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(MANIFEST))
+def _digests(folder: Path, part: str = "") -> dict[str, str]:
+    files = sorted(path for path in (folder / part).rglob("*") if path.is_file() and not path.name.startswith(MANIFEST))
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

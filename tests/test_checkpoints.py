@@ -83,6 +83,21 @@ def test_a_flipped_byte_is_noticed_and_the_one_before_is_used(tmp_path, caplog):
     keeper.close()
 
 
+@pytest.mark.parametrize("read_only", [False, True])
+@pytest.mark.parametrize("damaged", [1, 2])
+def test_a_damaged_score_is_passed_over_too(tmp_path, caplog, damaged, read_only):
+    """Orbax reads the score of every step as it starts, before anything can be asked of it."""
+    saved(tmp_path, [1, 2]).close()
+    score = tmp_path / str(damaged) / "metrics" / "metrics"
+    score.write_bytes(score.read_bytes().replace(b":", b"z"))
+    with caplog.at_level(logging.WARNING):
+        keeper = Checkpoints(tmp_path, 10, read_only)
+        assert keeper.latest() == (2 if damaged == 1 else 1)
+    keeper.close()
+    assert (f"{tmp_path / str(damaged)} is damaged (metrics/metrics)" in caplog.text) == (not read_only or damaged == 2)
+    assert steps_in(tmp_path) == ([1, 2] if read_only else [3 - damaged])
+
+
 def test_a_lost_file_is_noticed(tmp_path):
     saved(tmp_path, [1, 2]).close()
     data_file(tmp_path / "2").unlink()
