@@ -7,6 +7,8 @@ suite, thousands in the slow one.
 import dataclasses
 import io
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -146,7 +148,7 @@ def test_paths_never_leave_their_folder(count, tmp_path):
             found = locating.inside(folder, path)
         except ValueError:
             return
-        assert found.resolve().is_relative_to(folder)
+        assert Path(os.path.realpath(found)).is_relative_to(folder)  # a link to itself stays what it is: a missing file
 
     fuzz(count, st.lists(part, max_size=6).map("/".join), check)
 
