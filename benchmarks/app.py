@@ -41,10 +41,10 @@ def updates_per_second(page, seconds: float = SECONDS) -> float:
 
 
 def take(page, out: Path) -> None:
-    """The page as a person sees it who has just gone to "happy" with the landmarks shown."""
+    """The page as a person sees it who has just gone to "surprise" with the landmarks shown."""
     page.check("#show-landmarks")
-    page.click("#expressions button:text-is('happy')")
-    page.wait_for_selector("#face[aria-label*='+0.67']")
+    page.click("#expressions button:text-is('surprise')")
+    page.wait_for_selector("#face[aria-label*='+0.23']")
     page.mouse.move(0, 0)
     page.wait_for_timeout(1000)
     page.screenshot(path=out, full_page=True)
