@@ -55,6 +55,8 @@ def program(config, weights) -> bytes:
         whole = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), half)
         return networks.avlandmarkgan(whole, images, landmarks, emotions)
 
+    # A program names the lines it comes from: by their files, and not by where those lie on this machine.
+    jax.config.update("jax_hlo_source_file_canonicalization_regex", ".*/")
     (n,) = export.symbolic_shape("n")
     side = config.resolution
     shapes = (

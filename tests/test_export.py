@@ -5,7 +5,7 @@ import textwrap
 import jax.export
 import numpy as np
 import pytest
-from conftest import run
+from conftest import ROOT, run
 
 import avlgan_jax
 from avlgan_jax import bundle, export
@@ -52,6 +52,11 @@ def test_the_program_runs_without_this_code(exported, tmp_path):
     expected = model.edit_with_landmarks(given["images"], *emotions.T, given["landmarks"])
     assert np.abs(found["images"].astype(int) - expected.images).max() <= 1
     np.testing.assert_allclose(found["landmarks"], expected.landmarks, atol=1e-3)
+
+
+def test_the_program_does_not_tell_where_it_was_made(exported):
+    program = (exported[0] / bundle.PROGRAM).read_bytes()
+    assert b"networks.py" in program and str(ROOT).encode() not in program and sys.prefix.encode() not in program
 
 
 @pytest.mark.slow
