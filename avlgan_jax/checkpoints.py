@@ -168,7 +168,7 @@ class Checkpoints:
         return found.replace(key=jax.random.wrap_key_data(found.key))
 
     def score(self, step: int) -> float:
-        """The score that `step` was saved with."""
+        """The score that `step` was saved with; not for who only reads."""
         metrics = self._manager.metrics(step)
         return -math.inf if metrics is None else _score(metrics)
 

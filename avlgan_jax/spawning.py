@@ -4,6 +4,9 @@ import multiprocessing
 import os
 from multiprocessing.context import SpawnContext
 
+# What NumPy's BLAS, whichever it is, reads the number of its threads from.
+THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+
 
 def one_thread_each() -> SpawnContext:
     """Where processes are spawned that leave each other's cores alone.
@@ -12,6 +15,6 @@ def one_thread_each() -> SpawnContext:
     faces on two cores then take more than twice as long. A process reads the setting when it imports NumPy, so this
     one keeps what it has. What the user has set stays.
     """
-    for library in ("OPENBLAS", "MKL", "OMP"):
-        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+    for setting in THREADS:
+        os.environ.setdefault(setting, "1")
     return multiprocessing.get_context("spawn")

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from multiprocessing import get_context
 from pathlib import Path
 
+from avlgan_jax import spawning
 from benchmarks.timing import Case, Setting, alternate, single, summarised
 
 ROOT = Path(__file__).parents[1]
@@ -90,7 +91,7 @@ def report_steps(keep: bool, tiny: bool) -> None:
         run()
         times.append((time.perf_counter() - started) / run.steps)
     faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-    print(json.dumps({"seconds": statistics.median(times), "page faults": faults / len(times) / run.steps + 1e-9}))
+    print(json.dumps({"seconds": statistics.median(times), "page faults": faults / len(times) / run.steps}))
 
 
 def _threads(setting: Setting) -> Case:
@@ -98,7 +99,7 @@ def _threads(setting: Setting) -> Case:
     faces, cores = (32, 2) if setting.tiny else (800, len(os.sched_getaffinity(0)))
     measured = {}
     for name, threads in (("ours", "1"), ("a thread for each core", str(cores))):
-        settings = {f"{library}_NUM_THREADS": threads for library in ("OPENBLAS", "MKL", "OMP")}
+        settings = dict.fromkeys(spawning.THREADS, threads)
         code = f"from benchmarks import choices; choices.report_drawing({faces}, {cores})"
         seconds = float(_output([sys.executable, "-c", code], settings).splitlines()[-1])
         measured[name] = single(seconds, "faces/s", faces)

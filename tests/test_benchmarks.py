@@ -63,8 +63,8 @@ def test_every_part_runs(tmp_path, part):
         assert name in table
         for measured in case["measured"].values():
             assert measured["median"] > 0
-        for value in case["facts"].values():
-            assert value > 0
+        for fact, value in case["facts"].items():
+            assert value > 0 or (value == 0 and "page faults" in fact)
 
 
 def test_mistakes_are_one_line(tmp_path):
