@@ -2,9 +2,10 @@
 
 XLA on a CPU runs *dilated* convolutions at a fraction of the speed of others, and the input gradient of a strided one
 is dilated. The fast forms hold none: a 4x4 stride-2 convolution becomes a 2x2 one over the picture's 2x2 blocks, its
-transpose a 2x2 convolution to four times the channels that are then spread over 2x2 blocks. The kernel gradient of a
-convolution of many channels is a sum of matrix products, one for each place of the kernel. Same parameters, same
-numbers up to rounding; `docs/performance.md` has the times.
+transpose a 2x2 convolution to four times the channels that are then spread over 2x2 blocks. Nor does it like wide
+kernels from or to few channels, which become convolutions along the columns only; and a kernel as large as its input
+is a matrix. The kernel gradient of many a convolution is a sum of matrix products, one for each place of the kernel.
+Same parameters, same numbers up to rounding; `docs/performance.md` has the times.
 Arrays are (batch, height, width, channels), kernels (height, width, in, out).
 """
 
@@ -26,8 +27,8 @@ Kernel = Float[Array, "kh kw c_in c_out"]
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
-# From so many channels in and out on, matrix products beat XLA's kernel gradient on a CPU.
-_MANY_CHANNELS = 128
+# Wide kernels with no more channels than this on one side have a fast form of their own.
+_FEW_CHANNELS = 8
 # PyTorch's default initialisation of convolutions and dense layers: uniform within 1/sqrt(fan in).
 torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 # He et al. 2015: keeps the size of activations through rectified layers that no norm follows. With PyTorch's default
@@ -35,37 +36,70 @@ torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 he_normal = nn.initializers.he_normal()
 
 
-def preferred_form(kernel_size: int, side: int, stride: int, upsample: bool) -> Form:
+def preferred_form(kernel_shape: tuple[int, ...], side: int, stride: int, padding: int, upsample: bool) -> Form:
     """The form that measures faster on the machine at hand (`python -m benchmarks.convolutions`).
 
-    On a CPU: `fast` for transposed convolutions, and for 4x4 strided ones down to under 4 pixels, whose plain input
-    gradient takes 8 times as long or more. Elsewhere `plain`.
+    On a CPU: `fast` for transposed convolutions, for 4x4 strided ones down to under 4 pixels, whose plain input
+    gradient takes 8 times as long or more, for wide kernels from or to few channels, and for kernels that fit their
+    input once. Elsewhere `plain`.
     """
-    small = kernel_size == 4 and stride == 2 and side in (2, 4, 6)
-    return "fast" if (upsample or small) and jax.default_backend() == "cpu" else "plain"
+    if jax.default_backend() != "cpu":
+        return "plain"
+    size = kernel_shape[0]
+    small = size == 4 and stride == 2 and side in (4, 6)
+    wide = size >= 5 and stride == 1 and min(kernel_shape[2:]) <= _FEW_CHANNELS
+    return "fast" if upsample or small or wide or side + 2 * padding == size else "plain"
 
 
 def conv(x: Image, kernel: Kernel, stride: int, padding: int, form: Form) -> Output:
-    """Cross-correlation with `padding` zeros on all sides; `fast` is for even kernels at stride 2, over sides that are
-    even with the padding."""
+    """Cross-correlation with `padding` zeros on all sides; `fast` is for unstrided ones, for even kernels at stride 2
+    over sides that are even with the padding, and for kernels as large as the padded input."""
+    around = (padding, padding)
     if form == "plain":
-        return _convolve(x, kernel, stride, ((padding, padding), (padding, padding)))
+        return _convolve(x, kernel, (around, around), stride, products=_products_pay(kernel))
+    if kernel.shape[:2] == tuple(side + 2 * padding for side in x.shape[1:3]):
+        # A single output pixel. What of the kernel lies on the padding counts for nothing.
+        inner = kernel[padding : padding + x.shape[1], padding : padding + x.shape[2]]
+        return jnp.einsum("nhwi,hwio->no", x, inner)[:, None, None]
+    if stride == 1:
+        return _along_columns(x, kernel, around)
     height, width, c_in, c_out = kernel.shape
     blocks = kernel.reshape(height // 2, 2, width // 2, 2, c_in, c_out).transpose(0, 2, 1, 3, 4, 5)
-    x = space_to_depth(jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0))))
-    return _convolve(x, blocks.reshape(height // 2, width // 2, 4 * c_in, c_out))
+    x = space_to_depth(jnp.pad(x, ((0, 0), around, around, (0, 0))))
+    return _convolve(x, blocks.reshape(height // 2, width // 2, 4 * c_in, c_out), products=True)
+
+
+def _along_columns(x: Image, kernel: Kernel, around: tuple[int, int]) -> Output:
+    """An unstrided convolution as one whose kernel is a single row.
+
+    Of few input channels, those of the rows that the kernel covers are put side by side first. Of few output channels,
+    each row of the kernel has outputs of its own, which are moved up by as many rows and added.
+    """
+    size, width, c_in, c_out = kernel.shape
+    height = x.shape[1] + sum(around) - size + 1
+    if c_in <= c_out:
+        padded = jnp.pad(x, ((0, 0), around, (0, 0), (0, 0)))
+        beside = jnp.concatenate([padded[:, row : row + height] for row in range(size)], axis=-1)
+        single = kernel.transpose(1, 0, 2, 3).reshape(1, width, size * c_in, c_out)
+        return _convolve(beside, single, ((0, 0), around), products=c_out >= 64)
+    single = kernel.transpose(1, 2, 0, 3).reshape(1, width, c_in, size * c_out)
+    apart = _convolve(x, single, (around, around), products=True)
+    return sum(apart[:, row : row + height, :, row * c_out : (row + 1) * c_out] for row in range(size))
+
+
+def _products_pay(kernel: Kernel) -> bool:
+    """Whether matrix products beat XLA's kernel gradient on a CPU, for a convolution in its plain form."""
+    fewer, more = sorted(kernel.shape[2:])
+    return fewer >= 64 and more >= 128 and jax.default_backend() == "cpu"
 
 
 def _convolve(
-    x: Image, kernel: Kernel, stride: int = 1, padding: Padding = ((0, 0), (0, 0)), dilate_input: int = 1
+    x: Image, kernel: Kernel, padding: Padding = ((0, 0), (0, 0)), stride: int = 1, products: bool = False
 ) -> Output:
-    many = min(kernel.shape[2:]) >= _MANY_CHANNELS and jax.default_backend() == "cpu"
-    if many and stride == dilate_input == 1:
-        return _with_products(x, kernel, padding)
-    return _plainly(x, kernel, stride, padding, dilate_input)
+    return (_with_products if products else _plainly)(x, kernel, padding, stride)
 
 
-def _plainly(x: Image, kernel: Kernel, stride: int, padding: Padding, dilate_input: int) -> Output:
+def _plainly(x: Image, kernel: Kernel, padding: Padding, stride: int = 1, dilate_input: int = 1) -> Output:
     return lax.conv_general_dilated(
         x,
         kernel,
@@ -76,27 +110,32 @@ def _plainly(x: Image, kernel: Kernel, stride: int, padding: Padding, dilate_inp
     )
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _with_products(x: Image, kernel: Kernel, padding: Padding) -> Output:
-    """An unstrided convolution whose kernel gradient is a matrix product for each place of the kernel."""
-    return _plainly(x, kernel, 1, padding, 1)
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _with_products(x: Image, kernel: Kernel, padding: Padding, stride: int) -> Output:
+    """A convolution whose kernel gradient is a matrix product for each place of the kernel."""
+    return _plainly(x, kernel, padding, stride)
 
 
-def _products_forward(x: Image, kernel: Kernel, padding: Padding) -> tuple[Output, tuple[Image, Kernel]]:
-    return _plainly(x, kernel, 1, padding, 1), (x, kernel)
+def _products_forward(x: Image, kernel: Kernel, padding: Padding, stride: int) -> tuple[Output, tuple[Image, Kernel]]:
+    return _plainly(x, kernel, padding, stride), (x, kernel)
 
 
-def _products_backward(padding: Padding, seen: tuple[Image, Kernel], slope: Output) -> tuple[Image, Kernel]:
+def _products_backward(
+    padding: Padding, stride: int, seen: tuple[Image, Kernel], slope: Output
+) -> tuple[Image, Kernel]:
     x, kernel = seen
-    _, pull_back = jax.vjp(lambda x: _plainly(x, kernel, 1, padding, 1), x)
+    _, pull_back = jax.vjp(lambda x: _plainly(x, kernel, padding, stride), x)
     padded = jnp.pad(x, ((0, 0), *padding, (0, 0)))
-    rows, columns = slope.shape[1:3]
+    rows, columns = (stride * (length - 1) + 1 for length in slope.shape[1:3])
     places = [
-        jnp.einsum("nhwi,nhwo->io", padded[:, row : row + rows, column : column + columns], slope)
+        padded[:, row : row + rows : stride, column : column + columns : stride]
         for row in range(kernel.shape[0])
         for column in range(kernel.shape[1])
     ]
-    return *pull_back(slope), jnp.stack(places).reshape(kernel.shape)
+    if len(places) <= 4:  # so few make one product, which costs less than four
+        places = [jnp.concatenate(places, axis=-1)]
+    products = jnp.stack([jnp.einsum("nhwi,nhwo->io", place, slope) for place in places])
+    return *pull_back(slope), products.reshape(kernel.shape)
 
 
 _with_products.defvjp(_products_forward, _products_backward)
@@ -122,14 +161,14 @@ def upsample_conv(x: Image, kernel: Kernel, form: Form) -> Output:
     `kernel[i, j]` is what input pixel (y, x) adds to the output at (2y + i - 1, 2x + j - 1).
     """
     if form == "plain":
-        return _convolve(x, jnp.flip(kernel, (0, 1)), padding=((2, 2), (2, 2)), dilate_input=2)
+        return _plainly(x, jnp.flip(kernel, (0, 1)), padding=((2, 2), (2, 2)), dilate_input=2)
     # On the output shifted by one pixel, input (y, x) adds kernel[2a + r, 2b + s] to pixel (r, s) of block (y+a, x+b).
     c_in, c_out = kernel.shape[2:]
     taps = kernel.reshape(2, 2, 2, 2, c_in, c_out)[::-1, :, ::-1]  # (a reversed, r, b reversed, s, in, out)
     blocks = taps.transpose(0, 2, 4, 1, 3, 5).reshape(2, 2, c_in, 4 * c_out)
     # Padded apart from the convolution: with the padding inside, XLA's kernel gradient on a CPU takes 100 times longer.
     padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    return depth_to_space(_convolve(padded, blocks))[:, 1:-1, 1:-1]
+    return depth_to_space(_convolve(padded, blocks, products=True))[:, 1:-1, 1:-1]
 
 
 class Conv(nn.Module):
@@ -149,7 +188,7 @@ class Conv(nn.Module):
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape).astype(self.dtype)
         x = x.astype(self.dtype)
-        form = preferred_form(self.kernel_size, x.shape[1], self.stride, self.upsample)
+        form = preferred_form(shape, x.shape[1], self.stride, self.padding, self.upsample)
         y = upsample_conv(x, kernel, form) if self.upsample else conv(x, kernel, self.stride, self.padding, form)
         if self.bias:
             y = y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)

@@ -46,7 +46,7 @@ def train(
 
     # --- model, devices, state ---------------------------------------------------------------------------------
     model = models.build(name, config, len(faces))
-    devices = parallel.choose_devices(config.devices, model.training.batch_size)
+    devices = parallel.choose_devices(config.devices, model.training.batch_size, model.with_images)
     with signals.stop_requests() as stop, contextlib.ExitStack() as open_books:
         if stop.is_set():
             raise signals.Interrupted

@@ -78,8 +78,9 @@ def deterministic() -> None:
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
 
 
-def choose_devices(wanted: int, batch_size: int) -> list[jax.Device]:
-    """The devices to use: `wanted` of them, or with 0 as many as there are and as divide the batch.
+def choose_devices(wanted: int, batch_size: int, convolves: bool = True) -> list[jax.Device]:
+    """The devices to use: `wanted` of them, or with 0 what measures best: as many as there are and as divide the
+    batch, but of a CPU a single one where nothing convolves (two take half as long again, for such steps are short).
 
     With several processes: all devices of all of them.
 
@@ -97,6 +98,8 @@ def choose_devices(wanted: int, batch_size: int) -> list[jax.Device]:
         raise UserError(f"devices is {wanted}, but there are {len(there)} ({there[0].platform}); ask for fewer, or 0")
     if wanted and batch_size % wanted:
         raise UserError(f"batch_size is {batch_size}: expected a multiple of devices ({wanted})")
+    if not wanted and not convolves and there[0].platform == "cpu":
+        return there[:1]
     count = wanted or max(n for n in range(1, len(there) + 1) if batch_size % n == 0)
     return there[:count]
 

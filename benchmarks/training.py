@@ -79,7 +79,7 @@ class OurRun:
         self.steps = parallel.choose_steps_per_dispatch(0, self.model.with_images)
         self.batches = example_batches(config, self.model, self.steps)
         self.start = drawn_state(self.model, config)
-        devices = parallel.choose_devices(0, self.model.training.batch_size)
+        devices = parallel.choose_devices(0, self.model.training.batch_size, self.model.with_images)
         self._dispatch = parallel.make_dispatch(self.model.trainer.step, devices)
         self._state = jax.tree.map(jnp.array, self.start)  # a copy: a dispatch gives up its state's memory
 

@@ -14,10 +14,12 @@ from conftest import IN_HASTE, ROOT
 from avlgan_jax import trained, workdir
 
 
-def start(data_dir, folder, model="landmark", *options, devices=None) -> subprocess.Popen:
-    """`train.py MODEL --preset debug` in a process of its own, with so many CPU devices."""
+def start(data_dir, folder, model="landmark", *options, devices=None, processes=1) -> subprocess.Popen:
+    """`train.py MODEL --preset debug` in a process of its own (of so many), with so many CPU devices."""
     command = [sys.executable, str(ROOT / "train.py"), model, "--preset", "debug", "--workdir", str(folder)]
     command += ["--data-dir", str(data_dir), *map(str, options)]
+    if devices is not None:
+        command += ["--devices", str(devices * processes)]
     flags = [IN_HASTE] + [f"--xla_force_host_platform_device_count={devices}"] * (devices is not None)
     environment = os.environ | {"XLA_FLAGS": " ".join(flags)}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
@@ -30,7 +32,7 @@ def start_job(data_dir, folder, model, *options, processes, devices) -> list[sub
         port = free.getsockname()[1]
     meeting = ("--coordinator", f"localhost:{port}", "--processes", processes)
     return [
-        start(data_dir, folder, model, *options, *meeting, "--process", index, devices=devices)
+        start(data_dir, folder, model, *options, *meeting, "--process", index, devices=devices, processes=processes)
         for index in range(processes)
     ]
 

@@ -50,19 +50,26 @@ def test_both_forms_have_the_same_gradients(arrays):
 
 
 @pytest.mark.parametrize(
-    ("size", "stride", "padding", "height", "form"),
+    ("size", "stride", "padding", "side", "channels", "form"),
     [
-        (4, 2, 1, 8, "fast"),
-        (4, 2, 1, 6, "fast"),
-        (2, 2, 0, 8, "fast"),
-        (4, 2, 1, 8, "plain"),
-        (7, 1, 3, 9, "plain"),
+        (4, 2, 1, 8, (3, 5), "fast"),
+        (4, 2, 1, 6, (3, 5), "fast"),
+        (2, 2, 0, 8, (3, 5), "fast"),
+        (4, 2, 1, 8, (3, 5), "plain"),
+        (7, 1, 3, 9, (3, 5), "plain"),
+        (7, 1, 3, 9, (3, 5), "fast"),  # few in: rows put side by side
+        (7, 1, 3, 9, (5, 3), "fast"),  # few out: rows added after
+        (7, 1, 3, 9, (3, 64), "fast"),
+        (5, 1, 0, 9, (5, 3), "fast"),
+        (4, 2, 1, 2, (3, 5), "fast"),  # one output pixel, of a padded input
+        (3, 1, 0, 3, (3, 5), "fast"),  # and of one that is not
     ],
 )
-def test_convolution_and_its_gradients_equal_pytorchs(size, stride, padding, height, form):
+def test_convolution_and_its_gradients_equal_pytorchs(size, stride, padding, side, channels, form):
     torch = pytest.importorskip("torch")
-    x = np.random.default_rng(0).normal(size=(2, height, 8, 3)).astype(np.float32)
-    kernel = np.random.default_rng(1).normal(size=(size, size, 3, 5)).astype(np.float32)
+    width = side if side < 4 else side + 2
+    x = np.random.default_rng(0).normal(size=(2, side, width, channels[0])).astype(np.float32)
+    kernel = np.random.default_rng(1).normal(size=(size, size, *channels)).astype(np.float32)
     their_x = torch.tensor(x.transpose(0, 3, 1, 2), requires_grad=True)
     their_kernel = torch.tensor(kernel.transpose(3, 2, 0, 1), requires_grad=True)
     theirs = torch.nn.functional.conv2d(their_x, their_kernel, stride=stride, padding=padding)
@@ -81,22 +88,41 @@ def test_convolution_and_its_gradients_equal_pytorchs(size, stride, padding, hei
 
 
 @pytest.mark.parametrize("order", [1, 2])
-def test_many_channels_have_the_same_gradients(order, monkeypatch):
+@pytest.mark.parametrize(("size", "stride"), [(3, 1), (2, 1), (4, 2)])
+def test_kernel_gradients_by_products_are_the_same(order, size, stride, monkeypatch):
     keys = jax.random.split(jax.random.key(0), 2)
-    x, kernel = jax.random.normal(keys[0], (2, 5, 4, 3)), jax.random.normal(keys[1], (3, 3, 3, 3)) / 5
+    x, kernel = jax.random.normal(keys[0], (2, 6, 4, 3)), jax.random.normal(keys[1], (size, size, 3, 3)) / 5
     found = []
-    for many in (3, 4):  # by products, and without
-        monkeypatch.setattr(layers, "_MANY_CHANNELS", many)
+    for pays in (True, False):
+        monkeypatch.setattr(layers, "_products_pay", lambda kernel, pays=pays: pays)
 
         def objective(x, kernel):
-            return jnp.sum(jnp.sin(layers.conv(x, kernel, 1, 1, "plain")))
+            return jnp.sum(jnp.sin(layers.conv(x, kernel, stride, 1, "plain")))
 
         def slopes(x, kernel, objective=objective):  # what a gradient penalty differentiates again
             return jnp.sum(jnp.square(jax.grad(objective)(x, kernel)))
 
-        assert ("custom_vjp" in str(jax.make_jaxpr(objective)(x, kernel))) == (many == 3)
+        assert ("custom_vjp" in str(jax.make_jaxpr(objective)(x, kernel))) == pays
         found.append(jax.grad(objective if order == 1 else slopes, argnums=(0, 1))(x, kernel))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), *found)
+
+
+@pytest.mark.parametrize(
+    ("kernel_shape", "side", "stride", "padding", "upsample", "form"),
+    [
+        ((7, 7, 6, 64), 128, 1, 3, False, "fast"),  # the generator's first layer
+        ((7, 7, 64, 4), 128, 1, 3, False, "fast"),  # and its last
+        ((3, 3, 64, 64), 16, 1, 1, False, "plain"),
+        ((7, 7, 3, 16), 48, 2, 3, False, "plain"),  # the regressor's first
+        ((4, 4, 16, 32), 48, 2, 1, False, "plain"),
+        ((4, 4, 160, 320), 6, 2, 1, False, "fast"),
+        ((4, 4, 256, 512), 2, 2, 1, False, "fast"),
+        ((3, 3, 320, 138), 3, 1, 0, False, "fast"),  # all of the last feature map at once
+        ((4, 4, 64, 32), 12, 1, 0, True, "fast"),
+    ],
+)
+def test_the_form_of_each_kind_of_layer_on_a_cpu(kernel_shape, side, stride, padding, upsample, form):
+    assert layers.preferred_form(kernel_shape, side, stride, padding, upsample) == form
 
 
 def test_space_to_depth_and_back():

@@ -76,6 +76,8 @@ def test_the_state_is_not_stacked():
 def test_choosing_devices():
     assert len(parallel.choose_devices(0, 16)) == 4
     assert len(parallel.choose_devices(0, 6)) == 3
+    assert len(parallel.choose_devices(0, 16, convolves=False)) == 1
+    assert len(parallel.choose_devices(4, 16, convolves=False)) == 4
     assert len(parallel.choose_devices(2, 16)) == 2
     with pytest.raises(UserError, match="there are 4"):
         parallel.choose_devices(64, 64)
