@@ -1,56 +1,82 @@
 """Plain against fast form of the networks' convolutions: `python -m benchmarks.convolutions`.
 
-For each layer of the demo's networks: milliseconds (median of alternating calls) of the forward pass and of both
-gradients in each form, and the ratio. `layers.preferred_form` follows what this prints on a CPU.
+For layers of the networks: milliseconds (median of alternating calls) of the forward pass and of both gradients in each
+form, and the ratio, with every device busy with its share of the batch, as in training: on a CPU a layer alone would
+have all threads for itself. `layers.preferred_form` follows what this prints on a CPU.
 """
 
 import statistics
 import time
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from avlgan_jax import layers
+from avlgan_jax import layers, parallel
 
 BATCH, CALLS = 16, 9
 
-# (kernel, stride, input side, channels in, channels out, transposed)
+
+class Layer(NamedTuple):
+    """One convolution of a network."""
+
+    size: int
+    stride: int
+    padding: int
+    side: int
+    c_in: int
+    c_out: int
+    upsample: bool = False
+
+    def __str__(self) -> str:
+        kind = "transposed" if self.upsample else f"stride {self.stride}"
+        return f"{kind} {self.size}x{self.size}, {self.side} px, {self.c_in} to {self.c_out}"
+
+
 LAYERS = [
-    (7, 1, 48, 6, 16, False),
-    (7, 1, 48, 16, 4, False),
-    (7, 1, 48, 32, 4, False),
-    (4, 2, 48, 16, 32, False),
-    (4, 2, 24, 32, 64, False),
-    (4, 2, 12, 64, 128, False),
-    (4, 2, 6, 128, 256, False),
-    (4, 2, 12, 64, 32, True),
-    (4, 2, 24, 32, 16, True),
+    Layer(7, 1, 3, 48, 6, 16),
+    Layer(7, 1, 3, 48, 16, 4),
+    Layer(7, 1, 3, 64, 6, 32),
+    Layer(7, 1, 3, 64, 32, 3),
+    Layer(4, 2, 1, 48, 16, 32),
+    Layer(4, 2, 1, 12, 64, 128),
+    Layer(4, 2, 1, 6, 160, 320),
+    Layer(4, 2, 1, 2, 256, 512),
+    Layer(3, 1, 0, 3, 320, 138),
+    Layer(4, 2, 1, 12, 64, 32, upsample=True),
+    Layer(4, 2, 1, 24, 32, 16, upsample=True),
 ]
 
 
-def passes(size: int, stride: int, side: int, c_in: int, c_out: int, upsample: bool, form: str):
+def passes(layer: Layer, form: layers.Form):
     """Compiled forward, input-gradient and kernel-gradient passes of one layer, without arguments."""
-    x = jax.random.normal(jax.random.key(0), (BATCH, side, side, c_in))
-    kernel = jax.random.normal(jax.random.key(1), (size, size, c_in, c_out))
+    devices = jax.local_device_count()
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(BATCH // devices, layer.side, layer.side, layer.c_in)).astype(np.float32)
+    kernel = generator.normal(size=(layer.size, layer.size, layer.c_in, layer.c_out)).astype(np.float32)
 
     def forward(x, kernel):
-        if upsample:
+        if layer.upsample:
             return layers.upsample_conv(x, kernel, form)
-        return layers.conv(x, kernel, stride, (size - 1) // 2, form)
+        return layers.conv(x, kernel, layer.stride, layer.padding, form)
 
     def objective(x, kernel):
         return jnp.sum(jnp.square(forward(x, kernel)))
 
-    compiled = [jax.jit(forward), jax.jit(jax.grad(objective, 0)), jax.jit(jax.grad(objective, 1))]
-    return [lambda run=run: jax.block_until_ready(run(x, kernel)) for run in compiled]
+    arguments = [jax.pmap(lambda _, leaf=leaf: jnp.asarray(leaf))(np.zeros(devices)) for leaf in (x, kernel)]
+    compiled = [jax.pmap(one) for one in (forward, jax.grad(objective, 0), jax.grad(objective, 1))]
+    return [lambda run=run: jax.block_until_ready(run(*arguments)) for run in compiled]
 
 
 def main() -> None:
     """Print the table."""
-    print(f"batch {BATCH}, {jax.devices()[0].device_kind}, jax {jax.__version__}; ms plain / ms fast (ratio)\n")
+    parallel.set_up_cpu()
+    where = f"{jax.local_device_count()} x {jax.devices()[0].device_kind}"
+    print(f"batch {BATCH}, {where}, jax {jax.__version__}; ms plain / ms fast (ratio)\n")
     print("| layer | forward | input gradient | kernel gradient |\n|---|---|---|---|")
     for layer in LAYERS:
-        pairs = zip(*(passes(*layer, form) for form in ("plain", "fast")), strict=True)
+        pairs = zip(*(passes(layer, form) for form in ("plain", "fast")), strict=True)
         cells = []
         for plain, fast in pairs:
             times = {plain: [], fast: []}
@@ -62,9 +88,7 @@ def main() -> None:
                         times[run].append(1e3 * (time.perf_counter() - start))
             a, b = (statistics.median(times[run]) for run in (plain, fast))
             cells.append(f"{a:.1f} / {b:.1f} ({a / b:.2f})")
-        size, stride, side, c_in, c_out, upsample = layer
-        kind = "transposed" if upsample else f"stride {stride}"
-        print(f"| {kind} {size}x{size}, {side} px, {c_in} to {c_out} | " + " | ".join(cells) + " |")
+        print(f"| {layer} | " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":

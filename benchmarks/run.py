@@ -34,6 +34,7 @@ PARTS = {
     "data": ("running", "data"),
     "start": ("running", "start"),
     "scaling": ("running", "scaling"),
+    "operations": ("operations", "operations"),
     "choices": ("choices", "choices"),
 }
 Part = Literal[tuple(PARTS)]

@@ -10,7 +10,7 @@ from conftest import ROOT
 
 from benchmarks import timing
 
-PARTS = ("peaks", "work", "image", "landmark", "generation", "frechet", "data", "start", "scaling", "choices")
+PARTS = ("peaks", "work", "image", "landmark", "generation", "frechet", "data", "start", "scaling", "operations", "choices")
 
 
 def _run(tmp_path, *parts: str) -> tuple[dict, str]:
