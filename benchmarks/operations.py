@@ -19,7 +19,7 @@ from benchmarks.timing import Case, Setting
 from benchmarks.training import TINY, OurRun, configured
 
 ROOT = Path(__file__).parents[1]
-CASES = ((32, 32, 16), (64, 16, 16), (128, 64, 4))
+CASES = ((64, 16, 16),)
 STEPS = 3
 
 FORWARD, SLOPES, KERNELS = "convolutions", "input gradients", "kernel gradients"
