@@ -96,7 +96,7 @@ def make_dispatch(converter: Converter, weights: list[Weights], seeds: int, turn
 
     def body(grid: Grid, batch: Batch):
         keys = jax.random.split(jax.random.fold_in(grid.key, grid.step), seeds)
-        # One axis of runs, not one within the other: XLA on a CPU multiplies matrices of two such axes ten times slower.
+        # One axis of runs: of two, one within the other, XLA on a CPU multiplies matrices at a crawl.
         members = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), grid.members)
         after, metrics = jax.vmap(one)(members, for_each(batch), for_each(keys), varied)
         after, metrics = jax.tree.map(lambda leaf: leaf.reshape(seeds, -1, *leaf.shape[1:]), (after, metrics))

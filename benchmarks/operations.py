@@ -5,6 +5,7 @@ XLA hands convolutions on to a pool and the profiler sees the first piece only. 
 """
 
 import glob
+import itertools
 import json
 import os
 import re
@@ -85,7 +86,7 @@ def _ours(run: OurRun, dump: Path) -> Counter[str]:
         if len(seen) < len(kinds):  # a thread that only helped, or did nothing
             continue
         threads += 1
-        for (start, name), (end, _) in zip(seen, seen[1:], strict=False):
+        for (start, name), (end, _) in itertools.pairwise(seen):
             spent[kinds[name]] += 1e-6 * (end - start)
     return Counter({kind: milliseconds / STEPS / threads for kind, milliseconds in spent.items()})
 

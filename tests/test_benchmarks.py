@@ -9,8 +9,7 @@ import pytest
 from conftest import ROOT
 
 from benchmarks import timing
-
-PARTS = ("peaks", "work", "image", "landmark", "generation", "frechet", "data", "start", "scaling", "operations", "choices")
+from benchmarks.run import PARTS
 
 
 def _run(tmp_path, *parts: str) -> tuple[dict, str]:
