@@ -51,7 +51,7 @@ def modern() -> Config:
 
 
 def demo() -> Config:
-    """18 minutes on two slow cores, on procedural faces of 48 px.
+    """15 to 20 minutes on two cores, on procedural faces of 48 px.
 
     `make demo`
     avGAN gets a fifteenth of the image converter's steps: the demo shows that it runs, it does not compare the two.
