@@ -57,7 +57,7 @@ def _memory(setting: Setting) -> Case:
     for _ in range(1 if setting.tiny else 3):
         for found, keep in ((kept, True), (given, False)):
             code = f"from benchmarks import choices; choices.report_steps({keep}, {setting.tiny})"
-            found.append(json.loads(_output([sys.executable, "-c", code]).splitlines()[-1]))
+            found.append(json.loads(output([sys.executable, "-c", code]).splitlines()[-1]))
     measured = {
         name: summarised([one["seconds"] for one in found], "s")
         for name, found in (("ours", kept), ("given back", given))
@@ -101,7 +101,7 @@ def _threads(setting: Setting) -> Case:
     for name, threads in (("ours", "1"), ("a thread for each core", str(cores))):
         settings = dict.fromkeys(spawning.THREADS, threads)
         code = f"from benchmarks import choices; choices.report_drawing({faces}, {cores})"
-        seconds = float(_output([sys.executable, "-c", code], settings).splitlines()[-1])
+        seconds = float(output([sys.executable, "-c", code], settings).splitlines()[-1])
         measured[name] = single(seconds, "faces/s", faces)
     return Case(f"drawing in {cores} processes by their BLAS threads", measured)
 
@@ -118,6 +118,7 @@ def report_drawing(faces: int, processes: int) -> None:
         print(time.perf_counter() - started)
 
 
-def _output(command: list[str], settings: dict[str, str] | None = None) -> str:
+def output(command: list[str], settings: dict[str, str] | None = None) -> str:
+    """What a command prints, run from the repository with these settings in its environment."""
     environment = os.environ | (settings or {})
     return subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout

@@ -9,17 +9,16 @@ import itertools
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.choices import output
 from benchmarks.timing import Case, Setting
 from benchmarks.training import TINY, OurRun, configured
 
-ROOT = Path(__file__).parents[1]
 CASES = ((64, 16, 16),)
 STEPS = 3
 
@@ -46,10 +45,8 @@ def operations(setting: Setting) -> Iterator[Case]:
             with tempfile.TemporaryDirectory() as folder:
                 code = f"from benchmarks import operations; operations.report({name!r}, {side}, {width}, {batch_size})"
                 flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_dump_to={folder} --xla_dump_hlo_as_text"
-                environment = os.environ | {"XLA_FLAGS": flags}
-                command = [sys.executable, "-c", code, folder]
-                done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
-            found = json.loads(done.stdout.splitlines()[-1])
+                printed = output([sys.executable, "-c", code, folder], {"XLA_FLAGS": flags})
+            found = json.loads(printed.splitlines()[-1])
             facts |= {f"{name}, {kind}, ms": milliseconds for kind, milliseconds in found.items()}
         yield Case(f"{side} px, width {width}, batch {batch_size}", {}, facts)
 
