@@ -1,9 +1,10 @@
-"""Train the runs of Table I of a trained workdir, each of four loss weights at every value, and write their report.
+"""Train a workdir's models again with one thing changed, and write the report of what it does.
 
-    python ablate.py --workdir runs/demo
+    python ablate.py --workdir runs/demo                    # Table I: each of four loss weights at every value
+    python ablate.py --workdir runs/demo --what recipe      # without each part of the recipe
 
-The landmark converters train together in one program, the image converters one after another. What was stopped goes on
-where it was when the same command is given again. The report is that of `evaluate.py --experiment table_i`.
+The landmark converters of Table I train together in one program, all else one after another. What was stopped goes on
+where it was when the same command is given again. The report is that of `evaluate.py --experiment table_i` or `recipe`.
 """
 
 import os
@@ -19,12 +20,13 @@ from avlgan_jax.errors import command
 
 @dataclass(frozen=True)
 class Arguments:
-    """Train the runs of Table I of a trained workdir, and write their report."""
+    """Train a workdir's models again with one thing changed, and write the report of what it does."""
 
     workdir: Path
-    """Folder of the training run whose loss weights are varied."""
-    what: Literal["all", "landmark", "image"] = "all"
-    """The weights of the landmark converter, those of the image converter, or both."""
+    """Folder of the training run that is varied."""
+    what: Literal["table_i", "landmark", "image", "recipe"] = "table_i"
+    """Table I, or its half of the landmark or the image converter's weights; or the parts of the recipe, whose runs
+    have the workdir's own seed and steps."""
     seeds: int = 3
     """Runs of each landmark converter; each image converter has one."""
     landmark_steps: int | None = None
@@ -45,7 +47,7 @@ def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
     import dataclasses
 
-    from avlgan_jax import ablation, parallel, workdir
+    from avlgan_jax import ablation, parallel, recipe, workdir
 
     parallel.keep_compiled(workdir.compiled(arguments.workdir))
     parallel.set_up_cpu()
@@ -53,10 +55,14 @@ def main() -> None:
     config = workdir.read_config(arguments.workdir)
     if arguments.data_dir is not None:
         config = dataclasses.replace(config, data_dir=os.fspath(arguments.data_dir))
-    ablation.claim(arguments.workdir, plan)
-    if arguments.what != "image":
+    if arguments.what == "recipe":
+        for part in recipe.parts(config):
+            recipe.train(config, arguments.workdir, part)
+    else:
+        ablation.claim(arguments.workdir, plan)
+    if arguments.what in ("table_i", "landmark"):
         ablation.train_landmarks(config, plan, arguments.workdir)
-    if arguments.what != "landmark":
+    if arguments.what in ("table_i", "image"):
         for column, value in ablation.image_cells(config):
             ablation.train_image(config, plan, arguments.workdir, column, value)
     evaluate.evaluate(
@@ -64,7 +70,7 @@ def main() -> None:
             arguments.workdir,
             data_dir=arguments.data_dir,
             samples=arguments.samples,
-            experiment="table_i",
+            experiment="recipe" if arguments.what == "recipe" else "table_i",
             features=arguments.features,
         )
     )

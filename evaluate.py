@@ -1,7 +1,7 @@
 """Score the trained models of a workdir and write its report.
 
     python evaluate.py --workdir runs/demo                      # what the four models alone can show
-    python evaluate.py --workdir runs/demo --all                # and the trainings of Table I (ablate.py)
+    python evaluate.py --workdir runs/demo --all                # and the trainings of ablate.py
     python evaluate.py --workdir runs/demo --experiment baby    # one experiment of Section IV
 
 Writes WORKDIR/report/metrics.json, index.html and the figures as PNG; of a single experiment, the same to
@@ -21,6 +21,9 @@ from avlgan_jax.errors import UserError, command
 
 # With fewer samples than features the covariance has no full rank, and the distance depends on their number.
 FEWEST_FOR_FID = 2048
+
+# The experiments that need trainings of their own.
+ABLATIONS = {"table_i": "Table I", "recipe": "the recipe's ablation"}
 
 # The truth is rendered in spawned processes, which import this file: what is heavy is imported where it is used.
 
@@ -44,7 +47,7 @@ class Arguments:
     all: bool = False
     """Every experiment of Section IV, also those that need trainings of their own (`ablate.py`)."""
     experiment: (
-        Literal["table_ii", "faces", "trials", "circumplex", "fidelity", "baby", "transfer", "table_i"] | None
+        Literal["table_ii", "faces", "trials", "circumplex", "fidelity", "baby", "transfer", "table_i", "recipe"] | None
     ) = None
     """One experiment alone, by its name in `docs/metrics.md`."""
     features: Literal["regressor", "inception"] = "regressor"
@@ -92,17 +95,19 @@ def evaluate(arguments: Arguments) -> Path:
     if "dyads" in manifest.splits:
         frames = records.load(data_dir, data, resolution, "dyads", dimensions)
     trials = evaluation.draw_trials(faces.emotions, arguments.samples, seed)
-    names, ablated = _experiments(arguments)
+    names, trainings = _experiments(arguments)
 
     with contextlib.ExitStack() as stack:
         render = stack.enter_context(truth.renderer(resolution)) if truth.keys(faces) is not None else None
         total = evaluation.work(faces, training, arguments.samples) if "trials" in names else 0
         progress = stack.enter_context(tqdm(total=total, unit=" pictures", smoothing=0.1))
         lens = None
-        if weights is not None and {"trials", "table_i"} & set(names):
+        if weights is not None and {"trials", *ABLATIONS} & set(names):
             progress.set_description("Inception")
             lens = _lens(weights, arguments.fid_mode, devices, training, data_dir, manifest.digest)
-        scene = section_iv.Scene(models, faces, training, frames, trials, seed, render, lens, progress.update, ablated)
+        scene = section_iv.Scene(
+            models, faces, training, frames, trials, seed, render, lens, progress.update, **trainings
+        )
         told = section_iv.run(scene, names, progress.set_description)
 
     numbers = told.numbers | {
@@ -134,19 +139,24 @@ def evaluate(arguments: Arguments) -> Path:
 
 
 def _experiments(arguments: Arguments):
-    """The names of the experiments asked for, and the runs of Table I if they are among them."""
-    from avlgan_jax import ablation, section_iv
+    """The names of the experiments asked for, and for the scene what has been trained for the ABLATIONS among them."""
+    from avlgan_jax import ablation, recipe, section_iv
 
     names = [arguments.experiment] if arguments.experiment else list(section_iv.EXPERIMENTS)
     if not arguments.all and not arguments.experiment:
-        names.remove("table_i")
-    ablated = ablation.load(arguments.workdir) if "table_i" in names else None
-    if "table_i" in names and ablated is None:
-        untrained = f"no run of Table I is trained in {arguments.workdir}; train them: python ablate.py --workdir ..."
-        if arguments.experiment:
-            raise UserError(untrained)
-        print(f"note: {untrained}")
-    return names, ablated
+        names = [name for name in names if name not in ABLATIONS]
+    trainings = {}
+    for name, field, load in (("table_i", "ablated", ablation.load), ("recipe", "recipe", recipe.load)):
+        if name not in names:
+            continue
+        trainings[field] = load(arguments.workdir)
+        if trainings[field] is None:
+            command = "python ablate.py --workdir ..." + (" --what recipe" if name == "recipe" else "")
+            untrained = f"no run of {ABLATIONS[name]} is trained in {arguments.workdir}; train them: {command}"
+            if arguments.experiment:
+                raise UserError(untrained)
+            print(f"note: {untrained}")
+    return names, trainings
 
 
 def _inception(arguments: Arguments):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avlgan_jax import grid, loop, trained, whole, workdir
-from avlgan_jax.config import Config
+from avlgan_jax.config import Config, ModelName
 from avlgan_jax.converter import State, Weights
 from avlgan_jax.errors import UserError
 from avlgan_jax.grid import Grid
@@ -62,9 +62,9 @@ def values(config: Config, column: str) -> list[float]:
     return sorted({*VALUES, _own(config, column)})
 
 
-def with_weight(config: Config, column: str, value: float) -> Config:
-    """The config with one weight changed."""
-    section, field = column.split(".")
+def with_value(config: Config, name: str, value: object) -> Config:
+    """The config with one field, as "section.field", changed."""
+    section, field = name.split(".")
     return dataclasses.replace(config, **{section: dataclasses.replace(getattr(config, section), **{field: value})})
 
 
@@ -129,12 +129,17 @@ def train_image(config: Config, plan: Plan, directory: Path, column: str, value:
     folder = image_folder(config, plan, directory, column, value)
     if folder == directory:
         return
+    take_landmark_converter(directory, folder)
+    print(f"{column} {value:g}")
+    loop.train(with_value(adapted(config, plan), column, value), "image", folder)
+
+
+def take_landmark_converter(directory: Path, folder: Path) -> None:
+    """Give the workdir `folder` the landmark converter of `directory`, unless it has one."""
     theirs = workdir.checkpoints(folder, "landmark")
     if not theirs.is_dir():
         with whole.folder(theirs) as copy:
             shutil.copytree(workdir.checkpoints(directory, "landmark"), copy, dirs_exist_ok=True)
-    print(f"{column} {value:g}")
-    loop.train(with_weight(adapted(config, plan), column, value), "image", folder)
 
 
 def image_folder(config: Config, plan: Plan, directory: Path, column: str, value: float) -> Path:
@@ -171,8 +176,8 @@ def load(directory: Path) -> Runs | None:
         for value in values(config, column):
             folder = image_folder(config, plan, directory, column, value)
             if folder not in loaded:
-                state = _load_image(config, plan, folder, column, value)
-                loaded[folder] = state and with_parts(image=state.evaluated, discriminator=state.discriminator)
+                state = finished(folder, with_value(adapted(config, plan), column, value), "image")
+                loaded[folder] = state and with_parts(**trained.weights_of(state, "image"))
             if loaded[folder] is not None:
                 cells[column][value] = [loaded[folder]]
     return Runs(cells, {column: _own(config, column) for column in COLUMNS}) if any(cells.values()) else None
@@ -198,14 +203,13 @@ def _landmark_cells(config: Config) -> Iterator[tuple[str, float, int]]:
             yield column, value, weights.index(weights[0]._replace(**{field: value}))
 
 
-def _load_image(config: Config, plan: Plan, folder: Path, column: str, value: float) -> State | None:
-    """The image converter of a cell, None before its last step."""
-    cell = with_weight(adapted(config, plan), column, value)
+def finished(folder: Path, config: Config, name: ModelName) -> State | None:
+    """The state of model `name` in a workdir, None before the last step of `config`."""
     try:
-        state = trained.restore(folder, cell, "image")
+        state = trained.restore(folder, config, name)
     except UserError:
         return None
-    return state if int(state.step) >= cell.image.steps else None
+    return state if int(state.step) >= getattr(config, name).steps else None
 
 
 def _seeds(config: Config, plan: Plan) -> list[int]:

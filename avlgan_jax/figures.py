@@ -104,6 +104,14 @@ def against_truth(shown: Rows) -> Image.Image:
     return _sheet(columns, rows, side, _targets(shown))
 
 
+def recipe_sheet(shown: Rows, titles: dict[str, str]) -> Image.Image:
+    """Each row: input, what each run of `titles` made of it, and (where it is known) the true face."""
+    side = 108
+    columns = {"input": shown.images} | {titles.get(name, name): made for name, made in shown.outputs.items()}
+    rows = [[_face(pictures[k], side) for pictures in columns.values()] for k in range(len(shown.images))]
+    return _sheet(list(columns), rows, side, _targets(shown))
+
+
 def transfer_sheet(found: Transferred) -> Image.Image:
     """Figure 8 above its curves: for each moment the filmed pair, and below it the pair that performs."""
     side, gap = 108, 26

@@ -60,9 +60,7 @@ class Expressions:
 
 def rows(models: Trained, faces: Faces, seed: int, render: Render | None) -> Rows:
     """FACES faces, each asked for one of ROW_EXPRESSIONS; `render` as for `evaluation.measure`."""
-    shown = _shown(faces, seed)
-    named = [affect.EXPRESSIONS.index(name) for name in ROW_EXPRESSIONS]
-    targets = affect.TABLE_II[np.resize(named, len(shown))]
+    shown, targets = _asked(faces, seed)
     return Rows(
         images=shown.images,
         landmarks=in_plane(shown.landmarks),
@@ -71,6 +69,12 @@ def rows(models: Trained, faces: Faces, seed: int, render: Render | None) -> Row
         moved=in_plane(models.convert_landmarks(shown.landmarks, targets)),
         outputs=_outputs(models, shown, targets, render),
     )
+
+
+def painted(models: Trained, faces: Faces, seed: int) -> UInt8[np.ndarray, "n h w 3"]:
+    """What avLandmarkGAN of other models makes of the faces of `rows`."""
+    shown, targets = _asked(faces, seed)
+    return models.convert["avlandmarkgan"](shown.images, shown.landmarks, targets)
 
 
 def expressions(models: Trained, faces: Faces, seed: int, means: Float[np.ndarray, "8 2"]) -> Expressions:
@@ -103,6 +107,13 @@ def matrix(models: Trained, faces: Faces, index: int, render: Render | None) -> 
 
 def _shown(faces: Faces, seed: int) -> Faces:
     return faces.take(choose_people(faces, seed, FACES))
+
+
+def _asked(faces: Faces, seed: int) -> tuple[Faces, Float[np.ndarray, "n 2"]]:
+    """The faces of `rows` and what each is asked for."""
+    shown = _shown(faces, seed)
+    named = [affect.EXPRESSIONS.index(name) for name in ROW_EXPRESSIONS]
+    return shown, affect.TABLE_II[np.resize(named, len(shown))]
 
 
 def _outputs(

@@ -13,6 +13,7 @@ from PIL import Image
 from avlgan_jax import affect, whole
 from avlgan_jax.evaluation import GROUPS, MODELS
 from avlgan_jax.gallery import MATRIX_STEPS, Matrix
+from avlgan_jax.recipe import PARTS
 from avlgan_jax.sections import Figure
 
 # The columns of the result table: key in metrics.json, heading, decimals, and whether more is better. A column without
@@ -171,6 +172,7 @@ def page(scores: dict, shown: list[Figure], matrices: list[Matrix]) -> str:
     return template("report.html").render(
         scores=scores,
         weight_names=WEIGHTS,
+        parts=PARTS,
         **_tables(scores),
         figures=[(figure, _webp(figure.png)) for figure in shown],
         pad={

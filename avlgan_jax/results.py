@@ -18,6 +18,7 @@ from avlgan_jax import affect, whole
 from avlgan_jax.errors import UserError, command
 from avlgan_jax.experiments.table_i import PAPER as TABLE_I
 from avlgan_jax.experiments.table_i import PAPER_2D, PAPER_3D
+from avlgan_jax.recipe import PARTS
 from avlgan_jax.report import WEIGHTS, comparisons, table_columns, template
 
 METRICS = "metrics.json"
@@ -32,6 +33,7 @@ FIGURES = {
     "baby": "asked and judged valence of infants and parents (Figure 7)",
     "transfer": "a dyad's expressions on another pair (Figure 8)",
     "table_i": "RMSE and distance over each loss weight (Table I)",
+    "recipe": "the same faces without each part of the recipe",
 }
 
 # What a person writes is kept between these.
@@ -91,6 +93,7 @@ def render(reports: dict[str, dict], pictures: dict[str, dict[str, str]], words:
         compared={name: comparisons(found) for name, found in reports.items()},
         claims={name: claims(found, _in_two_dimensions(found, reports)) for name, found in reports.items()},
         weight_names=WEIGHTS,
+        parts=PARTS,
         table_ii=list(zip(affect.EXPRESSIONS, affect.TABLE_II.tolist(), strict=True)),
     )
 

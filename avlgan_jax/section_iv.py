@@ -9,7 +9,7 @@ import numpy as np
 from avlgan_jax import evaluation, gallery, scores, sections
 from avlgan_jax.ablation import Runs
 from avlgan_jax.evaluation import Advance, Lens, Trials
-from avlgan_jax.experiments import baby, circumplex, fidelity, table_i, table_ii, transfer
+from avlgan_jax.experiments import baby, circumplex, fidelity, runs, table_i, table_ii, transfer
 from avlgan_jax.gallery import Matrix
 from avlgan_jax.records import Faces
 from avlgan_jax.sections import Figure
@@ -35,6 +35,8 @@ class Scene:
     advance: Advance = lambda done: None
     ablated: Runs | None = None
     """The runs of Table I, where they have been trained."""
+    recipe: dict[str, Callable[[], Trained]] | None = None
+    """Those without a part of the recipe each (`recipe.load`), likewise."""
 
 
 @dataclass(frozen=True)
@@ -118,16 +120,32 @@ def _transfer(scene: Scene) -> Told:
 def _table_i(scene: Scene) -> Told:
     if scene.ablated is None:
         return Told({"table_i": {}})
-    trials = scene.trials
+    found = table_i.numbers(scene.ablated, _setting(scene))
+    return Told({"table_i": found}, [sections.table_i(found)])
+
+
+def _recipe(scene: Scene) -> Told:
+    if scene.recipe is None:
+        return Told({"recipe": {}})
+    setting, numbers, outputs = _setting(scene), {}, {}
+    for name, load in scene.recipe.items():
+        models = load()
+        numbers[name] = runs.measure(models, setting)
+        outputs[name] = gallery.painted(models, scene.faces, scene.seed)
+    shown = gallery.rows(scene.models, scene.faces, scene.seed, scene.render)
+    outputs |= {name: made for name, made in shown.outputs.items() if name == "truth"}
+    return Told({"recipe": numbers}, [sections.recipe(dataclasses.replace(shown, outputs=outputs))])
+
+
+def _setting(scene: Scene) -> runs.Setting:
+    """What every run of an ablation is measured by."""
     truth = None
     if scene.render is not None:
-        pictures = scene.render(truth_keys(scene.faces)[trials.sources], trials.targets)
-        truth = np.stack([landmarks for _, landmarks in pictures])
+        pictures = scene.render(truth_keys(scene.faces)[scene.trials.sources], scene.trials.targets)
+        truth = runs.Truth(*(np.stack(column) for column in zip(*pictures, strict=True)))
     judge = scene.models.regress
     reference = evaluation.measure_reference(lambda images: judge(images)[1], scene.training, lambda done: None)
-    setting = table_i.Setting(scene.faces, trials, reference, scene.inception, truth)
-    found = table_i.numbers(scene.ablated, setting)
-    return Told({"table_i": found}, [sections.table_i(found)])
+    return runs.Setting(scene.faces, scene.trials, reference, scene.inception, truth)
 
 
 EXPERIMENTS: dict[str, Callable[[Scene], Told]] = {
@@ -139,4 +157,5 @@ EXPERIMENTS: dict[str, Callable[[Scene], Told]] = {
     "baby": _baby,
     "transfer": _transfer,
     "table_i": _table_i,
+    "recipe": _recipe,
 }

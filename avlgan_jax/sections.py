@@ -13,6 +13,7 @@ from avlgan_jax.experiments.circumplex import Around
 from avlgan_jax.experiments.transfer import Transferred
 from avlgan_jax.figures import NAMES
 from avlgan_jax.gallery import Expressions, Matrix, Rows
+from avlgan_jax.recipe import PARTS, WHOLE
 
 # The weights of Table I by the paper's signs.
 WEIGHT_NAMES = {
@@ -234,4 +235,17 @@ def table_i(found: dict) -> Figure:
         "ring marks the value trained with), the paper's dashed grey on its own scale at the right.",
         "Curves of the RMSE and of the distance to the training pictures over four loss weights",
         plots.weight_curves(panels, columns=len(WEIGHT_NAMES)),
+    )
+
+
+def recipe(shown: Rows) -> Figure:
+    """The same faces by the workdir's own models and by those that lack one part of the recipe each."""
+    titles = {WHOLE: "all of it", **{name: f"− {part.title}" for name, part in PARTS.items()}}
+    return _figure(
+        "recipe",
+        "What each part of the recipe is worth",
+        "The workdir's own training, then the same again without one part at a time, with the paper's choice in its "
+        "place.",
+        "Rows of faces: the input, the outputs of each training, and the truth where it is known",
+        figures.recipe_sheet(shown, titles),
     )

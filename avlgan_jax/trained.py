@@ -163,8 +163,14 @@ def parameter_counts(weights: Weights) -> dict[str, int]:
     return {name: parameter_count(tree) for name, tree in weights.items()}
 
 
+def weights_of(state, name: ModelName) -> Weights:
+    """The weights that the state of model `name` gives to the networks."""
+    judge = {"discriminator": state.discriminator} if name == "image" else {}
+    return {name: state.evaluated, **judge}
+
+
 def _weights(states: dict) -> Weights:
-    return {name: state.evaluated for name, state in states.items()} | {"discriminator": states["image"].discriminator}
+    return {part: tree for name, state in states.items() for part, tree in weights_of(state, name).items()}
 
 
 def restore(directory: Path, config: Config, name: ModelName, step: int | None = None):

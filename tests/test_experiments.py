@@ -9,7 +9,7 @@ import pytest
 
 from avlgan_jax import ablation, affect, evaluation
 from avlgan_jax.ablation import Runs
-from avlgan_jax.experiments import baby, circumplex, table_i, table_ii, transfer
+from avlgan_jax.experiments import baby, circumplex, runs, table_i, table_ii, transfer
 from avlgan_jax.landmarks import normalised_mean_error
 
 
@@ -216,7 +216,8 @@ def table_i_setting(faces, inception=None):
     reference = evaluation.measure_reference(
         lambda images: oracle.oracle(faces).regress(images)[1], faces, lambda done: None
     )
-    return table_i.Setting(faces, trials, reference, inception, np.stack([landmarks for _, landmarks in truths]))
+    truth = runs.Truth(*(np.stack(column) for column in zip(*truths, strict=True)))
+    return runs.Setting(faces, trials, reference, inception, truth)
 
 
 def test_table_i_by_models_whose_answers_are_known(faces):
@@ -241,6 +242,7 @@ def test_table_i_by_models_whose_answers_are_known(faces):
     assert (zero["value"], zero["own"], seven["value"], seven["own"]) == (0.0, False, 7.0, True)
     assert told["image.landmark_weight"][0]["own"]
     assert seven["rmse"] == 0.0 and seven["truth_landmark_nme"] == 0.0
+    assert seven["truth_psnr"] > zero["truth_psnr"] > 0.0  # the very picture: as near as can be
     assert seven["seeds"]["rmse"] == [0.0, 0.0]
     asked, own_emotions = setting.trials.targets, faces.emotions[setting.trials.sources]
     assert zero["rmse"] == pytest.approx(np.sqrt(np.mean((asked - own_emotions) ** 2)))
@@ -254,7 +256,7 @@ def test_table_i_gives_fid_where_it_is_asked_for(faces):
         return np.asarray(images, np.float64).reshape(len(images), 2, -1).mean(axis=2)
 
     lens = evaluation.Lens(extract, evaluation.measure_reference(extract, faces, lambda done: None))
-    found = table_i.measure(oracle.oracle(faces), table_i_setting(faces, lens))
+    found = runs.measure(oracle.oracle(faces), table_i_setting(faces, lens))
     assert found["fid"] >= 0.0 and found["fid"] != pytest.approx(found["frechet_regressor"])
 
 

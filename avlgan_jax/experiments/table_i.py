@@ -5,19 +5,12 @@ each image converter has been trained anew.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
-from avlgan_jax import evaluation, metrics
 from avlgan_jax.ablation import Runs
-from avlgan_jax.evaluation import Lens, Reference, Trials
-from avlgan_jax.landmarks import normalised_mean_error
-from avlgan_jax.records import Faces
+from avlgan_jax.experiments.runs import MEASURES, Setting, measure
 from avlgan_jax.trained import Trained
-
-MEASURES = ("rmse", "frechet_regressor", "fid", "truth_landmark_nme")
 
 # Table I of the paper: (FID, RMSE) by weight and value.
 PAPER = {
@@ -57,48 +50,6 @@ PAPER = {
 
 # And what follows it in Section IV-A: (FID, RMSE) with 3-D landmarks, and of Table I's own model with 2-D ones.
 PAPER_3D, PAPER_2D = (26.7, 0.211), (22.13, 0.200)
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What every cell is measured by: the same trials, the training faces in the judge's features, FID's if asked for.
-
-    `truth` are the true landmarks of the trials, None where there is no truth.
-    """
-
-    faces: Faces
-    trials: Trials
-    reference: Reference
-    inception: Lens | None
-    truth: Float[np.ndarray, "n 68 2"] | None
-
-
-def measure(models: Trained, setting: Setting) -> dict[str, float | None]:
-    """The MEASURES of one run: RMSE by the judge, distances to the training faces, and the landmarks' error."""
-    faces, trials = setting.faces, setting.trials
-    emotions, features, seen, errors = [], [], [], []
-    for start in range(0, len(trials.sources), evaluation.CHUNK):
-        chunk = slice(start, start + evaluation.CHUNK)
-        sources, targets = trials.sources[chunk], trials.targets[chunk]
-        output = models.convert["avlandmarkgan"](faces.images[sources], faces.landmarks[sources], targets)
-        read, pooled = models.regress(output)
-        emotions.append(read)
-        features.append(pooled)
-        if setting.inception is not None:
-            seen.append(setting.inception.extract(output))
-        if setting.truth is not None:
-            moved = models.convert_landmarks(faces.landmarks[sources], targets)
-            errors.append(normalised_mean_error(moved, setting.truth[chunk]))
-
-    def distance(parts: list[np.ndarray], reference: Reference) -> float:
-        return metrics.frechet_distance(metrics.moments(np.concatenate(parts)), reference.moments["all"])
-
-    return {
-        "rmse": metrics.rmse(np.concatenate(emotions), trials.targets),
-        "frechet_regressor": distance(features, setting.reference),
-        "fid": distance(seen, setting.inception.reference) if setting.inception is not None else None,
-        "truth_landmark_nme": float(np.mean(np.concatenate(errors), dtype=np.float64)) if errors else None,
-    }
 
 
 def numbers(runs: Runs, setting: Setting) -> dict:

@@ -1,0 +1,90 @@
+"""The trainings that show what each part of the recipe is worth: the workdir's own again, each without one part.
+
+Without a part means with the paper's values of its fields (preset `paper`), all else as the workdir has it.
+
+WORKDIR/ablation/recipe/PART/    an ordinary workdir, in which the one model that the part belongs to is trained
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from avlgan_jax import ablation, loop, presets, trained
+from avlgan_jax.config import Config, ModelName
+from avlgan_jax.trained import Trained
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the recipe: its fields, all of one model, and what it is in words and at the head of a column."""
+
+    fields: tuple[str, ...]
+    words: str
+    title: str
+
+    @property
+    def model(self) -> ModelName:
+        """The model that is trained without it."""
+        return self.fields[0].split(".")[0]
+
+
+# What preset `modern` changes of the paper's losses and steps, by the names in metrics.json.
+PARTS = {
+    "reading_first": Part(("image.d_warmup",), "the discriminator reads real faces before it judges", "reading"),
+    "mask": Part(("image.masked", "image.mask_weight"), "a mask blends the picture with the input", "mask"),
+    "uniform_targets": Part(("image.targets",), "targets spread over the disc", "targets"),
+    "nonsaturating": Part(("image.adversarial_loss",), "the non-saturating adversarial loss", "loss"),
+    "faster_discriminator": Part(("image.d_rate_factor",), "a discriminator that learns faster", "faster D"),
+    "averaged_weights": Part(("image.ema_decay",), "averaged weights", "average"),
+    "displacement": Part(("landmark.residual",), "the landmark converter gives a displacement", "displaced"),
+    "light_centres": Part(("landmark.centre_weight",), "a light loss of face feature centres", "centres"),
+}
+
+# The name of the workdir's own models, which have every part.
+WHOLE = "whole"
+
+
+def parts(config: Config) -> dict[str, Part]:
+    """Those of PARTS that a config has."""
+    return {name: part for name, part in PARTS.items() if without(config, part) != config}
+
+
+def without(config: Config, part: Part) -> Config:
+    """The config with the paper's values of the part's fields."""
+    paper = presets.paper()
+    for field in part.fields:
+        section, name = field.split(".")
+        config = ablation.with_value(config, field, getattr(getattr(paper, section), name))
+    return config
+
+
+def train(config: Config, directory: Path, name: str) -> None:
+    """Train the model of part `name` without it, to its last step. Raises as `loop.train` does."""
+    part, folder = PARTS[name], _folder(directory, name)
+    if part.model == "image":
+        ablation.take_landmark_converter(directory, folder)
+    print(f"without: {part.words}")
+    loop.train(without(config, part), part.model, folder)
+
+
+def load(directory: Path) -> dict[str, Callable[[], Trained]] | None:
+    """What assembles the models of every run that has been trained to its end, the workdir's own (WHOLE) first.
+
+    None where there is none but that.
+    """
+    if not (directory / ablation.FOLDER / "recipe").is_dir():
+        return None
+    config, weights, steps = trained.read(directory)
+    runs = {WHOLE: functools.partial(trained.assemble, config, weights, steps)}
+    for name, part in parts(config).items():
+        changed = without(config, part)
+        state = ablation.finished(_folder(directory, name), changed, part.model)
+        if state is not None:
+            own = trained.weights_of(state, part.model)
+            runs[name] = functools.partial(trained.assemble, changed, weights | own, steps)
+    return runs if len(runs) > 1 else None
+
+
+def _folder(directory: Path, name: str) -> Path:
+    return directory / ablation.FOLDER / "recipe" / name

@@ -1,0 +1,68 @@
+"""The recipe's ablation: what a run without a part is, where it lies, and what one command makes of it."""
+
+import dataclasses
+import json
+import shutil
+
+import pytest
+from conftest import run
+
+from avlgan_jax import presets, recipe
+from avlgan_jax.recipe import PARTS
+
+
+def test_without_a_part_only_its_fields_are_the_papers():
+    modern, paper = presets.modern(), presets.paper()
+    for part in PARTS.values():
+        changed = recipe.without(modern, part)
+        for section in ("regressor", "landmark", "image", "avgan"):
+            for field, value in dataclasses.asdict(getattr(changed, section)).items():
+                origin = paper if f"{section}.{field}" in part.fields else modern
+                assert value == getattr(getattr(origin, section), field), (part, section, field)
+        assert part.model == part.fields[0].split(".")[0]
+
+
+def test_only_the_parts_that_a_config_has_are_taken_out():
+    assert set(recipe.parts(presets.modern())) == set(PARTS)
+    assert recipe.parts(presets.paper()) == {}
+    demo = presets.demo()
+    unmasked = dataclasses.replace(demo, image=dataclasses.replace(demo.image, masked=False, mask_weight=0.0))
+    assert set(recipe.parts(unmasked)) == set(PARTS) - {"mask"}
+
+
+def test_untrained_there_is_nothing_to_load(tmp_path):
+    assert recipe.load(tmp_path) is None
+
+
+def test_one_model_without_its_part_is_trained_and_told_beside_the_whole(trained_run, tmp_path):
+    folder, config, _ = trained_run
+    place = tmp_path / "run"
+    shutil.copytree(folder, place)
+    recipe.train(config, place, "displacement")
+    assert (place / "ablation" / "recipe" / "displacement" / "landmark" / "checkpoints" / "4").is_dir()
+    told = run("evaluate.py", "--workdir", str(place), "--experiment", "recipe", "--samples", "8").stdout
+    report = place / "experiments" / "recipe"
+    assert told.rstrip().endswith(f"report: {report / 'index.html'}")
+    found = json.loads((report / "metrics.json").read_text())["recipe"]
+    assert list(found) == ["whole", "displacement"]  # the others are not trained
+    assert found["whole"]["truth_landmark_nme"] != found["displacement"]["truth_landmark_nme"]
+    assert all(row["rmse"] > 0.0 and row["truth_psnr"] > 0.0 and row["fid"] is None for row in found.values())
+    page = (report / "index.html").read_text()
+    assert PARTS["displacement"].words in page and PARTS["mask"].words not in page
+    assert (report / "recipe.png").is_file()
+
+
+@pytest.mark.slow
+def test_one_command_trains_every_part_and_goes_on_where_it_was(trained_run, tmp_path):
+    folder, config, _ = trained_run
+    place = tmp_path / "run"
+    shutil.copytree(folder, place)
+    command = ["--workdir", str(place), "--what", "recipe", "--samples", "8"]
+    run("ablate.py", *command)
+    report = place / "experiments" / "recipe" / "metrics.json"
+    found = json.loads(report.read_text())["recipe"]
+    assert set(found) == {"whole", *recipe.parts(config)}
+    assert len({row["rmse"] for row in found.values()}) == len(found)
+    before = report.read_bytes()
+    run("ablate.py", *command)
+    assert report.read_bytes() == before
