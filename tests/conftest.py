@@ -82,8 +82,8 @@ def trained_run(data_dir, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def trained_run_3d(data_dir, tmp_path_factory):
-    """The same with 3-D landmarks."""
-    return _trained(tmp_path_factory, data_dir, "trained_3d", "--landmark-dimensions", "3")
+    """The same with 3-D landmarks, on one device."""
+    return _trained(tmp_path_factory, data_dir, "trained_3d", "--landmark-dimensions", "3", "--devices", "1")
 
 
 def _trained(tmp_path_factory, data_dir, name, *options):
