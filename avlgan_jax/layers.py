@@ -27,6 +27,7 @@ Kernel = Float[Array, "kh kw c_in c_out"]
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+_NO_PADDING: Padding = ((0, 0), (0, 0))
 # Wide kernels with no more channels than this on one side have a fast form of their own.
 _FEW_CHANNELS = 8
 # PyTorch's default initialisation of convolutions and dense layers: uniform within 1/sqrt(fan in).
@@ -56,7 +57,7 @@ def conv(x: Image, kernel: Kernel, stride: int, padding: int, form: Form) -> Out
     over sides that are even with the padding, and for kernels as large as the padded input."""
     around = (padding, padding)
     if form == "plain":
-        return _convolve(x, kernel, (around, around), stride, products=_products_pay(kernel))
+        return (_with_products if _products_pay(kernel) else _plainly)(x, kernel, (around, around), stride)
     if kernel.shape[:2] == tuple(side + 2 * padding for side in x.shape[1:3]):
         # A single output pixel. What of the kernel lies on the padding counts for nothing.
         inner = kernel[padding : padding + x.shape[1], padding : padding + x.shape[2]]
@@ -66,7 +67,7 @@ def conv(x: Image, kernel: Kernel, stride: int, padding: int, form: Form) -> Out
     height, width, c_in, c_out = kernel.shape
     blocks = kernel.reshape(height // 2, 2, width // 2, 2, c_in, c_out).transpose(0, 2, 1, 3, 4, 5)
     x = space_to_depth(jnp.pad(x, ((0, 0), around, around, (0, 0))))
-    return _convolve(x, blocks.reshape(height // 2, width // 2, 4 * c_in, c_out), products=True)
+    return _with_products(x, blocks.reshape(height // 2, width // 2, 4 * c_in, c_out), _NO_PADDING, 1)
 
 
 def _along_columns(x: Image, kernel: Kernel, around: tuple[int, int]) -> Output:
@@ -81,9 +82,9 @@ def _along_columns(x: Image, kernel: Kernel, around: tuple[int, int]) -> Output:
         padded = jnp.pad(x, ((0, 0), around, (0, 0), (0, 0)))
         beside = jnp.concatenate([padded[:, row : row + height] for row in range(size)], axis=-1)
         single = kernel.transpose(1, 0, 2, 3).reshape(1, width, size * c_in, c_out)
-        return _convolve(beside, single, ((0, 0), around), products=c_out >= 64)
+        return (_with_products if c_out >= 64 else _plainly)(beside, single, ((0, 0), around), 1)
     single = kernel.transpose(1, 2, 0, 3).reshape(1, width, c_in, size * c_out)
-    apart = _convolve(x, single, (around, around), products=True)
+    apart = _with_products(x, single, (around, around), 1)
     return sum(apart[:, row : row + height, :, row * c_out : (row + 1) * c_out] for row in range(size))
 
 
@@ -91,12 +92,6 @@ def _products_pay(kernel: Kernel) -> bool:
     """Whether matrix products beat XLA's kernel gradient on a CPU, for a convolution in its plain form."""
     fewer, more = sorted(kernel.shape[2:])
     return fewer >= 64 and more >= 128 and jax.default_backend() == "cpu"
-
-
-def _convolve(
-    x: Image, kernel: Kernel, padding: Padding = ((0, 0), (0, 0)), stride: int = 1, products: bool = False
-) -> Output:
-    return (_with_products if products else _plainly)(x, kernel, padding, stride)
 
 
 def _plainly(x: Image, kernel: Kernel, padding: Padding, stride: int = 1, dilate_input: int = 1) -> Output:
@@ -168,7 +163,7 @@ def upsample_conv(x: Image, kernel: Kernel, form: Form) -> Output:
     blocks = taps.transpose(0, 2, 4, 1, 3, 5).reshape(2, 2, c_in, 4 * c_out)
     # Padded apart from the convolution: with the padding inside, XLA's kernel gradient on a CPU takes 100 times longer.
     padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    return depth_to_space(_convolve(padded, blocks, products=True))[:, 1:-1, 1:-1]
+    return depth_to_space(_with_products(padded, blocks, _NO_PADDING, 1))[:, 1:-1, 1:-1]
 
 
 class Conv(nn.Module):
