@@ -1,17 +1,34 @@
 """What a training run says while it runs: a progress line, metrics.jsonl, TensorBoard."""
 
+import contextlib
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import tensorboardX
 from tqdm import tqdm
 
 from avlgan_jax.whole import write_text
 
 METRICS = "metrics.jsonl"
+
+
+@contextlib.contextmanager
+def _without_torch() -> Iterator[None]:
+    """For importing what takes PyTorch along wherever it is installed, seconds and 200 MB of it, and does without."""
+    if "torch" in sys.modules:
+        yield
+        return
+    sys.modules["torch"] = None  # what Python takes for a package that cannot be imported
+    try:
+        yield
+    finally:
+        del sys.modules["torch"]
+
+
+with _without_torch():
+    import tensorboardX
 
 
 class Telemetry:

@@ -1,4 +1,8 @@
+import subprocess
+import sys
+
 import numpy as np
+from conftest import ROOT
 
 from avlgan_jax.telemetry import Telemetry, has, read
 
@@ -31,3 +35,9 @@ def test_trouble_is_told_once(tmp_path, capsys):
     told.close()
     err = capsys.readouterr().err
     assert "warning: step 5: it ignores its label, 0.0001" in err and "0.0002" not in err
+
+
+def test_training_starts_without_pytorch():
+    """tensorboardX would import it, which takes seconds, and this package must be able to all the same."""
+    program = "import sys, avlgan_jax.loop; assert 'torch' not in sys.modules; import torch; torch.zeros(1)"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
