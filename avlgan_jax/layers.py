@@ -47,14 +47,14 @@ def preferred_form(kernel_shape: tuple[int, ...], side: int, stride: int, paddin
     if jax.default_backend() != "cpu":
         return "plain"
     size = kernel_shape[0]
-    small = size == 4 and stride == 2 and side in (4, 6)
+    small = size == 4 and stride == 2 and side in (4, 5, 6)
     wide = size >= 5 and stride == 1 and min(kernel_shape[2:]) <= _FEW_CHANNELS
     return "fast" if upsample or small or wide or side + 2 * padding == size else "plain"
 
 
 def conv(x: Image, kernel: Kernel, stride: int, padding: int, form: Form) -> Output:
-    """Cross-correlation with `padding` zeros on all sides; `fast` is for unstrided ones, for even kernels at stride 2
-    over sides that are even with the padding, and for kernels as large as the padded input."""
+    """Cross-correlation with `padding` zeros on all sides; `fast` is for unstrided ones, for even kernels at stride 2,
+    and for kernels as large as the padded input."""
     around = (padding, padding)
     if form == "plain":
         return (_with_products if _products_pay(kernel) else _plainly)(x, kernel, (around, around), stride)
@@ -66,7 +66,9 @@ def conv(x: Image, kernel: Kernel, stride: int, padding: int, form: Form) -> Out
         return _along_columns(x, kernel, around)
     height, width, c_in, c_out = kernel.shape
     blocks = kernel.reshape(height // 2, 2, width // 2, 2, c_in, c_out).transpose(0, 2, 1, 3, 4, 5)
-    x = space_to_depth(jnp.pad(x, ((0, 0), around, around, (0, 0))))
+    padded = jnp.pad(x, ((0, 0), around, around, (0, 0)))
+    # Of a side that is odd with its padding the last pixel is under no window.
+    x = space_to_depth(padded[:, : padded.shape[1] // 2 * 2, : padded.shape[2] // 2 * 2])
     return _with_products(x, blocks.reshape(height // 2, width // 2, 4 * c_in, c_out), _NO_PADDING, 1)
 
 

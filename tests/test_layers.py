@@ -54,6 +54,7 @@ def test_both_forms_have_the_same_gradients(arrays):
     [
         (4, 2, 1, 8, (3, 5), "fast"),
         (4, 2, 1, 6, (3, 5), "fast"),
+        (4, 2, 1, 5, (3, 5), "fast"),  # a pixel is left over
         (2, 2, 0, 8, (3, 5), "fast"),
         (4, 2, 1, 8, (3, 5), "plain"),
         (7, 1, 3, 9, (3, 5), "plain"),
@@ -116,6 +117,7 @@ def test_kernel_gradients_by_products_are_the_same(order, size, stride, monkeypa
         ((7, 7, 3, 16), 48, 2, 3, False, "plain"),  # the regressor's first
         ((4, 4, 16, 32), 48, 2, 1, False, "plain"),
         ((4, 4, 160, 320), 6, 2, 1, False, "fast"),
+        ((4, 4, 160, 320), 5, 2, 1, False, "fast"),
         ((4, 4, 256, 512), 2, 2, 1, False, "fast"),
         ((3, 3, 320, 138), 3, 1, 0, False, "fast"),  # all of the last feature map at once
         ((4, 4, 64, 32), 12, 1, 0, True, "fast"),
