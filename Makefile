@@ -17,7 +17,7 @@ app: $(STAMP)
 	$(BIN)/python -m avlgan_jax.app
 
 demo: $(STAMP)
-	$(BIN)/python prepare.py procedural_faces --resolution 48 --faces 6000 --data-dir data
+	$(BIN)/python prepare.py procedural_faces --resolution 36 --faces 6000 --data-dir data
 	$(BIN)/python train.py all --preset demo --data procedural_faces --data-dir data --workdir runs/demo
 	$(BIN)/python evaluate.py --workdir runs/demo --samples 1000
 

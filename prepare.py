@@ -44,7 +44,7 @@ class Drawn(Generic[Options]):
     data: tyro.conf.OmitArgPrefixes[Options]
     data_dir: Path = Path("data")
     """Where records are written."""
-    resolution: Literal[32, 48, 64, 96, 128, 256] = 128
+    resolution: Literal[32, 36, 48, 64, 96, 128, 256] = 128
     """Side of the square images, in pixels."""
     workers: int = os.cpu_count() or 1
     """Processes that work at once. The records do not depend on it."""

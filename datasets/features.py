@@ -10,7 +10,7 @@ from PIL import Image
 from avlgan_jax import affect, landmarks
 from avlgan_jax.records import AGE_GROUPS
 
-RESOLUTIONS = (32, 48, 64, 96, 128, 256)
+RESOLUTIONS = (32, 36, 48, 64, 96, 128, 256)
 
 
 def faces(resolution: int, **beyond: tfds.features.FeatureConnector) -> tfds.features.FeaturesDict:

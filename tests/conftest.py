@@ -11,7 +11,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import collections
+import contextlib
 import fcntl
+import io
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -105,3 +108,22 @@ def run(script: str, *arguments: str, check: bool = True, **options) -> subproce
     if check:
         assert done.returncode == 0, f"{script} {arguments} exited {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
+
+
+def run_here(script: str, *arguments: str) -> subprocess.CompletedProcess:
+    """Run an entry script (or a module, by its dotted name) in this process: for what only reads, or refuses.
+
+    A process of its own would spend seconds on importing what is imported here.
+    """
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        patch.setattr(sys, "argv", [script, *map(str, arguments)])
+        try:
+            if script.endswith(".py"):
+                runpy.run_path(str(ROOT / script), run_name="__main__")
+            else:
+                runpy.run_module(script, run_name="__main__")
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+    return subprocess.CompletedProcess([script, *arguments], code, out.getvalue(), err.getvalue())

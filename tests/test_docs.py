@@ -11,7 +11,7 @@ from pathlib import Path
 
 import drawn_photographs as drawn
 import pytest
-from conftest import ROOT
+from conftest import ROOT, run_here
 from PIL import Image
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -35,7 +35,7 @@ ALL = [(page.name, command) for page in PAGES for command in commands(page)]
 
 @functools.cache
 def help_of(*command: str) -> str:
-    done = subprocess.run([sys.executable, *command, "--help"], cwd=ROOT, capture_output=True, text=True)
+    done = run_here(*command, "--help")
     assert done.returncode == 0, done.stderr
     return re.sub(r"\s+", " ", done.stdout)
 
@@ -49,17 +49,17 @@ def test_the_command_is_there_and_knows_its_options(page, command):
     if words[0] == "-m":
         module = ROOT / words[1].replace(".", "/")
         assert module.with_suffix(".py").exists() or (module / "__main__.py").exists()
-        script, rest = ("-m", words[1]), words[2:]
+        script, rest = words[1], words[2:]
     else:
         assert (ROOT / words[0]).exists()
-        script, rest = (words[0],), words[1:]
+        script, rest = words[0], words[1:]
     options = [word for word in rest if word.startswith("--") and word != "--help"]
     if not options:
         return
     # Scripts with subcommands tell of the options after the subcommand's name.
     subcommand = [rest[0]] if words[0] in ("prepare.py", "synthesize.py") else []
     subcommand = ["face_folder" if word == "NAME" else word for word in subcommand]
-    told = help_of(*script, *subcommand)
+    told = help_of(script, *subcommand)
     for option in options:
         assert option.split("=")[0] in told, f"{page}: {command}"
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import RESOLUTION, run
+from conftest import RESOLUTION, run, run_here
 
 MODEL_KEYS = {
     *("rmse", "rmse_valence", "rmse_arousal", "pcc_valence", "pcc_arousal", "ccc_valence", "ccc_arousal"),
@@ -23,7 +23,7 @@ ADDED_KEYS = {"response", "landmark_nme", "identity_distance", "fid", "kid", "pr
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(tmp_path, arguments, said):
-    done = run("evaluate.py", "--workdir", str(tmp_path / "nowhere"), *arguments, check=False)
+    done = run_here("evaluate.py", "--workdir", str(tmp_path / "nowhere"), *arguments)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert len(done.stderr.splitlines()) == 1
@@ -32,7 +32,7 @@ def test_what_cannot_be_is_refused_in_one_line(tmp_path, arguments, said):
 
 
 def test_help_describes_every_option():
-    told = run("evaluate.py", "--help").stdout
+    told = run_here("evaluate.py", "--help").stdout
     for option in ("--workdir", "--data", "--data-dir", "--samples", "--split", "--seed"):
         assert option in told
     assert "the paper uses 10,000" in " ".join(told.replace("│", " ").split())

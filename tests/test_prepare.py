@@ -11,11 +11,11 @@ from pathlib import Path
 
 import drawn_photographs as drawn
 import pytest
+from conftest import ROOT, run_here
 from PIL import Image
 
 from avlgan_jax import records
 
-ROOT = Path(__file__).parents[1]
 SMALL = ["--faces", "24", "--held-out", "8", "--dyads", "1", "--dyad-seconds", "0.1", "--resolution", "32"]
 
 
@@ -68,7 +68,7 @@ def test_second_run_does_nothing_and_starts_no_tensorflow(prepared):
 
 def test_other_options_are_not_passed_over(prepared):
     data_dir, _ = prepared
-    done = prepare("procedural_faces", *SMALL, "--seed", 9, "--data-dir", data_dir)
+    done = run_here("prepare.py", "procedural_faces", *SMALL, "--seed", 9, "--data-dir", data_dir)
     _assert_one_line(done, "seed=0 where 9 is asked for", "--again")
 
 
@@ -118,18 +118,18 @@ def test_killed_in_the_middle_leaves_nothing_that_looks_whole(prepared, tmp_path
     ],
 )
 def test_mistakes_are_one_line(arguments, words):
-    _assert_one_line(prepare(*arguments), *words)
+    _assert_one_line(run_here("prepare.py", *arguments), *words)
 
 
 def test_unknown_option_and_resolution_are_refused():
     for arguments in (["--speed", "3"], ["--resolution", "100"]):
-        done = prepare("procedural_faces", *arguments)
+        done = run_here("prepare.py", "procedural_faces", *arguments)
         assert done.returncode != 0
         assert arguments[0] in done.stderr and "Traceback" not in done.stderr
 
 
 def test_help_describes_every_option():
-    done = prepare("diffusion_fer", "--help")
+    done = run_here("prepare.py", "diffusion_fer", "--help")
     assert done.returncode == 0
     for words in ("--manual-dir", "--landmarks", "--resolution", "--workers", "in pixels", "Largest share of damaged"):
         assert words in done.stdout

@@ -34,6 +34,7 @@ def test_untrained_there_is_nothing_to_load(tmp_path):
     assert recipe.load(tmp_path) is None
 
 
+@pytest.mark.slow
 def test_one_model_without_its_part_is_trained_and_told_beside_the_whole(trained_run, tmp_path):
     folder, config, _ = trained_run
     place = tmp_path / "run"

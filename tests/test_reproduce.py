@@ -3,11 +3,10 @@
 import dataclasses
 import json
 import shutil
-import subprocess
-import sys
 
 import pytest
-from conftest import ROOT
+from conftest import run as run_script
+from conftest import run_here
 
 from avlgan_jax import loop, reproduce
 from avlgan_jax.config import LandmarkTraining
@@ -30,9 +29,7 @@ def run(config, tmp_path_factory):
 
 
 def command(*arguments):
-    process = [sys.executable, "-m", "avlgan_jax.reproduce", *map(str, arguments)]
-    done = subprocess.run(process, capture_output=True, text=True, cwd=ROOT)
-    assert "Traceback" not in done.stderr, done.stderr
+    done = run_here("avlgan_jax.reproduce", *arguments)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -120,7 +117,7 @@ def test_no_run_is_one_line(tmp_path):
 
 @pytest.mark.slow
 def test_self_trains_twice_in_fresh_processes(data_dir):
-    code, told = command("--self", "all", "--preset", "debug", "--data-dir", data_dir)
-    assert code == 0, told
+    options = ["--self", "all", "--preset", "debug", "--data-dir", str(data_dir)]
+    told = run_script("-m", "avlgan_jax.reproduce", *options).stdout
     for name in ("regressor", "landmark", "image", "avgan"):
         assert f"{name}: the same batches and losses in 4 steps" in told

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 from conftest import run
+from processes import start, wait_for
 
 
 def refused(*arguments):
@@ -61,8 +62,10 @@ def test_all_four_models_in_one_command(trained_run):
 
 def test_compiled_programs_are_kept_in_the_workdir(data_dir, tmp_path, monkeypatch):
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)  # set, it would hold what the workdir shall keep
-    run("train.py", "landmark", "--preset", "debug", "--data-dir", str(data_dir), "--workdir", str(tmp_path))
-    assert any((tmp_path / ".compiled").iterdir())
+    process = start(data_dir, tmp_path)
+    wait_for(lambda: any(tmp_path.glob(".compiled/*")), process)
+    process.kill()
+    process.communicate()
 
 
 def test_a_flipped_byte_in_a_record_file_stops_training(data_dir, tmp_path):
