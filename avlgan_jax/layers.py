@@ -41,7 +41,7 @@ def preferred_form(kernel_shape: tuple[int, ...], side: int, stride: int, paddin
     """The form that measures faster on the machine at hand (`python -m benchmarks.convolutions`).
 
     On a CPU: `fast` for transposed convolutions, for 4x4 strided ones down to under 4 pixels, whose plain input
-    gradient takes 8 times as long or more, for wide kernels from or to few channels, and for kernels that fit their
+    gradient takes 2.6 times as long or more, for wide kernels from or to few channels, and for kernels that fit their
     input once. Elsewhere `plain`.
     """
     if jax.default_backend() != "cpu":

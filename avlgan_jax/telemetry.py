@@ -16,7 +16,7 @@ METRICS = "metrics.jsonl"
 
 @contextlib.contextmanager
 def _without_torch() -> Iterator[None]:
-    """For importing what takes PyTorch along wherever it is installed, seconds and 200 MB of it, and does without."""
+    """For importing what takes PyTorch along wherever it is installed, which takes seconds, and does without."""
     if "torch" in sys.modules:
         yield
         return

@@ -32,6 +32,7 @@ from avlgan_jax import records, whole, workdir  # noqa: E402
 IN_HASTE = os.environ["XLA_FLAGS"].split()[-1]
 ROOT = Path(__file__).resolve().parents[1]
 RESOLUTION = 32
+_CACHING = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
 
 
 def pytest_collection_modifyitems(items):
@@ -113,8 +114,10 @@ def run(script: str, *arguments: str, check: bool = True, **options) -> subproce
 def run_here(script: str, *arguments: str) -> subprocess.CompletedProcess:
     """Run an entry script (or a module, by its dotted name) in this process: for what only reads, or refuses.
 
-    A process of its own would spend seconds on importing what is imported here.
+    A process of its own would spend seconds on importing what is imported here. Where the script would have kept its
+    compiled programs is forgotten: the tests have their own place.
     """
+    caching = {name: getattr(jax.config, name) for name in _CACHING}
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         patch.setattr(sys, "argv", [script, *map(str, arguments)])
@@ -126,4 +129,7 @@ def run_here(script: str, *arguments: str) -> subprocess.CompletedProcess:
             code = 0
         except SystemExit as end:
             code = end.code or 0
+        finally:
+            for name, value in caching.items():
+                jax.config.update(name, value)
     return subprocess.CompletedProcess([script, *arguments], code, out.getvalue(), err.getvalue())

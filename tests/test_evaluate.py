@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import pytest
 from conftest import RESOLUTION, run, run_here
 
@@ -29,6 +30,7 @@ def test_what_cannot_be_is_refused_in_one_line(tmp_path, arguments, said):
     assert len(done.stderr.splitlines()) == 1
     assert said in done.stderr
     assert list(tmp_path.iterdir()) == []
+    assert str(tmp_path) not in str(jax.config.jax_compilation_cache_dir)  # or later tests would write there
 
 
 def test_help_describes_every_option():
