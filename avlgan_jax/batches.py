@@ -1,4 +1,4 @@
-"""What each training step sees: order, flips and target emotions, a pure function of (seed, step).
+"""What each training step sees: order, flips, changes and target emotions, a pure function of (seed, step).
 
 Nothing is drawn in sequence, so step t can be made without the steps before it: a run that resumes, or that uses more
 devices, sees the same batches.
@@ -7,12 +7,14 @@ devices, sees the same batches.
 import functools
 from typing import NamedTuple
 
+import jax
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Int32, UInt8
 
-from avlgan_jax import affect
+from avlgan_jax import affect, augmentation
 from avlgan_jax import landmarks as lm
-from avlgan_jax.config import Targets, Training
+from avlgan_jax.augmentation import Changes
+from avlgan_jax.config import Config, Targets, Training
 from avlgan_jax.records import Faces
 
 # Independent streams of randomness: epoch order; flips and targets.
@@ -30,11 +32,17 @@ class Batch(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Which faces a step takes, which of them are mirrored, and which emotions they are sent to."""
+    """Which faces a step takes, which of them are mirrored, which emotions they are sent to, and what else is done to
+    them (None: nothing)."""
 
     indices: Int[np.ndarray, "batch"]
     flips: Bool[np.ndarray, "batch"]
     targets: Float[np.ndarray, "batch 2"]
+    changes: Changes | None = None
+
+    def at(self, places: slice) -> "Plan":
+        """The plan of some places of the batch."""
+        return jax.tree.map(lambda part: part[places], self)
 
 
 @functools.lru_cache(maxsize=4)
@@ -42,8 +50,16 @@ def _epoch_order(seed: int, epoch: int, count: int) -> Int[np.ndarray, "count"]:
     return np.random.default_rng([seed, _ORDER, epoch]).permutation(count)
 
 
-def plan(seed: int, step: int, batch_size: int, emotions: Float[np.ndarray, "n 2"], targets: Targets) -> Plan:
-    """The plan of one step: every face once an epoch, mirrored half the time; `emotions` are the data's labels."""
+def plan(
+    seed: int,
+    step: int,
+    batch_size: int,
+    emotions: Float[np.ndarray, "n 2"],
+    targets: Targets,
+    augment: float = 0.0,
+) -> Plan:
+    """The plan of one step: every face once an epoch, mirrored half the time, changed by strength `augment`;
+    `emotions` are the data's labels."""
     count = len(emotions)
     places = range(step * batch_size, (step + 1) * batch_size)
     indices = np.array([_epoch_order(seed, place // count, count)[place % count] for place in places])
@@ -53,24 +69,29 @@ def plan(seed: int, step: int, batch_size: int, emotions: Float[np.ndarray, "n 2
         wanted = emotions[indices][generator.permutation(batch_size)]
     else:
         wanted = affect.uniform_disc(generator, batch_size)
-    return Plan(indices, flips, wanted)
+    changes = augmentation.draw(generator, batch_size, augment) if augment else None
+    return Plan(indices, flips, wanted, changes)
 
 
-def plan_of(training: Training, seed: int, step: int, emotions: Float[np.ndarray, "n 2"]) -> Plan:
-    """The plan of one step of a model's training."""
-    return plan(seed, step, training.batch_size, emotions, getattr(training, "targets", "shuffled"))
+def plan_of(config: Config, training: Training, step: int, emotions: Float[np.ndarray, "n 2"]) -> Plan:
+    """The plan of one step of a model's training, `training` being its section of the config."""
+    targets = getattr(training, "targets", "shuffled")
+    return plan(config.seed, step, training.batch_size, emotions, targets, config.augment)
 
 
 def collect(faces: Faces, chosen: Plan, with_images: bool, places: slice = slice(None)) -> Batch:
     """The faces of a plan as one batch, or those at some `places` of it."""
     position = np.arange(len(chosen.indices), dtype=np.int32)[places]
-    chosen = Plan(*(part[places] for part in chosen))
+    chosen = chosen.at(places)
     landmarks = lm.normalise(faces.landmarks[chosen.indices], faces.resolution)
     landmarks = np.where(chosen.flips[:, None, None], lm.flip(landmarks), landmarks)
     images = None
     if with_images:
         images = faces.images[chosen.indices]
         images[chosen.flips] = images[chosen.flips, :, ::-1]
+    if chosen.changes is not None:
+        landmarks = augmentation.of_landmarks(landmarks, chosen.changes)
+        images = augmentation.of_images(images, chosen.changes) if with_images else None
     return Batch(
         landmarks=landmarks.astype(np.float32),
         emotions=faces.emotions[chosen.indices],

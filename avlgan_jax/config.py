@@ -177,6 +177,9 @@ class Config:
     """Coordinates of each landmark. 3 is the variant of Section IV-A, "we replaced all the landmarks in the model with
     3D ones"; it needs data with the feature `landmarks_3d`: procedural_faces, or photographs prepared with `--landmarks
     fan3d`."""
+    augment: float = 0.0
+    """Strength of random turns, shifts, zooms and light of the training faces; 1 is for some hundreds of faces, which
+    would be learnt by heart, 0 leaves them as they are."""
     regressor: RegressorTraining = field(default_factory=RegressorTraining)
     """The judge."""
     landmark: LandmarkTraining = field(default_factory=LandmarkTraining)
@@ -202,6 +205,7 @@ class Config:
 
     def __post_init__(self) -> None:
         _require(self, "resolution", self.resolution >= 16 and self.resolution % 4 == 0, "a multiple of 4, 16 or more")
+        _require(self, "augment", 0 <= self.augment <= 3, "in [0, 3]")
         _require(self, "devices", self.devices >= 0, "0 (all) or more")
         _require(self, "steps_per_dispatch", self.steps_per_dispatch >= 0, "0 (automatic) or more")
         for name in ("loader_threads", "log_every", "checkpoint_every", "keep_checkpoints", "sample_every"):

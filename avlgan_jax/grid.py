@@ -51,7 +51,7 @@ def train(config: Config, weights: list[Weights], seeds: list[int], folder: Path
                 turn = model.trainer.turn(first)
                 if turn not in dispatches:
                     dispatches[turn] = make_dispatch(model.trainer, weights, len(seeds), turn)
-                stream = _stream(faces, model, seeds, first, last)
+                stream = _stream(faces, config, seeds, first, last)
                 state, metrics = dispatches[turn](state, stream)
                 line.update(last - first)
                 line.set_postfix_str(f"emotion loss of G {float(jnp.nanmean(metrics.get('g/emotion', jnp.nan))):.4f}")
@@ -125,13 +125,14 @@ def _restored(keeper: Checkpoints, model: Model, config: Config, seeds: list[int
     return keeper.restore(latest, jax.eval_shape(lambda alone: _repeated(alone, config.seed, count), shapes))
 
 
-def _stream(faces: records.Faces, model: Model, seeds: list[int], first: int, last: int) -> Batch:
-    def of(seed: int, step: int) -> Batch:
-        training = model.training
-        plan = batches.plan(seed, step, training.batch_size, faces.emotions, training.targets)
+def _stream(faces: records.Faces, config: Config, seeds: list[int], first: int, last: int) -> Batch:
+    seeded = [dataclasses.replace(config, seed=seed) for seed in seeds]
+
+    def of(alone: Config, step: int) -> Batch:
+        plan = batches.plan_of(alone, alone.landmark, step, faces.emotions)
         return batches.collect(faces, plan, with_images=False)
 
-    return batches.stack([batches.stack([of(seed, step) for seed in seeds]) for step in range(first, last)])
+    return batches.stack([batches.stack([of(alone, step) for alone in seeded]) for step in range(first, last)])
 
 
 def _spans(start: int, steps: int, config: Config, turn) -> Iterator[tuple[int, int]]:

@@ -160,9 +160,8 @@ class Journal:
             self._telemetry.warn(step, kind, text)
 
     def _identify(self, step: int) -> dict:
-        plan = batches.plan_of(
-            self._model.training, self._config.seed, self.skips.data_step(step), self._faces.emotions
-        )
+        step = self.skips.data_step(step)
+        plan = batches.plan_of(self._config, self._model.training, step, self._faces.emotions)
         return {"ids": [str(self._faces.ids[index]) for index in plan.indices]}
 
     def _write_samples(self, step: int, state: State) -> None:

@@ -99,7 +99,7 @@ def _stream(
     """Each dispatch to be made: its first step, the one after its last, their batches, and the digests of these."""
     per_dispatch = parallel.choose_steps_per_dispatch(config.steps_per_dispatch, convolves=model.with_images)
     spans = _spans(start, model.training.steps, per_dispatch, config, model.trainer.turn)
-    make = functools.partial(_make_batches, model, faces, config.seed, skipped)
+    make = functools.partial(_make_batches, model, faces, config, skipped)
     with ThreadPoolExecutor(config.loader_threads) as pool:
         for (first, last), made in _ahead(pool, make, spans, 1 + config.loader_threads):
             asked = time.perf_counter()
@@ -119,12 +119,12 @@ def _spans(start: int, steps: int, per_dispatch: int, config: Config, turn) -> I
 
 
 def _make_batches(
-    model: Model, faces: Faces, seed: int, skipped: Skips, first: int, last: int
+    model: Model, faces: Faces, config: Config, skipped: Skips, first: int, last: int
 ) -> tuple[Batch, list[str]]:
     """This process's share of the batches of some steps, and the digests of the whole batches."""
     steps = (skipped.data_step(step) for step in range(first, last))
-    plans = [batches.plan_of(model.training, seed, step, faces.emotions) for step in steps]
-    orders = [digests.of_arrays(plan) for plan in plans]
+    plans = [batches.plan_of(config, model.training, step, faces.emotions) for step in steps]
+    orders = [digests.of_arrays(jax.tree.leaves(plan)) for plan in plans]
     share = hosts.share(model.training.batch_size)
     return batches.stack([batches.collect(faces, plan, model.with_images, share) for plan in plans]), orders
 

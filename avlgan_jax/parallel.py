@@ -51,8 +51,9 @@ def keep_memory() -> None:
     """
     adjust = getattr(ctypes.CDLL(None), "mallopt", None)
     if adjust is not None:
-        # malloc.h: M_MMAP_MAX, no piece is mapped apart; M_TRIM_THRESHOLD, none is given back; M_ARENA_MAX, one heap.
-        for option, value in ((-4, 0), (-1, 2**31 - 1), (-8, 1)):
+        # malloc.h: M_MMAP_MAX, no piece is mapped apart; M_TRIM_THRESHOLD, none is given back, however large (the -1 is
+        # taken for the largest size there is); M_ARENA_MAX, one heap.
+        for option, value in ((-4, 0), (-1, -1), (-8, 1)):
             adjust(option, value)
 
 

@@ -19,7 +19,7 @@ from benchmarks.choices import output
 from benchmarks.timing import Case, Setting
 from benchmarks.training import TINY, OurRun, configured
 
-CASES = ((64, 16, 16),)
+CASES = ((64, 16, 16), (64, 32, 16), (128, 64, 4))
 STEPS = 3
 
 FORWARD, SLOPES, KERNELS = "convolutions", "input gradients", "kernel gradients"

@@ -27,6 +27,8 @@ import tyro
 from lab import EVERY, OPTIONS, RESTART, Lab, Outcome, disk, flip, last_line, listens, mount
 from processes import ended, start, steps_saved, wait_for
 
+from avlgan_jax.presets import demo
+
 # A request to stop is answered within this time, a lost process noticed by the others within that (seconds).
 PROMPT, BOUND = 15, 90
 
@@ -238,9 +240,12 @@ def preempt_process(lab: Lab, times: int, processes: int = 2) -> Outcome:
 
 
 def soak(lab: Lab, minutes: float) -> Outcome:
-    """a long run, its memory watched"""
+    """a long run that logs, saves and looks as often as preset `demo` does, its memory watched"""
     run, seen = lab.fresh(), []
-    process = start(lab.data, run, "landmark", "--landmark.steps", 10**9, *OPTIONS[2:], devices=2)
+    usual = demo()
+    often = ("--log-every", usual.log_every, "--checkpoint-every", usual.checkpoint_every)
+    often += ("--sample-every", usual.sample_every)
+    process = start(lab.data, run, "landmark", "--landmark.steps", 10**9, *often, devices=2)
     until = time.monotonic() + 60 * minutes
     while time.monotonic() < until and process.poll() is None:
         time.sleep(0.5)

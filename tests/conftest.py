@@ -24,7 +24,7 @@ import pytest
 from jaxtyping import install_import_hook
 
 # Every jaxtyping signature of these modules is checked whenever a test calls (or JAX traces) it.
-for module in ("landmarks", "layers", "losses", "networks", "batches", "metrics", "optimisation"):
+for module in ("landmarks", "augmentation", "layers", "losses", "networks", "batches", "metrics", "optimisation"):
     install_import_hook(f"avlgan_jax.{module}", "beartype.beartype")
 
 from avlgan_jax import records, whole, workdir  # noqa: E402

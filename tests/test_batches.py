@@ -81,3 +81,23 @@ def test_stacking_and_leaving_images_out(faces):
     stacked = batches.stack([batches.collect(faces, plan, False) for plan in plans])
     assert stacked.images is None and stacked.landmarks.shape == (3, 4, 68, 2)
     assert batches.stack([batches.collect(faces, plan, True) for plan in plans]).images.dtype == np.uint8
+
+
+def test_changed_faces_are_a_function_of_the_step_too(faces):
+    def made(step, augment):
+        return batches.collect(faces, batches.plan(0, step, 4, faces.emotions, "uniform", augment), True)
+
+    once, again, plain = made(3, 1.0), made(3, 1.0), made(3, 0.0)
+    for a, b in zip(once, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(once.images, plain.images) and once.images.dtype == np.uint8
+    assert not np.array_equal(once.landmarks, plain.landmarks) and once.landmarks.dtype == np.float32
+    for same in ("emotions", "targets", "position"):  # order, mirrors and targets are those of a run without
+        np.testing.assert_array_equal(getattr(once, same), getattr(plain, same))
+
+
+def test_a_share_of_a_changed_batch_is_part_of_the_whole(faces):
+    plan = batches.plan(0, 3, 4, faces.emotions, "uniform", 1.0)
+    whole, share = (batches.collect(faces, plan, True, places) for places in (slice(None), slice(2, 4)))
+    for a, b in zip(whole, share, strict=True):
+        np.testing.assert_array_equal(a[2:4], b)

@@ -87,7 +87,7 @@ def test_a_crash_leaves_no_lines_from_steps_that_are_done_again(config, tmp_path
 
 
 def test_a_bad_number_stops_the_run_and_resume_skip_goes_past_it(config, tmp_path, monkeypatch):
-    plans = [batches.plan_of(config.landmark, config.seed, step, np.zeros((64, 2))) for step in range(8)]
+    plans = [batches.plan_of(config, config.landmark, step, np.zeros((64, 2))) for step in range(8)]
     poisoned = plans[6].indices[0]
     intact = records.load
 
