@@ -5,11 +5,12 @@ devices, sees the same batches.
 """
 
 import functools
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, Int32, UInt8
+from jaxtyping import Array, Bool, Float, Float32, Int, Int32, UInt8
 
 from avlgan_jax import affect, augmentation
 from avlgan_jax import landmarks as lm
@@ -29,6 +30,31 @@ class Batch(NamedTuple):
     targets: Float32[np.ndarray, "*lead batch 2"]
     position: Int32[np.ndarray, "*lead batch"]  # place in the global batch; noise is drawn by it
     images: UInt8[np.ndarray, "*lead batch h w 3"] | None = None
+
+
+class Picks(NamedTuple):
+    """One batch, or (with leading axes) several, of faces that lie on the device: their places in the `Store`."""
+
+    indices: Int32[np.ndarray, "*lead batch"]
+    flips: Bool[np.ndarray, "*lead batch"]
+    targets: Float32[np.ndarray, "*lead batch 2"]
+    position: Int32[np.ndarray, "*lead batch"]
+
+
+Stream = TypeVar("Stream", Batch, Picks)
+
+
+class Store(NamedTuple):
+    """All faces of a split as they lie on a device: what `gather` makes batches of."""
+
+    landmarks: Float32[Array | np.ndarray, "n 68 d"]  # in [-1, 1]
+    emotions: Float32[Array | np.ndarray, "n 2"]
+    images: UInt8[Array | np.ndarray, "n h w 3"] | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that a device needs for it."""
+        return sum(leaf.nbytes for leaf in jax.tree.leaves(self))
 
 
 class Plan(NamedTuple):
@@ -101,6 +127,29 @@ def collect(faces: Faces, chosen: Plan, with_images: bool, places: slice = slice
     )
 
 
-def stack(batches: list[Batch]) -> Batch:
+def store(faces: Faces, with_images: bool) -> Store:
+    """The faces as `collect` gives them, all at once and none mirrored."""
+    landmarks = lm.normalise(faces.landmarks, faces.resolution).astype(np.float32)
+    return Store(landmarks, np.asarray(faces.emotions, np.float32), faces.images if with_images else None)
+
+
+def pick(chosen: Plan, places: slice = slice(None)) -> Picks:
+    """What the host tells a device that has a `Store` of the faces of a plan, or of those at some `places` of it."""
+    position = np.arange(len(chosen.indices), dtype=np.int32)[places]
+    chosen = chosen.at(places)
+    return Picks(chosen.indices.astype(np.int32), chosen.flips, chosen.targets.astype(np.float32), position)
+
+
+def gather(faces: Store, picks: Picks) -> Batch:
+    """On the device: the batch that `collect` makes of the same faces on the host, the same to the bit."""
+    landmarks, images = faces.landmarks[picks.indices], None
+    landmarks = jnp.where(picks.flips[:, None, None], lm.flip(landmarks), landmarks)
+    if faces.images is not None:
+        images = faces.images[picks.indices]
+        images = jnp.where(picks.flips[:, None, None, None], images[:, :, ::-1], images)
+    return Batch(landmarks, faces.emotions[picks.indices], picks.targets, picks.position, images)
+
+
+def stack(batches: list[Stream]) -> Stream:
     """Batches of consecutive steps as one, with a leading step axis."""
-    return Batch(*(None if leaf[0] is None else np.stack(leaf) for leaf in zip(*batches, strict=True)))
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *batches)

@@ -132,6 +132,8 @@ class ImageTraining(AdversarialTraining):
     """StarGAN's stack of 4x4 stride-2 layers, or avGAN's ResNet-18 (which cannot read landmarks)."""
     landmark_weight: float = 10.0
     """lambda_l of the landmark loss, equation (8)."""
+    rematerialise: bool = False
+    """Compute the generator's activations again for its gradient instead of keeping them: less memory, more time."""
     masked: bool = False
     """The generator gives a picture and a mask that blends it with the source, instead of the picture itself."""
     mask_weight: float = 0.0
@@ -192,6 +194,9 @@ class Config:
     """Devices to use; 0 takes all (on a CPU: one per core, which is its fast path too)."""
     steps_per_dispatch: int = 0
     """Steps run on the device in one call; 0 takes 20 on an accelerator and 1 on a CPU."""
+    data_on_device: Literal["auto", "yes", "no"] = "auto"
+    """Whether all training faces lie on every device, so that a step is sent their numbers only. `auto`: on an
+    accelerator whose memory they fill no more than a quarter of."""
     loader_threads: int = 1
     """Threads that make batches ahead of the device; nothing else depends on it."""
     log_every: int = 100
@@ -208,6 +213,11 @@ class Config:
         _require(self, "augment", 0 <= self.augment <= 3, "in [0, 3]")
         _require(self, "devices", self.devices >= 0, "0 (all) or more")
         _require(self, "steps_per_dispatch", self.steps_per_dispatch >= 0, "0 (automatic) or more")
+        if self.augment and self.data_on_device == "yes":
+            raise UserError(
+                f"data_on_device is 'yes' and augment is {self.augment}: faces are changed on the host; leave "
+                "data_on_device at 'auto', or augment at 0"
+            )
         for name in ("loader_threads", "log_every", "checkpoint_every", "keep_checkpoints", "sample_every"):
             _require(self, name, getattr(self, name) >= 1, "at least 1")
         if self.avgan.use_landmarks:
@@ -234,6 +244,7 @@ OPERATIONAL = frozenset(
         "data_dir",
         "devices",
         "steps_per_dispatch",
+        "data_on_device",
         "loader_threads",
         "log_every",
         "checkpoint_every",

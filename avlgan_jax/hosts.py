@@ -18,7 +18,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding, PartitionSpec
 
 from avlgan_jax import cluster as clusters
-from avlgan_jax import errors
+from avlgan_jax import errors, parallel
 from avlgan_jax.cluster import Cluster
 from avlgan_jax.errors import UserError
 from avlgan_jax.optimisation import DEVICE_AXIS
@@ -77,13 +77,7 @@ def state_of_first(state: State, devices: list[jax.Device]) -> State:
         return state
     storable = jax.tree.map(np.asarray, state.replace(key=jax.random.key_data(state.key)))
     storable = multihost_utils.broadcast_one_to_all(storable)
-    everywhere = NamedSharding(_mesh(devices), PartitionSpec())
-
-    def spread(leaf):
-        value = np.asarray(leaf)
-        return jax.make_array_from_callback(value.shape, everywhere, lambda index: value[index])
-
-    placed = jax.tree.map(spread, storable)
+    placed = parallel.place(jax.tree.map(np.asarray, storable), devices)
     return placed.replace(key=jax.random.wrap_key_data(placed.key))
 
 

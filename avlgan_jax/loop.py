@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
+import numpy as np
 
 from avlgan_jax import batches, buckets, digests, hosts, models, parallel, records, signals, skips, trained, workdir
-from avlgan_jax.batches import Batch
+from avlgan_jax.batches import Batch, Picks, Store
 from avlgan_jax.config import Config, ModelName
 from avlgan_jax.journal import Bystander, Journal
 from avlgan_jax.models import Model
@@ -47,6 +48,7 @@ def train(
     # --- model, devices, state ---------------------------------------------------------------------------------
     model = models.build(name, config, len(faces))
     devices = parallel.choose_devices(config.devices, model.training.batch_size, model.with_images)
+    store = _on_devices(config, faces, model, devices)
     with signals.stop_requests() as stop, contextlib.ExitStack() as open_books:
         if stop.is_set():
             raise signals.Interrupted
@@ -62,14 +64,14 @@ def train(
             journal.begin(state, stop)
             agreement = hosts.Agreement(devices)
             dispatches: dict[tuple[str, int], parallel.Dispatch] = {}
-            for first, last, stream, orders in _stream(model, config, faces, skipped, start, journal):
+            for first, last, stream, orders in _stream(model, config, faces, store, skipped, start, journal):
                 turn = model.trainer.turn(first)
                 kind = (turn, last - first)
                 if kind in dispatches:
                     state, metrics = dispatches[kind](state, stream)
                 else:  # the first call compiles, which takes long
                     step = functools.partial(model.trainer.step, turn=turn)
-                    dispatches[kind] = parallel.make_dispatch(step, devices)
+                    dispatches[kind] = parallel.make_dispatch(step, devices, store)
                     with journal.saving_meanwhile(first, state, stop):
                         state, metrics = jax.block_until_ready(dispatches[kind](state, stream))
                 journal.advance(first, last, metrics, orders)
@@ -93,13 +95,29 @@ def _open_journal(
     return Journal(config, model, directory, fresh, faces, unseen, publish)
 
 
+def _on_devices(config: Config, faces: Faces, model: Model, devices: list[jax.Device]) -> Store | None:
+    """The training faces on the devices, if they shall lie there; changed ones are made anew each time on the host."""
+    store = batches.store(faces, model.with_images)
+    fits = not config.augment and parallel.data_fits(config.data_on_device, store, devices)
+    return parallel.place(store, devices) if fits else None
+
+
 def _stream(
-    model: Model, config: Config, faces: Faces, skipped: Skips, start: int, journal: Journal | Bystander
-) -> Iterator[tuple[int, int, Batch, list[str]]]:
+    model: Model,
+    config: Config,
+    faces: Faces,
+    store: Store | None,
+    skipped: Skips,
+    start: int,
+    journal: Journal | Bystander,
+) -> Iterator[tuple[int, int, Batch | Picks, list[str]]]:
     """Each dispatch to be made: its first step, the one after its last, their batches, and the digests of these."""
     per_dispatch = parallel.choose_steps_per_dispatch(config.steps_per_dispatch, convolves=model.with_images)
     spans = _spans(start, model.training.steps, per_dispatch, config, model.trainer.turn)
-    make = functools.partial(_make_batches, model, faces, config, skipped)
+    collect = functools.partial(batches.collect, faces, with_images=model.with_images)
+    make = functools.partial(
+        _make_batches, model, config, faces.emotions, skipped, collect if store is None else batches.pick
+    )
     with ThreadPoolExecutor(config.loader_threads) as pool:
         for (first, last), made in _ahead(pool, make, spans, 1 + config.loader_threads):
             asked = time.perf_counter()
@@ -119,14 +137,21 @@ def _spans(start: int, steps: int, per_dispatch: int, config: Config, turn) -> I
 
 
 def _make_batches(
-    model: Model, faces: Faces, config: Config, skipped: Skips, first: int, last: int
-) -> tuple[Batch, list[str]]:
-    """This process's share of the batches of some steps, and the digests of the whole batches."""
+    model: Model,
+    config: Config,
+    emotions: np.ndarray,
+    skipped: Skips,
+    make: Callable[..., Batch | Picks],
+    first: int,
+    last: int,
+) -> tuple[Batch | Picks, list[str]]:
+    """This process's share of the batches of some steps as `make` makes them of plans, and the digests of the whole
+    batches' plans."""
     steps = (skipped.data_step(step) for step in range(first, last))
-    plans = [batches.plan_of(config, model.training, step, faces.emotions) for step in steps]
+    plans = [batches.plan_of(config, model.training, step, emotions) for step in steps]
     orders = [digests.of_arrays(jax.tree.leaves(plan)) for plan in plans]
     share = hosts.share(model.training.batch_size)
-    return batches.stack([batches.collect(faces, plan, model.with_images, share) for plan in plans]), orders
+    return batches.stack([make(plan, places=share) for plan in plans]), orders
 
 
 def _ahead(pool: ThreadPoolExecutor, make, spans: Iterable[tuple[int, int]], ahead: int):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
@@ -89,7 +90,8 @@ def _landmark_discriminator(config: Config) -> LandmarkDiscriminator:
 
 def image_generator(section: ImageTraining) -> ImageGenerator:
     """G_i of a section of the config: the image converter's or avGAN's."""
-    return ImageGenerator(section.width, section.blocks, section.masked, dtype=jnp.dtype(section.precision))
+    kind = nn.remat(ImageGenerator) if section.rematerialise else ImageGenerator
+    return kind(section.width, section.blocks, section.masked, dtype=jnp.dtype(section.precision))
 
 
 def _image_discriminator(section: ImageTraining, dimensions: int) -> ImageDiscriminator | ResNetDiscriminator:

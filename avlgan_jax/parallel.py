@@ -17,12 +17,14 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from avlgan_jax.batches import Batch
+from avlgan_jax.batches import Picks, Store, Stream, gather
 from avlgan_jax.errors import UserError
 from avlgan_jax.optimisation import DEVICE_AXIS
 
 State = Any
-Dispatch = Callable[[State, Batch], tuple[State, dict[str, jax.Array]]]
+Dispatch = Callable[[State, Stream], tuple[State, dict[str, jax.Array]]]
+# The share of a device's memory that the training faces may fill.
+_SHARE = 0.25
 
 
 def set_up_cpu() -> None:
@@ -110,15 +112,34 @@ def choose_steps_per_dispatch(wanted: int, convolves: bool) -> int:
     return wanted or (1 if convolves and jax.default_backend() == "cpu" else 20)
 
 
-def make_dispatch(step: Callable, devices: Sequence[jax.Device]) -> Dispatch:
+def data_fits(wanted: str, faces: Store, devices: Sequence[jax.Device]) -> bool:
+    """Whether the faces shall lie on the devices: by the config's `data_on_device`, or with `auto` by their memory."""
+    if wanted != "auto":
+        return wanted == "yes"
+    told = devices[0].memory_stats()  # None of a CPU, which has the host's memory
+    return told is not None and faces.nbytes <= _SHARE * told["bytes_limit"]
+
+
+def place(tree: Any, devices: Sequence[jax.Device]) -> Any:
+    """The arrays of `tree` whole on each of the devices, those of other processes included."""
+    if len(devices) == 1:
+        return jax.device_put(tree, devices[0])
+    everywhere = NamedSharding(jax.sharding.Mesh(np.array(devices), (DEVICE_AXIS,)), PartitionSpec())
+    return jax.tree.map(lambda leaf: jax.make_array_from_callback(leaf.shape, everywhere, leaf.__getitem__), tree)
+
+
+def make_dispatch(step: Callable, devices: Sequence[jax.Device], faces: Store | None = None) -> Dispatch:
     """A compiled `(state, batches) -> (state, metrics)` that runs one step per leading index of `batches`.
 
-    `step(state, batch, key, axis)` is a model's. The old state's memory is given up. Every metric comes back with the
-    steps as its leading axis.
+    `step(state, batch, key, axis)` is a model's. With `faces`, which lie on the devices (`place`), it takes `Picks` of
+    them instead of batches. The old state's memory is given up. Every metric comes back with the steps as its leading
+    axis.
     """
 
-    def run(state: State, batches: Batch, axis: str | None):
-        def body(state: State, batch: Batch):
+    def run(state: State, batches: Stream, faces: Store | None, axis: str | None):
+        def body(state: State, batch: Stream):
+            if isinstance(batch, Picks):
+                batch = gather(faces, batch)
             return step(state, batch, jax.random.fold_in(state.key, state.step), axis)
 
         if batches.position.shape[0] > 1:
@@ -128,34 +149,35 @@ def make_dispatch(step: Callable, devices: Sequence[jax.Device]) -> Dispatch:
         return state, jax.tree.map(lambda value: value[None], metrics)
 
     if jax.process_count() > 1:
-        return _across_processes(functools.partial(run, axis=DEVICE_AXIS), devices)
+        return _across_processes(functools.partial(run, axis=DEVICE_AXIS), devices, faces)
     if len(devices) == 1:
-        return jax.jit(functools.partial(run, axis=None), donate_argnums=0)
+        alone = jax.jit(functools.partial(run, axis=None), donate_argnums=0)
+        return lambda state, batches: alone(state, batches, faces)
     mapped = jax.pmap(
         functools.partial(run, axis=DEVICE_AXIS),
         axis_name=DEVICE_AXIS,
-        in_axes=(None, 1),
+        in_axes=(None, 1, None),
         out_axes=(None, None),
         donate_argnums=0,
         devices=devices,
     )
 
-    def dispatch(state: State, batches: Batch):
-        return mapped(state, jax.tree.map(functools.partial(_split, parts=len(devices)), batches))
+    def dispatch(state: State, batches: Stream):
+        return mapped(state, jax.tree.map(functools.partial(_split, parts=len(devices)), batches), faces)
 
     return dispatch
 
 
-def _across_processes(run: Callable, devices: Sequence[jax.Device]) -> Dispatch:
+def _across_processes(run: Callable, devices: Sequence[jax.Device], faces: Store | None) -> Dispatch:
     """As `jax.pmap`, over the devices of several processes, each of which brings its share of the batch."""
     mesh = jax.sharding.Mesh(np.array(devices), (DEVICE_AXIS,))
     split = PartitionSpec(None, DEVICE_AXIS)
-    specs = {"in_specs": (PartitionSpec(), split), "out_specs": PartitionSpec()}
+    specs = {"in_specs": (PartitionSpec(), split, PartitionSpec()), "out_specs": PartitionSpec()}
     mapped = jax.jit(jax.shard_map(run, mesh=mesh, check_vma=False, **specs), donate_argnums=0)
     spread = functools.partial(jax.make_array_from_process_local_data, NamedSharding(mesh, split))
 
-    def dispatch(state: State, batches: Batch):
-        state, metrics = mapped(state, jax.tree.map(spread, batches))
+    def dispatch(state: State, batches: Stream):
+        state, metrics = mapped(state, jax.tree.map(spread, batches), faces)
         return state, jax.tree.map(lambda value: value.addressable_data(0), metrics)
 
     return dispatch

@@ -1,5 +1,6 @@
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 
@@ -101,3 +102,20 @@ def test_a_share_of_a_changed_batch_is_part_of_the_whole(faces):
     whole, share = (batches.collect(faces, plan, True, places) for places in (slice(None), slice(2, 4)))
     for a, b in zip(whole, share, strict=True):
         np.testing.assert_array_equal(a[2:4], b)
+
+
+@pytest.mark.parametrize("with_images", [True, False])
+def test_a_device_gathers_what_the_host_collects(faces, with_images):
+    plan = batches.plan(0, 3, 6, faces.emotions, "uniform")
+    assert plan.flips.any() and not plan.flips.all()
+    share = slice(1, 5)
+    collected = batches.collect(faces, plan, with_images, share)
+    gathered = jax.jit(batches.gather)(batches.store(faces, with_images), batches.pick(plan, share))
+    for ours, theirs in zip(gathered, collected, strict=True):
+        assert (ours is None) == (theirs is None)
+        if ours is not None:
+            assert ours.dtype == theirs.dtype and np.asarray(ours).tobytes() == theirs.tobytes()
+
+
+def test_the_bytes_of_a_store(faces):
+    assert batches.store(faces, True).nbytes == 10 * (8 * 8 * 3 + 68 * 2 * 4 + 2 * 4)

@@ -246,3 +246,22 @@ def test_weights_may_be_traced_and_stand_for_those_of_the_config():
             np.testing.assert_allclose(together[member], single, atol=2e-6)
         np.testing.assert_allclose(metrics["g/loss"][member], alone_metrics["g/loss"], rtol=1e-5)
     assert metrics["g/loss"][0] < metrics["g/loss"][1]
+
+
+def test_computing_activations_again_changes_no_gradient_and_keeps_less():
+    config, kept, gradients = small(masked=True), [], []
+    batch = random_batch(config)
+    inputs = to_floats(batch.images), Condition(batch.targets, batch.landmarks)
+    weights = jax.jit(models.image_generator(config.image).init)(jax.random.key(0), *inputs)
+    for on in (False, True):
+        network = models.image_generator(dataclasses.replace(config.image, rematerialise=on))
+
+        def generate(weights, network=network):
+            return network.apply(weights, *inputs).output
+
+        residuals = jax.eval_shape(lambda weights, generate=generate: jax.vjp(generate, weights)[1], weights)
+        kept.append(sum(leaf.size for leaf in jax.tree.leaves(residuals)))
+        gradients.append(jax.jit(jax.grad(lambda weights, generate=generate: jnp.sum(generate(weights) ** 2)))(weights))
+    assert kept[1] < kept[0] / 3
+    for ours, theirs in zip(*map(jax.tree.leaves, gradients), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)

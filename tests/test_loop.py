@@ -51,6 +51,24 @@ def test_stopping_half_way_changes_no_bit(config, tmp_path):
         assert ours.tobytes() == theirs.tobytes()
 
 
+def test_where_the_faces_lie_changes_no_bit(config, tmp_path):
+    there = dataclasses.replace(config, data_on_device="yes")
+    sent, there = (loop.train(one, "landmark", tmp_path / one.data_on_device) for one in (config, there))
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(leaves(sent), leaves(there), strict=True))
+    assert lines(tmp_path / "auto" / "landmark") == lines(tmp_path / "yes" / "landmark")
+
+
+def test_changed_faces_are_trained_on_and_resume_to_the_bit(config, tmp_path):
+    changed = dataclasses.replace(config, augment=1.0)
+    whole = loop.train(changed, "landmark", tmp_path / "whole")
+    half = dataclasses.replace(changed, landmark=dataclasses.replace(config.landmark, steps=4))
+    loop.train(half, "landmark", tmp_path / "parts")
+    resumed = loop.train(changed, "landmark", tmp_path / "parts")
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(leaves(resumed), leaves(whole), strict=True))
+    plain = loop.train(config, "landmark", tmp_path / "plain")
+    assert any(a.tobytes() != b.tobytes() for a, b in zip(leaves(plain), leaves(whole), strict=True))
+
+
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(config, tmp_path):
     one, two = (loop.train(config, "landmark", tmp_path / name) for name in ("one", "two"))
     assert all(a.tobytes() == b.tobytes() for a, b in zip(leaves(one), leaves(two), strict=True))

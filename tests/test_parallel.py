@@ -68,6 +68,44 @@ def test_a_loop_of_steps_equals_single_steps():
     assert int(looped.step) == 3
 
 
+def test_faces_on_the_devices_give_the_same_bits_as_batches_from_the_host():
+    model, fresh, batch = case("landmark")
+    store = batches.Store(np.asarray(batch.landmarks), np.asarray(batch.emotions))
+    chosen = [batches.Plan(np.array(order), np.zeros(4, bool), batch.targets) for order in ([2, 0, 3, 1], [1, 1, 0, 3])]
+    for devices in (jax.devices()[:1], jax.devices()[:2]):
+        placed = parallel.place(store, devices)
+        assert all(leaf.sharding.device_set == set(devices) for leaf in jax.tree.leaves(placed))
+        picks = batches.stack([batches.pick(plan) for plan in chosen])
+        picked, _ = parallel.make_dispatch(model.trainer.step, devices, placed)(fresh(), picks)
+        stream = batches.stack([jax.tree.map(np.asarray, batches.gather(store, batches.pick(plan))) for plan in chosen])
+        sent, _ = parallel.make_dispatch(model.trainer.step, devices)(fresh(), stream)
+        for ours, theirs in zip(parameters(picked), parameters(sent), strict=True):
+            assert ours.tobytes() == theirs.tobytes()
+
+
+class Memory:
+    """A device that tells how much memory it has, in bytes; a CPU tells nothing."""
+
+    def __init__(self, limit):
+        self._limit = limit
+
+    def memory_stats(self):
+        return None if self._limit is None else {"bytes_limit": self._limit}
+
+
+def test_faces_go_to_a_device_whose_memory_they_fill_a_quarter_of():
+    faces = batches.Store(np.zeros((10, 68, 2), np.float32), np.zeros((10, 2), np.float32))
+    size = faces.nbytes
+    for wanted, limit, fits in [
+        ("auto", 4 * size, True),
+        ("auto", 4 * size - 1, False),
+        ("auto", None, False),
+        ("yes", None, True),
+        ("no", 100 * size, False),
+    ]:
+        assert parallel.data_fits(wanted, faces, [Memory(limit)]) == fits
+
+
 def test_the_state_is_not_stacked():
     model, fresh, batch = case("landmark")
     before = jax.tree.map(np.shape, fresh().generator)
