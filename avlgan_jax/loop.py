@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
-import numpy as np
 
 from avlgan_jax import batches, buckets, digests, hosts, models, parallel, records, signals, skips, trained, workdir
 from avlgan_jax.batches import Batch, Picks, Store
@@ -112,12 +111,20 @@ def _stream(
     journal: Journal | Bystander,
 ) -> Iterator[tuple[int, int, Batch | Picks, list[str]]]:
     """Each dispatch to be made: its first step, the one after its last, their batches, and the digests of these."""
+    share = hosts.share(model.training.batch_size)
+
+    def make(first: int, last: int) -> tuple[Batch | Picks, list[str]]:
+        """This process's share of the batches, and the digests of the whole batches' plans."""
+        steps = (skipped.data_step(step) for step in range(first, last))
+        plans = [batches.plan_of(config, model.training, step, faces.emotions) for step in steps]
+        if store is None:
+            made = [batches.collect(faces, plan, model.with_images, share) for plan in plans]
+        else:
+            made = [batches.pick(plan, share) for plan in plans]
+        return batches.stack(made), [digests.of_arrays(jax.tree.leaves(plan)) for plan in plans]
+
     per_dispatch = parallel.choose_steps_per_dispatch(config.steps_per_dispatch, convolves=model.with_images)
     spans = _spans(start, model.training.steps, per_dispatch, config, model.trainer.turn)
-    collect = functools.partial(batches.collect, faces, with_images=model.with_images)
-    make = functools.partial(
-        _make_batches, model, config, faces.emotions, skipped, collect if store is None else batches.pick
-    )
     with ThreadPoolExecutor(config.loader_threads) as pool:
         for (first, last), made in _ahead(pool, make, spans, 1 + config.loader_threads):
             asked = time.perf_counter()
@@ -134,24 +141,6 @@ def _spans(start: int, steps: int, per_dispatch: int, config: Config, turn) -> I
         stop = next((step for step in range(start + 1, stop) if turn(step) != turn(start)), stop)
         yield start, stop
         start = stop
-
-
-def _make_batches(
-    model: Model,
-    config: Config,
-    emotions: np.ndarray,
-    skipped: Skips,
-    make: Callable[..., Batch | Picks],
-    first: int,
-    last: int,
-) -> tuple[Batch | Picks, list[str]]:
-    """This process's share of the batches of some steps as `make` makes them of plans, and the digests of the whole
-    batches' plans."""
-    steps = (skipped.data_step(step) for step in range(first, last))
-    plans = [batches.plan_of(config, model.training, step, emotions) for step in steps]
-    orders = [digests.of_arrays(jax.tree.leaves(plan)) for plan in plans]
-    share = hosts.share(model.training.batch_size)
-    return batches.stack([make(plan, places=share) for plan in plans]), orders
 
 
 def _ahead(pool: ThreadPoolExecutor, make, spans: Iterable[tuple[int, int]], ahead: int):

@@ -93,11 +93,11 @@ def frechet(setting: Setting) -> Iterator[Case]:
 
     from benchmarks.inception_pytorch import random_inception
 
-    count = 1 if setting.tiny else {"cpu": inception.CHUNK, "gpu": 1024}[setting.device]
+    count = 1 if setting.tiny else {"cpu": inception.CHUNK * jax.local_device_count(), "gpu": 1024}[setting.device]
     images, *_ = faces(count, 32 if setting.tiny else 128)
     network = random_inception(seed=0)
     state = {name: np.asarray(tensor, np.float64) for name, tensor in network.state_dict().items()}
-    ours = inception.extractor(inception.from_torch(state), "legacy")
+    ours = inception.extractor(inception.from_torch(state), "legacy", jax.local_devices())
     network = network.to(setting.torch_device)
 
     @torch.inference_mode()

@@ -29,6 +29,7 @@ PARTS = {
     "work": ("training", "work"),
     "image": ("training", "image_step"),
     "landmark": ("training", "landmark_step"),
+    "memory": ("training", "memory"),
     "generation": ("evaluating", "generation"),
     "frechet": ("evaluating", "frechet"),
     "data": ("running", "data"),

@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from avlgan_jax import batches, records
+from avlgan_jax import batches, records, telemetry
+from avlgan_jax.presets import PRESETS
 from benchmarks.timing import Case, Setting, alternate, single
 
 ROOT = Path(__file__).parents[1]
@@ -38,18 +39,18 @@ def data(setting: Setting) -> Iterator[Case]:
 
 
 def start(setting: Setting) -> Iterator[Case]:
-    """From the command to the first line of metrics.jsonl, the first time and with the compiled programs kept, and the
+    """From the command to the first step in metrics.jsonl, the first time and with the compiled programs kept, and the
     peak memory up to there, of the image converter of preset `demo`."""
-    preset, side = ("debug", 32) if setting.tiny else ("demo", 48)
+    preset = "debug" if setting.tiny else "demo"
+    side = PRESETS[preset]().resolution
     with tempfile.TemporaryDirectory() as folder:
         _prepare(folder, 64, side)
         common = ["--preset", preset, "--data-dir", folder, "--workdir", f"{folder}/run", "--log-every", "1"]
         common += ["--landmark.steps", "1", "--image.d-warmup", "0"]
         _run("train.py", "landmark", *common, environment=_environment(setting))
         for name in ("first start", "second start"):
-            seconds, peak = _to_first_line(
-                ["train.py", "image", *common], Path(folder, "run/image/metrics.jsonl"), _environment(setting)
-            )
+            command = ["train.py", "image", *common]
+            seconds, peak = _to_first_step(command, Path(folder, "run/image"), _environment(setting))
             yield Case(name, {"ours": single(seconds, "s")}, {"peak memory, GB": peak})
 
 
@@ -95,14 +96,14 @@ def _environment(setting: Setting) -> dict[str, str]:
     return kept | ({"JAX_PLATFORMS": "cpu"} if setting.device == "cpu" else {})
 
 
-def _to_first_line(command: list[str], log: Path, environment: dict[str, str]) -> tuple[float, float]:
-    """Seconds until `log` has a line, and the peak memory in GB of the process, which is then ended."""
-    log.unlink(missing_ok=True)
+def _to_first_step(command: list[str], folder: Path, environment: dict[str, str]) -> tuple[float, float]:
+    """Seconds until the model's `folder` tells of a step, and the peak memory in GB of the process, which is ended."""
+    (folder / telemetry.METRICS).unlink(missing_ok=True)
     started = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, *command], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    while not (log.exists() and log.stat().st_size) and process.poll() is None:
+    while not telemetry.has(folder, 1, "g/loss") and process.poll() is None:
         time.sleep(0.01)
     seconds = time.perf_counter() - started
     if process.poll() is not None:

@@ -189,6 +189,21 @@ def work(setting: Setting) -> Iterator[Case]:
         yield Case(f"{side} px, width {config.image.width}", {}, facts)
 
 
+def memory(setting: Setting) -> Iterator[Case]:
+    """Scratch memory of a step of the image converter on one device, activations kept and computed again, by the
+    compiler's account; nothing is run."""
+    side, width, batch_size = TINY if setting.tiny else (128, 64, 16)
+    config, facts = configured(side, width, batch_size), {}
+    for name, again in (("activations kept, GB", False), ("computed again, GB", True)):
+        changed = dataclasses.replace(config, image=dataclasses.replace(config.image, rematerialise=again))
+        model = models.build("image", changed, FACES)
+        batch = jax.tree.map(lambda leaf: leaf[0], example_batches(changed, model, 1))
+        shapes = trained.state_shapes(model, changed), batch, jax.eval_shape(lambda: jax.random.key(0))
+        compiled = jax.jit(model.trainer.step, donate_argnums=0).lower(*shapes).compile()
+        facts[name] = compiled.memory_analysis().temp_size_in_bytes / 1e9
+    yield Case(f"{side} px, width {width}, batch {batch_size}", {}, facts)
+
+
 def peaks(setting: Setting) -> Iterator[Case]:
     """What the device can do at best: a large matrix product in float32 and bfloat16, and a sum of two large arrays."""
     side = 64 if setting.tiny else {"cpu": 2048, "gpu": 8192}[setting.device]

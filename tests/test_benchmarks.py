@@ -2,11 +2,12 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, run
 
 from benchmarks import timing
 from benchmarks.run import PARTS
@@ -64,6 +65,21 @@ def test_every_part_runs(tmp_path, part):
             assert measured["median"] > 0
         for fact, value in case["facts"].items():
             assert value > 0 or (value == 0 and "page faults" in fact)
+
+
+@pytest.mark.slow
+def test_both_precisions_are_trained_and_told_side_by_side(trained_run, tmp_path):
+    folder, _, _ = trained_run
+    place = tmp_path / "run"
+    shutil.copytree(folder, place)
+    few = ["--steps", "4", "--seeds", "2", "--samples", "8", "--out", str(tmp_path / "out.json")]
+    told = run("-m", "benchmarks.precision", "--workdir", str(place), *few).stdout
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert {"RMSE", "PCC of valence", "PSNR to the truth, dB", "g/emotion"} <= found.keys()
+    for name, by_precision in found.items():
+        assert name in told and by_precision.keys() == {"float32", "bfloat16"}
+        assert all(len(values) == 2 for values in by_precision.values())
+    assert found["g/emotion"]["float32"] != found["g/emotion"]["bfloat16"], "bfloat16 was not asked for"
 
 
 def test_mistakes_are_one_line(tmp_path):
