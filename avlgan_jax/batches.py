@@ -18,7 +18,7 @@ from avlgan_jax.augmentation import Changes
 from avlgan_jax.config import Config, Targets, Training
 from avlgan_jax.records import Faces
 
-# Independent streams of randomness: epoch order; flips and targets.
+# Independent streams of randomness: epoch order; flips, targets and changes.
 _ORDER, _STEP = 0, 1
 
 

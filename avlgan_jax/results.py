@@ -189,11 +189,14 @@ def _signed(value: float | None) -> str:
 
 
 def _store(directory: Path, store: Path) -> None:
+    """Keep a workdir's report. Faces from elsewhere stay where they are: of photographs the numbers alone are kept."""
     report = directory / "report"
     if not (report / METRICS).is_file():
         raise UserError(f"no report in {directory}; write it first: python evaluate.py --workdir {directory} --all")
+    drawn = json.loads((report / METRICS).read_text())["protocol"]["data"] == "procedural_faces"
+    figures = FIGURES if drawn else ()
     with whole.folder(store / directory.resolve().name) as fresh:
-        for name in (METRICS, *(f"{name}.png" for name in FIGURES)):
+        for name in (METRICS, *(f"{name}.png" for name in figures)):
             if (report / name).is_file():
                 shutil.copyfile(report / name, fresh / name)
 

@@ -100,13 +100,16 @@ REPORT = {
 @pytest.fixture
 def stored(tmp_path):
     """A workdir with a report, and the page written from it."""
+    return stored_report(tmp_path, REPORT)
+
+
+def stored_report(tmp_path, found):
     report = tmp_path / "runs" / "demo" / "report"
     report.mkdir(parents=True)
-    (report / "metrics.json").write_text(json.dumps(REPORT))
+    (report / "metrics.json").write_text(json.dumps(found))
     (report / "baby.png").write_bytes(b"png")
     (report / "scatter.png").write_bytes(b"not shown")
-    page = results.write(Arguments((tmp_path / "runs" / "demo",), tmp_path / "docs" / "results.md"))
-    return page
+    return results.write(Arguments((tmp_path / "runs" / "demo",), tmp_path / "docs" / "results.md"))
 
 
 def test_the_page_tells_the_numbers_of_the_report(stored):
@@ -133,6 +136,12 @@ def test_figures_that_the_page_shows_are_stored_and_no_others(stored):
     folder = stored.with_suffix("") / "demo"
     assert {path.name for path in folder.iterdir()} == {"metrics.json", "baby.png"}
     assert "](results/demo/baby.png)" in stored.read_text()
+
+
+def test_of_photographs_the_numbers_alone_are_kept(tmp_path):
+    page = stored_report(tmp_path, REPORT | {"protocol": REPORT["protocol"] | {"data": "affectnet"}})
+    assert [path.name for path in (page.with_suffix("") / "demo").iterdir()] == ["metrics.json"]
+    assert "## demo: affectnet at 48 px" in page.read_text() and "](results/" not in page.read_text()
 
 
 def test_what_a_person_wrote_stays(stored):
