@@ -116,7 +116,8 @@ def data_fits(wanted: str, faces: Store, devices: Sequence[jax.Device]) -> bool:
     """Whether the faces shall lie on the devices: by the config's `data_on_device`, or with `auto` by their memory."""
     if wanted != "auto":
         return wanted == "yes"
-    told = devices[0].memory_stats()  # None of a CPU, which has the host's memory
+    # Only devices of this process tell. A CPU, which has the host's memory, tells None.
+    told = next(device for device in devices if device.process_index == jax.process_index()).memory_stats()
     return told is not None and faces.nbytes <= _SHARE * told["bytes_limit"]
 
 

@@ -27,10 +27,13 @@ def assert_near(ours, theirs):
     assert differing < 0.01 * sum(leaf.size for leaf in ours)
 
 
-@pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.slow)])
-def test_any_processes_make_the_same_update(data_dir, tmp_path, processes):
+@pytest.mark.parametrize(
+    ("processes", "on_device"),
+    [(2, "auto"), *(pytest.param(*case, marks=pytest.mark.slow) for case in ((2, "yes"), (4, "auto")))],
+)
+def test_any_processes_make_the_same_update(data_dir, tmp_path, processes, on_device):
     alone = trained_by(data_dir, tmp_path / "alone", "landmark", 1, 4)
-    faces = ("--data-on-device", "yes" if processes == 2 else "no")
+    faces = ("--data-on-device", on_device)
     together = trained_by(data_dir, tmp_path / "together", "landmark", processes, 4 // processes, *faces)
     assert_near(together, alone)
     # What several processes saved one goes on from.

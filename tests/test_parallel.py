@@ -86,8 +86,8 @@ def test_faces_on_the_devices_give_the_same_bits_as_batches_from_the_host():
 class Memory:
     """A device that tells how much memory it has, in bytes; a CPU tells nothing."""
 
-    def __init__(self, limit):
-        self._limit = limit
+    def __init__(self, limit, process_index=0):
+        self._limit, self.process_index = limit, process_index
 
     def memory_stats(self):
         return None if self._limit is None else {"bytes_limit": self._limit}
@@ -103,7 +103,8 @@ def test_faces_go_to_a_device_whose_memory_they_fill_a_quarter_of():
         ("yes", None, True),
         ("no", 100 * size, False),
     ]:
-        assert parallel.data_fits(wanted, faces, [Memory(limit)]) == fits
+        devices = [Memory(0, process_index=1), Memory(limit)]  # another process's device is not asked
+        assert parallel.data_fits(wanted, faces, devices) == fits
 
 
 def test_the_state_is_not_stacked():
