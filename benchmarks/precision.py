@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from avlgan_jax import ablation, evaluation, loop, metrics, records, telemetry, trained, truth, workdir
+from avlgan_jax import ablation, evaluation, loop, metrics, parallel, records, telemetry, trained, truth, workdir
 from avlgan_jax.config import Config
 from avlgan_jax.errors import command
 from avlgan_jax.evaluation import Trials
@@ -104,8 +104,6 @@ def as_text(found: dict[str, dict[str, list[float]]]) -> str:
 def main() -> None:
     """The command line."""
     arguments = tyro.cli(Arguments, description=__doc__)
-    from avlgan_jax import parallel
-
     parallel.keep_compiled(workdir.compiled(arguments.workdir))
     parallel.set_up_cpu()
     found = compare(arguments)
