@@ -97,7 +97,7 @@ def _open_journal(
 def _on_devices(config: Config, faces: Faces, model: Model, devices: list[jax.Device]) -> Store | None:
     """The training faces on the devices, if they shall lie there; changed ones are made anew each time on the host."""
     store = batches.store(faces, model.with_images)
-    fits = not config.augment and parallel.data_fits(config.data_on_device, store, devices)
+    fits = not config.augment and parallel.data_fits(config.data_on_device, store.nbytes, devices)
     # All processes of a run do as the first: their devices might not have the same memory.
     return parallel.place(store, devices) if hosts.text_of_first(str(fits)) == str(True) else None
 

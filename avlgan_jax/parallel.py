@@ -112,13 +112,13 @@ def choose_steps_per_dispatch(wanted: int, convolves: bool) -> int:
     return wanted or (1 if convolves and jax.default_backend() == "cpu" else 20)
 
 
-def data_fits(wanted: str, faces: Store, devices: Sequence[jax.Device]) -> bool:
+def data_fits(wanted: str, nbytes: int, devices: Sequence[jax.Device]) -> bool:
     """Whether the faces shall lie on the devices: by the config's `data_on_device`, or with `auto` by their memory."""
     if wanted != "auto":
         return wanted == "yes"
     # Only devices of this process tell. A CPU, which has the host's memory, tells None.
     told = next(device for device in devices if device.process_index == jax.process_index()).memory_stats()
-    return told is not None and faces.nbytes <= _SHARE * told["bytes_limit"]
+    return told is not None and nbytes <= _SHARE * told["bytes_limit"]
 
 
 def place(tree: Any, devices: Sequence[jax.Device]) -> Any:

@@ -104,7 +104,7 @@ def test_faces_go_to_a_device_whose_memory_they_fill_a_quarter_of():
         ("no", 100 * size, False),
     ]:
         devices = [Memory(0, process_index=1), Memory(limit)]  # another process's device is not asked
-        assert parallel.data_fits(wanted, faces, devices) == fits
+        assert parallel.data_fits(wanted, size, devices) == fits
 
 
 def test_the_state_is_not_stacked():
