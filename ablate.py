@@ -47,10 +47,10 @@ def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
     import dataclasses
 
-    from avlgan_jax import ablation, parallel, recipe, workdir
+    from avlgan_jax import ablation, devices, recipe, workdir
 
-    parallel.keep_compiled(workdir.compiled(arguments.workdir))
-    parallel.set_up_cpu()
+    devices.keep_compiled(workdir.compiled(arguments.workdir))
+    devices.set_up_cpu()
     plan = ablation.Plan(arguments.seeds, arguments.landmark_steps, arguments.image_steps)
     config = workdir.read_config(arguments.workdir)
     if arguments.data_dir is not None:

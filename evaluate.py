@@ -80,17 +80,19 @@ def evaluate(arguments: Arguments) -> Path:
     """
     from tqdm import tqdm
 
-    from avlgan_jax import config, evaluation, parallel, records, report, section_iv, trained, truth
+    from avlgan_jax import config, evaluation, page, records, section_iv, states, tables, truth
+    from avlgan_jax.devices import choose_devices
+    from avlgan_jax.manifest import find_manifest
 
     weights = _inception(arguments)
-    devices = parallel.choose_devices(arguments.devices, 0)
-    models = trained.load(arguments.workdir, sizes=(arguments.batch_size,), devices=devices)
+    devices = choose_devices(arguments.devices, 0)
+    models = states.load(arguments.workdir, sizes=(arguments.batch_size,), devices=devices)
     data = arguments.data or models.config.data
     data_dir = Path(arguments.data_dir or models.config.data_dir)
     resolution, dimensions, seed = models.config.resolution, models.config.landmark_dimensions, arguments.seed
     faces = records.load(data_dir, data, resolution, arguments.split, dimensions)
     training = records.load(data_dir, data, resolution, "train", dimensions)
-    _, manifest = records.find(data_dir, data, resolution)
+    _, manifest = find_manifest(data_dir, data, resolution)
     frames = faces
     if "dyads" in manifest.splits:
         frames = records.load(data_dir, data, resolution, "dyads", dimensions)
@@ -132,8 +134,8 @@ def evaluate(arguments: Arguments) -> Path:
         },
     }
     folder = Path("experiments", arguments.experiment) if arguments.experiment else Path("report")
-    path = report.write(arguments.workdir / folder, numbers, told.figures, told.matrices)
-    print(report.text_table(numbers))
+    path = page.write_report(arguments.workdir / folder, numbers, told.figures, told.matrices)
+    print(tables.text_table(numbers))
     print(f"report: {path}")
     return path
 
@@ -195,10 +197,11 @@ def _versions() -> dict[str, str]:
 def main() -> None:
     """The command line."""
     arguments = tyro.cli(Arguments, description=__doc__)
-    from avlgan_jax import parallel, workdir
+    from avlgan_jax import workdir
+    from avlgan_jax.devices import keep_compiled, set_up_cpu
 
-    parallel.keep_compiled(workdir.compiled(arguments.workdir))
-    parallel.set_up_cpu()
+    keep_compiled(workdir.compiled(arguments.workdir))
+    set_up_cpu()
     evaluate(arguments)
 
 

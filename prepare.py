@@ -31,6 +31,7 @@ import tyro
 import datasets
 from avlgan_jax import errors, records
 from avlgan_jax.errors import UserError
+from avlgan_jax.manifest import Manifest, find_manifest, verify_records
 
 Options = TypeVar("Options")
 
@@ -75,7 +76,7 @@ def main() -> None:
     prepare(name, request, f"python prepare.py {shlex.join(arguments)}")
 
 
-def prepare(name: str, request: Drawn, command: str) -> records.Manifest:
+def prepare(name: str, request: Drawn, command: str) -> Manifest:
     """Make the records of data set `name`, unless they are there and whole, and say what is in them.
 
     `command` is the command line that asks for this; it is kept in the manifest. Raises UserError for a request that
@@ -114,11 +115,11 @@ def _check(name: str, request: Drawn) -> None:
             raise UserError(f"--manual-dir {request.manual_dir}: there is no such folder")
 
 
-def _prepared(name: str, request: Drawn) -> records.Manifest | None:
+def _prepared(name: str, request: Drawn) -> Manifest | None:
     """The manifest of whole records that are what is asked for, or None where they must be made."""
     if request.again:
         return None
-    found = records.find(request.data_dir, name, request.resolution)
+    found = find_manifest(request.data_dir, name, request.resolution)
     if found is None:
         return None
     folder, manifest = found
@@ -130,7 +131,7 @@ def _prepared(name: str, request: Drawn) -> records.Manifest | None:
     if differences:
         raise UserError(f"{folder} was made with {', '.join(differences)}; choose another --data-dir, or add --again")
     try:
-        return records.verify(request.data_dir, name, request.resolution)
+        return verify_records(request.data_dir, name, request.resolution)
     except UserError as error:
         print(f"{errors.one_line(error)}\nmaking it again", file=sys.stderr)
         return None
@@ -144,7 +145,7 @@ def _identity(request: Drawn) -> dict:
     return choices
 
 
-def _make(name: str, request: Drawn, command: str) -> records.Manifest:
+def _make(name: str, request: Drawn, command: str) -> Manifest:
     import tensorflow_datasets as tfds
 
     builder_class = datasets.BUILDERS[name]
@@ -166,12 +167,12 @@ def _make(name: str, request: Drawn, command: str) -> records.Manifest:
         builder.download_and_prepare(
             download_dir=downloads, download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
         )
-    return records.verify(request.data_dir, name, request.resolution)
+    return verify_records(request.data_dir, name, request.resolution)
 
 
 def _clear(name: str, request: Drawn) -> None:
     """Remove what is unfinished, damaged or to be replaced, so that nothing is mixed."""
-    found = records.find(request.data_dir, name, request.resolution) if not request.again else None
+    found = find_manifest(request.data_dir, name, request.resolution) if not request.again else None
     if found is not None:
         records.drop_cache(request.data_dir, found[1])
     for path in _folder(name, request).glob("*"):
@@ -198,7 +199,7 @@ def _causes_told():
         raise
 
 
-def _summarise(manifest: records.Manifest) -> None:
+def _summarise(manifest: Manifest) -> None:
     """How many faces each split has and, for photographs, how many images were left out for which reason."""
     paper = datasets.BUILDERS[manifest.name].PAPER_COUNTS
     rows = [(f"{split} faces", count) for split, count in manifest.splits.items()]

@@ -20,7 +20,7 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
-from avlgan_jax import affect, whole
+from avlgan_jax import affect, atomic_files
 from avlgan_jax.errors import UserError, command
 
 Expression = Literal["neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt"]
@@ -150,32 +150,33 @@ def matrix(request: Matrix) -> Path:
     """Do what `Matrix` says; the file written."""
     from PIL import Image
 
-    from avlgan_jax import editor, figures
+    from avlgan_jax import drawing
+    from avlgan_jax.editor import axis
 
-    values, out = editor.axis(request.n), request.destination("matrix", (".png",))
+    values, out = axis(request.n), request.destination("matrix", (".png",))
     studio = _Studio(request)
     _, faces = studio.faces(request.photo, request.face)
     sheets = [
-        figures.avimage_matrix(face.image, studio.editor.matrix(face.image, request.n, face.landmarks), values)
+        drawing.avimage_matrix(face.image, studio.editor.matrix(face.image, request.n, face.landmarks), values)
         for face in faces
     ]
     page = Image.new("RGBA", (sheets[0].width, sum(sheet.height for sheet in sheets)), (0, 0, 0, 0))
     for k, sheet in enumerate(sheets):
         page.paste(sheet, (0, k * sheets[0].height))
-    whole.write_bytes(out, figures.png(page))
+    atomic_files.write_bytes(out, drawing.png(page))
     return out
 
 
 def emotions(request: Emotions) -> Path:
     """Do what `Emotions` says; the file written."""
-    from avlgan_jax import figures
+    from avlgan_jax import drawing
 
     out = request.destination("emotions", (".png",))
     studio = _Studio(request)
     _, faces = studio.faces(request.photo, request.face)
     rows = [studio.editor.edit(face.image, *affect.TABLE_II.T, face.landmarks) for face in faces]
-    whole.write_bytes(
-        out, figures.png(figures.expression_sheet(np.stack([face.image for face in faces]), np.stack(rows)))
+    atomic_files.write_bytes(
+        out, drawing.png(drawing.expression_sheet(np.stack([face.image for face in faces]), np.stack(rows)))
     )
     return out
 
@@ -207,32 +208,33 @@ def transfer(request: Transfer) -> Path:
     """Do what `Transfer` says; the file written."""
     from tqdm import tqdm
 
-    from avlgan_jax import editor, film, motion, photograph, video
+    from avlgan_jax import motion, video
     from avlgan_jax import transfer as transferring
+    from avlgan_jax.editor import smooth
+    from avlgan_jax.film import FPS, PERSONS, Page, drawn_source, filmed_source, perform
+    from avlgan_jax.procedural import named
 
     out = _writable(request.out, (".mp4", ".gif"))
     if not request.seconds > 0.0 or request.every < 1:
         raise UserError(f"--seconds {request.seconds}, --every {request.every}: expected more than 0")
-    fps = film.FPS / request.every
+    fps = FPS / request.every
     studio = _Studio(request)
     models, resolution = studio.editor.models, studio.editor.resolution
     performers = [studio.one_face(name) for name in (request.adult, request.infant)]
-    drawn = photograph.seed_of(request.source)
+    drawn = named.seed_of(request.source)
     with tqdm(total=2 * round(request.seconds * fps), desc="source", unit=" frames") as bar:
         if drawn is not None:
             seed, _ = drawn
-            *sources, phases = film.drawn_source(seed, request.seconds, resolution, bar.update, every=request.every)
+            *sources, phases = drawn_source(seed, request.seconds, resolution, bar.update, every=request.every)
         else:
             folder = Path(request.source)
-            sources = film.filmed_source(
-                folder, studio.detector, resolution, request.seconds, bar.update, request.every
-            )
+            sources = filmed_source(folder, studio.detector, resolution, request.seconds, bar.update, request.every)
             phases = [""] * len(sources[0].faces)
-    read = [editor.smooth(transferring.read(models, source.faces), request.smoothing) for source in sources]
+    read = [smooth(transferring.read(models, source.faces), request.smoothing) for source in sources]
     count = len(phases)
     still = [motion.View(0.0, 1.0)] * count
     played = [
-        film.perform(
+        perform(
             studio.editor,
             photo,
             face,
@@ -241,7 +243,7 @@ def transfer(request: Transfer) -> Path:
         )
         for k, ((photo, face), track) in enumerate(zip(performers, read, strict=True))
     ]
-    page = film.Page({name: track[:, 0] for name, track in zip(film.PERSONS, read, strict=True)}, phases)
+    page = Page({name: track[:, 0] for name, track in zip(PERSONS, read, strict=True)}, phases)
 
     def frames():
         shown = zip(*(source.shown for source in sources), *played, strict=True)
@@ -256,9 +258,9 @@ class _Studio:
     """The weights and, once a photograph asks for it, the detector."""
 
     def __init__(self, tools: Tools):
-        from avlgan_jax import editor
+        from avlgan_jax.editor import load
 
-        self.editor = editor.load(tools.weights)
+        self.editor = load(tools.weights)
         self._landmarks = tools.landmarks
 
     @functools.cached_property
@@ -270,9 +272,10 @@ class _Studio:
     def faces(self, name: str, chosen: int | None):
         """The photograph and its faces, or the chosen one."""
         from avlgan_jax import photograph
+        from avlgan_jax.procedural import named
 
         resolution, dimensions = self.editor.resolution, self.editor.landmark_dimensions
-        drawn = photograph.drawn(name, dimensions=dimensions)
+        drawn = named.draw_by_name(name, dimensions=dimensions)
         if drawn is not None:
             photo, landmarks = drawn
             faces = [photograph.whole(photo, landmarks, resolution)]
@@ -352,7 +355,7 @@ def _save(path: Path, image: np.ndarray) -> None:
     buffer = io.BytesIO()
     options = {"format": "PNG"} if path.suffix.lower() == ".png" else {"format": "JPEG", "quality": 95}
     Image.fromarray(image).save(buffer, **options)
-    whole.write_bytes(path, buffer.getvalue())
+    atomic_files.write_bytes(path, buffer.getvalue())
 
 
 @command

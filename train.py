@@ -65,17 +65,17 @@ def main() -> None:
     arguments = parse()
     with signals.stop_requests(last=True):
         # Loading JAX takes a second or two, so it comes after the command line has been found to be sound.
-        from avlgan_jax import buckets, hosts, loop, parallel, workdir
+        from avlgan_jax import buckets, devices, hosts, loop, workdir
 
         if arguments.deterministic:
-            parallel.deterministic()
-        parallel.set_up_cpu()
+            devices.deterministic()
+        devices.set_up_cpu()
         with hosts.joined(arguments.cluster), contextlib.ExitStack() as stack:
             folder, publish = Path(arguments.workdir), buckets.nothing
             if hosts.is_first():
                 folder, publish = stack.enter_context(buckets.opened(arguments.workdir))
                 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-                    parallel.keep_compiled(workdir.compiled(folder))
+                    devices.keep_compiled(workdir.compiled(folder))
             for name in MODEL_NAMES if arguments.model == "all" else (arguments.model,):
                 loop.train(arguments.config, name, folder, arguments.resume_skip, publish)
 

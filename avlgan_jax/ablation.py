@@ -8,24 +8,22 @@ WORKDIR/ablation/image/NAME=VALUE/         an ordinary workdir for each image co
 import dataclasses
 import functools
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from avlgan_jax import grid, loop, trained, whole, workdir
-from avlgan_jax.config import Config, ModelName
-from avlgan_jax.converter import State, Weights
+from avlgan_jax import atomic_files, grid, inference, loop, states
+from avlgan_jax.config import Config
+from avlgan_jax.converter import Weights
 from avlgan_jax.errors import UserError
 from avlgan_jax.grid import Grid
-from avlgan_jax.optimisation import Params
-from avlgan_jax.trained import Trained
+from avlgan_jax.inference import Trained
+from avlgan_jax.optimizers import Params
+from avlgan_jax.runs import FOLDER, finished, take_landmark_converter, with_value
 
 # Table I: the values, and the four weights in the order of the paper's columns, by their names in the config.
 VALUES = (0.0, 0.1, 1.0, 5.0, 10.0, 100.0)
 COLUMNS = ("landmark.emotion_weight", "landmark.centre_weight", "image.emotion_weight", "image.landmark_weight")
-
-FOLDER = "ablation"
 
 
 @dataclass(frozen=True)
@@ -62,19 +60,13 @@ def values(config: Config, column: str) -> list[float]:
     return sorted({*VALUES, _own(config, column)})
 
 
-def with_value(config: Config, name: str, value: object) -> Config:
-    """The config with one field, as "section.field", changed."""
-    section, field = name.split(".")
-    return dataclasses.replace(config, **{section: dataclasses.replace(getattr(config, section), **{field: value})})
-
-
 def claim(directory: Path, plan: Plan) -> None:
     """Write the plan, or see that it is the one there. Raises UserError if another one is."""
     path = directory / FOLDER / "plan.json"
     if path.is_file() and read_plan(directory) != plan:
         raise UserError(f"{path.parent} has another plan ({read_plan(directory)}); follow it, or move the folder away")
     path.parent.mkdir(parents=True, exist_ok=True)
-    whole.write_text(path, json.dumps(dataclasses.asdict(plan)) + "\n")
+    atomic_files.write_text(path, json.dumps(dataclasses.asdict(plan)) + "\n")
 
 
 def read_plan(directory: Path) -> Plan | None:
@@ -134,14 +126,6 @@ def train_image(config: Config, plan: Plan, directory: Path, column: str, value:
     loop.train(with_value(adapted(config, plan), column, value), "image", folder)
 
 
-def take_landmark_converter(directory: Path, folder: Path) -> None:
-    """Give the workdir `folder` the landmark converter of `directory`, unless it has one."""
-    theirs = workdir.checkpoints(folder, "landmark")
-    if not theirs.is_dir():
-        with whole.folder(theirs) as copy:
-            shutil.copytree(workdir.checkpoints(directory, "landmark"), copy, dirs_exist_ok=True)
-
-
 def image_folder(config: Config, plan: Plan, directory: Path, column: str, value: float) -> Path:
     """The workdir of a cell; the cell that the workdir itself has trained, with as many steps, is its own."""
     trained_alike = adapted(config, plan).image == config.image
@@ -161,11 +145,11 @@ def load(directory: Path) -> Runs | None:
     plan = read_plan(directory)
     if plan is None:
         return None
-    config, weights, steps = trained.read(directory)
+    config, weights, steps = states.read(directory)
     cells: dict[str, dict[float, list]] = {column: {} for column in COLUMNS}
 
     def with_parts(**parts: Params) -> Callable[[], Trained]:
-        return functools.partial(trained.assemble, config, weights | parts, steps)
+        return functools.partial(inference.assemble, config, weights | parts, steps)
 
     landmarks = [[with_parts(landmark=p) for p in seeds] for seeds in _load_landmarks(config, plan, directory)]
     if landmarks:
@@ -177,7 +161,7 @@ def load(directory: Path) -> Runs | None:
             folder = image_folder(config, plan, directory, column, value)
             if folder not in loaded:
                 state = finished(folder, with_value(adapted(config, plan), column, value), "image")
-                loaded[folder] = state and with_parts(**trained.weights_of(state, "image"))
+                loaded[folder] = state and with_parts(**states.weights_of(state, "image"))
             if loaded[folder] is not None:
                 cells[column][value] = [loaded[folder]]
     return Runs(cells, {column: _own(config, column) for column in COLUMNS}) if any(cells.values()) else None
@@ -201,15 +185,6 @@ def _landmark_cells(config: Config) -> Iterator[tuple[str, float, int]]:
     for column, field in zip(COLUMNS[:2], ("emotion", "centre"), strict=True):
         for value in values(config, column):
             yield column, value, weights.index(weights[0]._replace(**{field: value}))
-
-
-def finished(folder: Path, config: Config, name: ModelName) -> State | None:
-    """The state of model `name` in a workdir, None before the last step of `config`."""
-    try:
-        state = trained.restore(folder, config, name)
-    except UserError:
-        return None
-    return state if int(state.step) >= getattr(config, name).steps else None
 
 
 def _seeds(config: Config, plan: Plan) -> list[int]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from etils import epath
 
-from avlgan_jax import whole
+from avlgan_jax import atomic_files
 from avlgan_jax.checkpoints import MANIFEST
 from avlgan_jax.errors import UserError, one_line
 
@@ -74,7 +74,11 @@ class Mirror:
                 source, target = self.remote / path, self.local / path
                 if again or not target.is_file() or target.stat().st_size != source.stat().length:
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    with whole.file(target) as partial, source.open("rb") as reader, partial.open("wb") as writer:
+                    with (
+                        atomic_files.atomic_file(target) as partial,
+                        source.open("rb") as reader,
+                        partial.open("wb") as writer,
+                    ):
                         shutil.copyfileobj(reader, writer)
             self._sent = {path: self._look(path) for path in there}
 

@@ -19,11 +19,11 @@ from flax import traverse_util
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from avlgan_jax import atomic_files, states, workdir
 from avlgan_jax import config as configuration
-from avlgan_jax import trained, whole, workdir
 from avlgan_jax.config import Config
 from avlgan_jax.errors import UserError, one_line
-from avlgan_jax.trained import Weights
+from avlgan_jax.inference import Weights
 
 FORMAT = "avlgan_jax bundle 1"
 CONFIG, WEIGHTS, CARD, PROGRAM = "config.json", "weights.safetensors", "README.md", "edit.jaxexport"
@@ -101,7 +101,7 @@ def read(path_or_name: str | os.PathLike) -> Bundle:
 
 def _check(weights: Weights, config: Config, folder: Path) -> None:
     """Raise UserError where a network of the config lacks weights, or has others."""
-    expected = {name: _shapes(tree) for name, tree in trained.weight_shapes(config).items()}
+    expected = {name: _shapes(tree) for name, tree in states.weight_shapes(config).items()}
     found = {name: _shapes(tree) for name, tree in weights.items()}
     if found != expected:
         wrong = sorted(name for name in expected if found.get(name) != expected[name])
@@ -114,7 +114,7 @@ def _shapes(tree) -> dict[str, tuple[int, ...]]:
 
 def of_workdir(directory: Path) -> Bundle:
     """A training run's newest sound checkpoints. Raises UserError where a model is missing."""
-    config, weights, steps = trained.read(directory)
+    config, weights, steps = states.read(directory)
     data, report = directory / workdir.DATA, directory / "report" / "metrics.json"
     digest = json.loads(data.read_text())["digest"] if data.is_file() else ""
     return Bundle(config, weights, steps, digest, _scores(report, steps) if report.is_file() else {})
@@ -136,7 +136,7 @@ def write(folder: Path, bundle: Bundle, card: str, program: bytes) -> None:
     """
     if folder.exists() and not (folder / WEIGHTS).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} exists and is no bundle of weights; choose another --out")
-    with whole.folder(folder) as fresh:
+    with atomic_files.atomic_folder(folder) as fresh:
         flat = traverse_util.flatten_dict(bundle.weights, sep="/")
         save_file({name: np.asarray(leaf, np.float16) for name, leaf in flat.items()}, fresh / WEIGHTS)
         (fresh / WEIGHTS).chmod(0o644)  # safetensors makes it the owner's alone

@@ -21,7 +21,7 @@ import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy as policies
 
-from avlgan_jax import whole
+from avlgan_jax import atomic_files
 from avlgan_jax.errors import UserError, one_line
 
 State = Any
@@ -209,7 +209,7 @@ class Checkpoints:
 
     def _seal(self, step: int) -> None:
         path = self._manifest_path(step)
-        whole.write_text(path, json.dumps(_digests(path.parent), indent=1))
+        atomic_files.write_text(path, json.dumps(_digests(path.parent), indent=1))
 
     def _problem(self, step: int, part: str = "") -> str | None:
         """The first file of a step, or of a folder in it, that is not as its manifest says; None if all are."""

@@ -15,9 +15,10 @@ from jaxtyping import Float, UInt8
 from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter1d
 
-from avlgan_jax import bundle, photograph, trained, transfer
+from avlgan_jax import bundle, inference, transfer
 from avlgan_jax.errors import UserError
 from avlgan_jax.landmarks import COUNT
+from avlgan_jax.procedural import named
 
 # Numbers of faces for which a network is compiled: one at a time (a person dragging), a handful, a film.
 SIZES = (1, 16, 64)
@@ -62,7 +63,7 @@ class Editor:
 
     def __init__(self, weights: bundle.Bundle):
         self.bundle = weights
-        self.models = trained.assemble(weights.config, weights.weights, weights.steps, SIZES)
+        self.models = inference.assemble(weights.config, weights.weights, weights.steps, SIZES)
 
     @property
     def resolution(self) -> int:
@@ -148,7 +149,7 @@ class Editor:
         self, seed: int, infant: bool = False, valence: float = 0.0, arousal: float = 0.0
     ) -> tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, "68 d"]]:
         """A procedural face of this size and its landmarks, somebody else for every seed."""
-        return photograph.draw(seed, infant, self.resolution, valence, arousal, self.landmark_dimensions)
+        return named.draw_face(seed, infant, self.resolution, valence, arousal, self.landmark_dimensions)
 
     def _points(self, landmarks: Points) -> Points:
         points = np.asarray(landmarks, np.float32)

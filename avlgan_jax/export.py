@@ -45,7 +45,7 @@ def program(config, weights) -> bytes:
     import jax.numpy as jnp
     from jax import export
 
-    from avlgan_jax.trained import Networks
+    from avlgan_jax.inference import Networks
 
     networks = Networks(config)
     half = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float16), {k: weights[k] for k in ("landmark", "image")})
@@ -71,7 +71,7 @@ def card(bundle, name: str) -> str:
     """The model card, in Markdown."""
     import jinja2
 
-    from avlgan_jax.trained import parameter_counts
+    from avlgan_jax.inference import parameter_counts
 
     text = Path(__file__).with_name("templates").joinpath("card.md").read_text()
     page = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(text)
@@ -89,11 +89,11 @@ def card(bundle, name: str) -> str:
 def main() -> None:
     """The command line."""
     arguments = tyro.cli(Arguments, description=__doc__)
-    from avlgan_jax import bundle
+    from avlgan_jax.bundle import of_workdir, write
 
-    found = bundle.of_workdir(arguments.workdir)
+    found = of_workdir(arguments.workdir)
     name = arguments.name or arguments.out.absolute().name
-    bundle.write(arguments.out, found, card(found, name), program(found.config, found.weights))
+    write(arguments.out, found, card(found, name), program(found.config, found.weights))
     size = sum(path.stat().st_size for path in arguments.out.iterdir())
     print(f"{arguments.out}: {size / 1e6:.1f} MB, trained on {found.trained_on}")
 

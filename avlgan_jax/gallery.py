@@ -10,9 +10,9 @@ from jaxtyping import Float, UInt8
 
 from avlgan_jax import affect, truth
 from avlgan_jax.evaluation import MODELS, choose_people
+from avlgan_jax.inference import Trained
 from avlgan_jax.landmarks import in_plane
 from avlgan_jax.records import Faces
-from avlgan_jax.trained import Trained
 from avlgan_jax.truth import Render
 
 FACES = 6

@@ -14,13 +14,13 @@ from flax import struct
 from jaxtyping import Array, Int, Key
 from tqdm import tqdm
 
-from avlgan_jax import batches, models, parallel, records, signals, trained
+from avlgan_jax import batches, dispatch, models, records, signals, states
 from avlgan_jax.batches import Batch
 from avlgan_jax.checkpoints import Checkpoints
 from avlgan_jax.config import Config
 from avlgan_jax.converter import Converter, State, Turn, Weights
 from avlgan_jax.models import Model
-from avlgan_jax.optimisation import Params
+from avlgan_jax.optimizers import Params
 
 
 class Grid(struct.PyTreeNode):
@@ -107,7 +107,7 @@ def make_dispatch(converter: Converter, weights: list[Weights], seeds: int, turn
 
 def fresh_grid(model: Model, config: Config, seeds: list[int], count: int) -> Grid:
     """The untrained converters: for each seed the weights that a single run starts from, `count` times."""
-    alone = [trained.fresh_state(model, dataclasses.replace(config, seed=seed)) for seed in seeds]
+    alone = [states.fresh_state(model, dataclasses.replace(config, seed=seed)) for seed in seeds]
     return _repeated(alone, config.seed, count)
 
 
@@ -121,7 +121,7 @@ def _restored(keeper: Checkpoints, model: Model, config: Config, seeds: list[int
     latest = keeper.latest()
     if latest is None:
         return fresh_grid(model, config, seeds, count)
-    shapes = [trained.state_shapes(model, config) for _ in seeds]
+    shapes = [states.state_shapes(model, config) for _ in seeds]
     return keeper.restore(latest, jax.eval_shape(lambda alone: _repeated(alone, config.seed, count), shapes))
 
 
@@ -137,7 +137,7 @@ def _stream(faces: records.Faces, config: Config, seeds: list[int], first: int, 
 
 def _spans(start: int, steps: int, config: Config, turn) -> Iterator[tuple[int, int]]:
     """[first, last) of each dispatch, of one turn each and ending at every checkpoint."""
-    longest = parallel.choose_steps_per_dispatch(config.steps_per_dispatch, convolves=False)
+    longest = dispatch.choose_steps_per_dispatch(config.steps_per_dispatch, convolves=False)
     while start < steps:
         stop = min(start + longest, steps, (start // config.checkpoint_every + 1) * config.checkpoint_every)
         stop = next((step for step in range(start + 1, stop) if turn(step) != turn(start)), stop)

@@ -18,10 +18,10 @@ from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding, PartitionSpec
 
 from avlgan_jax import cluster as clusters
-from avlgan_jax import errors, parallel
+from avlgan_jax import errors
 from avlgan_jax.cluster import Cluster
+from avlgan_jax.devices import DEVICE_AXIS, place
 from avlgan_jax.errors import UserError
-from avlgan_jax.optimisation import DEVICE_AXIS
 from avlgan_jax.signals import RESTART_EXIT_CODE, Interrupted
 
 State = Any
@@ -77,7 +77,7 @@ def state_of_first(state: State, devices: list[jax.Device]) -> State:
         return state
     storable = jax.tree.map(np.asarray, state.replace(key=jax.random.key_data(state.key)))
     storable = multihost_utils.broadcast_one_to_all(storable)
-    placed = parallel.place(jax.tree.map(np.asarray, storable), devices)
+    placed = place(jax.tree.map(np.asarray, storable), devices)
     return placed.replace(key=jax.random.wrap_key_data(placed.key))
 
 

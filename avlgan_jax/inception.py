@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
-from avlgan_jax import parallel
+from avlgan_jax import chunks
 from avlgan_jax.errors import UserError
 
 FILE = "pt_inception-2015-12-05-6726825d.pth"
@@ -244,4 +244,4 @@ def extractor(
     def network(params: dict, images: UInt8[Array, "n h w 3"]) -> Float[Array, "n 2048"]:
         return Inception().apply({"params": params}, prepare(images, mode))
 
-    return parallel.in_chunks(network, params, (CHUNK,), devices)
+    return chunks.in_chunks(network, params, (CHUNK,), devices)

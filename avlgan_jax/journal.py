@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from avlgan_jax import affect, batches, digests, hosts, parallel, samples, skips, telemetry, trained, workdir
+from avlgan_jax import affect, batches, digests, dispatch, hosts, samples, skips, states, telemetry, workdir
 from avlgan_jax.batches import Batch
 from avlgan_jax.checkpoints import Checkpoints
 from avlgan_jax.config import Config
@@ -62,7 +62,7 @@ class Journal:
         if latest is None:
             state = self._fresh()
         else:
-            state = self._keeper.restore(latest, trained.state_shapes(self._model, self._config))
+            state = self._keeper.restore(latest, states.state_shapes(self._model, self._config))
             self._score = self._keeper.score(latest)
         self.skips = skips.resume_past(self._folder, latest or 0) if resume_skip else skips.read(self._folder)
         return state
@@ -86,7 +86,7 @@ class Journal:
     @contextlib.contextmanager
     def saving_meanwhile(self, step: int, state: State, stop: StopRequests) -> Iterator[None]:
         """Within, a request to stop saves a copy of `state` at once and ends the process, whatever this one does."""
-        with stop.at_once(functools.partial(self._save_here, step, parallel.copy(hosts.local(state)))):
+        with stop.at_once(functools.partial(self._save_here, step, dispatch.copy(hosts.local(state)))):
             yield
 
     def waited(self, seconds: float) -> None:

@@ -25,6 +25,18 @@ GROUPS = {
     "left_eye": slice(42, 48),
     "mouth": slice(48, 68),
 }
+# The lines of a drawn landmark face: (first, last point, is it closed).
+CONTOURS = (
+    (0, 16, False),
+    (17, 21, False),
+    (22, 26, False),
+    (27, 30, False),
+    (31, 35, False),
+    (36, 41, True),
+    (42, 47, True),
+    (48, 59, True),
+    (60, 67, True),
+)
 
 
 def _mirror_order() -> np.ndarray:

@@ -14,9 +14,23 @@ from pathlib import Path
 
 import jax
 
-from avlgan_jax import batches, buckets, digests, hosts, models, parallel, records, signals, skips, trained, workdir
+from avlgan_jax import (
+    batches,
+    buckets,
+    digests,
+    dispatch,
+    hosts,
+    manifest,
+    models,
+    records,
+    signals,
+    skips,
+    states,
+    workdir,
+)
 from avlgan_jax.batches import Batch, Picks, Store
 from avlgan_jax.config import Config, ModelName
+from avlgan_jax.devices import choose_devices, data_fits, place
 from avlgan_jax.journal import Bystander, Journal
 from avlgan_jax.models import Model
 from avlgan_jax.records import Faces
@@ -42,11 +56,11 @@ def train(
     faces = records.load(data_dir, config.data, config.resolution, "train", config.landmark_dimensions)
     unseen = records.load(data_dir, config.data, config.resolution, "validation", config.landmark_dimensions)
     if hosts.is_first():
-        workdir.claim(directory, config, records.digest(data_dir, config.data, config.resolution))
+        workdir.claim(directory, config, manifest.records_digest(data_dir, config.data, config.resolution))
 
     # --- model, devices, state ---------------------------------------------------------------------------------
     model = models.build(name, config, len(faces))
-    devices = parallel.choose_devices(config.devices, model.training.batch_size, model.with_images)
+    devices = choose_devices(config.devices, model.training.batch_size, model.with_images)
     store = _on_devices(config, faces, model, devices)
     with signals.stop_requests() as stop, contextlib.ExitStack() as open_books:
         if stop.is_set():
@@ -62,7 +76,7 @@ def train(
         with stop.between_steps():
             journal.begin(state, stop)
             agreement = hosts.Agreement(devices)
-            dispatches: dict[tuple[str, int], parallel.Dispatch] = {}
+            dispatches: dict[tuple[str, int], dispatch.Dispatch] = {}
             for first, last, stream, orders in _stream(model, config, faces, store, skipped, start, journal):
                 turn = model.trainer.turn(first)
                 kind = (turn, last - first)
@@ -70,7 +84,7 @@ def train(
                     state, metrics = dispatches[kind](state, stream)
                 else:  # the first call compiles, which takes long
                     step = functools.partial(model.trainer.step, turn=turn)
-                    dispatches[kind] = parallel.make_dispatch(step, devices, store)
+                    dispatches[kind] = dispatch.make_dispatch(step, devices, store)
                     with journal.saving_meanwhile(first, state, stop):
                         state, metrics = jax.block_until_ready(dispatches[kind](state, stream))
                 journal.advance(first, last, metrics, orders)
@@ -86,20 +100,20 @@ def _open_journal(
     config: Config, model: Model, directory: Path, faces: Faces, unseen: Faces, publish: Callable[[], None]
 ) -> Journal | Bystander:
     if not hosts.is_first():
-        return Bystander(functools.partial(trained.fresh_state, model, config))
+        return Bystander(functools.partial(states.fresh_state, model, config))
     frozen = {}
     if model.looks_through is not None:
-        frozen = trained.restore(directory, config, model.looks_through).evaluated
-    fresh = functools.partial(trained.fresh_state, model, config, frozen)
+        frozen = states.restore(directory, config, model.looks_through).evaluated
+    fresh = functools.partial(states.fresh_state, model, config, frozen)
     return Journal(config, model, directory, fresh, faces, unseen, publish)
 
 
 def _on_devices(config: Config, faces: Faces, model: Model, devices: list[jax.Device]) -> Store | None:
     """The training faces on the devices, if they shall lie there; changed ones are made anew each time on the host."""
     store = batches.store(faces, model.with_images)
-    fits = not config.augment and parallel.data_fits(config.data_on_device, store.nbytes, devices)
+    fits = not config.augment and data_fits(config.data_on_device, store.nbytes, devices)
     # All processes of a run do as the first: their devices might not have the same memory.
-    return parallel.place(store, devices) if hosts.text_of_first(str(fits)) == str(True) else None
+    return place(store, devices) if hosts.text_of_first(str(fits)) == str(True) else None
 
 
 def _stream(
@@ -124,7 +138,7 @@ def _stream(
             made = [batches.pick(plan, share) for plan in plans]
         return batches.stack(made), [digests.of_arrays(jax.tree.leaves(plan)) for plan in plans]
 
-    per_dispatch = parallel.choose_steps_per_dispatch(config.steps_per_dispatch, convolves=model.with_images)
+    per_dispatch = dispatch.choose_steps_per_dispatch(config.steps_per_dispatch, convolves=model.with_images)
     spans = _spans(start, model.training.steps, per_dispatch, config, model.trainer.turn)
     with ThreadPoolExecutor(config.loader_threads) as pool:
         for (first, last), made in _ahead(pool, make, spans, 1 + config.loader_threads):

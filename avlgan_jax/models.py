@@ -17,8 +17,9 @@ from avlgan_jax.networks import (
     LandmarkGenerator,
     Regressor,
     ResNetDiscriminator,
+    image_to_float,
 )
-from avlgan_jax.optimisation import Params, adam, to_floats
+from avlgan_jax.optimizers import Params, adam
 from avlgan_jax.regressor import Judge
 
 
@@ -58,7 +59,7 @@ def build(name: ModelName, config: Config, face_count: int) -> Model:
     def view(frozen: Params, batch: Batch):
         converted = through.apply({"params": frozen}, batch.landmarks, Condition(batch.targets)).output
         own, target = Condition(batch.emotions, batch.landmarks), Condition(batch.targets, converted)
-        return to_floats(batch.images), own, target
+        return image_to_float(batch.images), own, target
 
     trainer = Converter(*parts, training, view, *optimizers)
     return Model(name, training, trainer, with_images=True, looks_through="landmark")
@@ -69,7 +70,7 @@ def _view_landmarks(frozen: Params, batch: Batch):
 
 
 def _view_image(frozen: Params, batch: Batch):
-    return to_floats(batch.images), Condition(batch.emotions), Condition(batch.targets)
+    return image_to_float(batch.images), Condition(batch.emotions), Condition(batch.targets)
 
 
 def judge_network(config: Config) -> Regressor:

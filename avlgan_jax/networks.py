@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, UInt8
 
 from avlgan_jax import landmarks as lm
 from avlgan_jax.config import LandmarkBody
@@ -227,3 +227,13 @@ def _point_convolution(features: int, stride: int = 1, **options) -> nn.Conv:
 def parameter_count(parameters: dict) -> int:
     """How many numbers a parameter tree holds."""
     return sum(leaf.size for leaf in jax.tree.leaves(parameters))
+
+
+def image_to_float(images: UInt8[Array, "*batch h w 3"]) -> Float[Array, "*batch h w 3"]:
+    """Pixels 0..255 to [-1, 1]."""
+    return images.astype(jnp.float32) / 127.5 - 1.0
+
+
+def image_to_uint8(images: Float[Array, "*batch h w 3"]) -> UInt8[Array, "*batch h w 3"]:
+    """The inverse of `image_to_float`, rounded and clipped."""
+    return jnp.clip(jnp.round((images + 1.0) * 127.5), 0, 255).astype(jnp.uint8)

@@ -18,24 +18,16 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from avlgan_jax import crop, procedural
+from avlgan_jax import crop
 from avlgan_jax.crop import Square
 from avlgan_jax.detectors import Candidate, Detector, is_complete
 from avlgan_jax.errors import UserError, one_line
 
 Photo = UInt8[np.ndarray, "height width 3"]
-
 # Larger pictures are refused: a few kilobytes can unpack to any number of pixels.
 MEGAPIXELS = 60
-DRAWN = {"procedural": False, "procedural-infant": True}
-DRAWN_SIDE = 256
-
-# The seed of drawn faces: none of them is in a data set, whose seeds are small.
-_SEED = 0xD4A3
-
 # Ways to turn a photograph in which no face stands upright: quarters counter-clockwise, and their name.
 _WAYS = ((1, "counter-clockwise"), (2, "upside down"), (3, "clockwise"))
-
 # The blend is whole within this share of the square's half side, and fades to nothing at its edge.
 _WHOLE = 0.72
 
@@ -70,36 +62,6 @@ def decode(content: bytes, name: str) -> Photo:
             return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
         raise UserError(f"{name} is no picture that can be read ({one_line(error)[:120]}); try JPEG or PNG") from error
-
-
-def seed_of(name: str) -> tuple[int, bool] | None:
-    """The seed of a drawn face's name (`procedural:7`) and whether it is an infant, or None for another kind of name.
-
-    Raises UserError where the seed is no number.
-    """
-    kind, colon, seed = name.partition(":")
-    if kind not in DRAWN:
-        return None
-    if colon and not (seed.isascii() and seed.isdigit() and len(seed) < 10):
-        raise UserError(f"{name}: expected a number after the colon, as in {kind}:7")
-    return int(seed or 0), DRAWN[kind]
-
-
-def drawn(
-    name: str, side: int = DRAWN_SIDE, dimensions: int = 2
-) -> tuple[Photo, Float[np.ndarray, "68 dimensions"]] | None:
-    """The picture and landmarks of a drawn face by name, or None if it is none. Raises UserError as `seed_of`."""
-    meant = seed_of(name)
-    return None if meant is None else draw(*meant, side, dimensions=dimensions)
-
-
-def draw(
-    seed: int, infant: bool, side: int, valence: float = 0.0, arousal: float = 0.0, dimensions: int = 2
-) -> tuple[Photo, Float[np.ndarray, "68 dimensions"]]:
-    """A drawn face and its landmarks in pixels, of 2 or 3 `dimensions`: somebody else for every seed."""
-    face = procedural.sample_face(_SEED, seed, 0, infant)
-    image, landmarks, landmarks_3d = procedural.render(face, valence, arousal, side)
-    return image, landmarks_3d if dimensions == 3 else landmarks
 
 
 def whole(photo: Photo, landmarks: Float[np.ndarray, "68 d"], resolution: int) -> Face:

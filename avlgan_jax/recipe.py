@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from avlgan_jax import ablation, loop, presets, trained
+from avlgan_jax import inference, loop, presets, states
 from avlgan_jax.config import Config, ModelName
-from avlgan_jax.trained import Trained
+from avlgan_jax.inference import Trained
+from avlgan_jax.runs import FOLDER, finished, take_landmark_converter, with_value
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def without(config: Config, part: Part) -> Config:
     paper = presets.paper()
     for field in part.fields:
         section, name = field.split(".")
-        config = ablation.with_value(config, field, getattr(getattr(paper, section), name))
+        config = with_value(config, field, getattr(getattr(paper, section), name))
     return config
 
 
@@ -63,7 +64,7 @@ def train(config: Config, directory: Path, name: str) -> None:
     """Train the model of part `name` without it, to its last step. Raises as `loop.train` does."""
     part, folder = PARTS[name], _folder(directory, name)
     if part.model == "image":
-        ablation.take_landmark_converter(directory, folder)
+        take_landmark_converter(directory, folder)
     print(f"without: {part.words}")
     loop.train(without(config, part), part.model, folder)
 
@@ -73,18 +74,18 @@ def load(directory: Path) -> dict[str, Callable[[], Trained]] | None:
 
     None where there is none but that.
     """
-    if not (directory / ablation.FOLDER / "recipe").is_dir():
+    if not (directory / FOLDER / "recipe").is_dir():
         return None
-    config, weights, steps = trained.read(directory)
-    runs = {WHOLE: functools.partial(trained.assemble, config, weights, steps)}
+    config, weights, steps = states.read(directory)
+    runs = {WHOLE: functools.partial(inference.assemble, config, weights, steps)}
     for name, part in parts(config).items():
         changed = without(config, part)
-        state = ablation.finished(_folder(directory, name), changed, part.model)
+        state = finished(_folder(directory, name), changed, part.model)
         if state is not None:
-            own = trained.weights_of(state, part.model)
-            runs[name] = functools.partial(trained.assemble, changed, weights | own, steps)
+            own = states.weights_of(state, part.model)
+            runs[name] = functools.partial(inference.assemble, changed, weights | own, steps)
     return runs if len(runs) > 1 else None
 
 
 def _folder(directory: Path, name: str) -> Path:
-    return directory / ablation.FOLDER / "recipe" / name
+    return directory / FOLDER / "recipe" / name

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avlgan_jax import whole
+from avlgan_jax import atomic_files
 from avlgan_jax.evaluation import Reference
 from avlgan_jax.metrics import Moments
 
@@ -49,7 +49,7 @@ def _write(path: Path, identity: Identity, reference: Reference) -> None:
     for group, moments in reference.moments.items():
         arrays |= {f"{group}.{name}": np.asarray(value) for name, value in dataclasses.asdict(moments).items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole.file(path) as partial, open(partial, "wb") as stream:
+    with atomic_files.atomic_file(path) as partial, open(partial, "wb") as stream:
         np.savez(stream, features=reference.features, infants=reference.infants, **arrays)
 
 

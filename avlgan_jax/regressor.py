@@ -12,7 +12,9 @@ from jaxtyping import Array, Float, Int, Key
 from avlgan_jax import losses
 from avlgan_jax.batches import Batch
 from avlgan_jax.config import RegressorTraining
-from avlgan_jax.optimisation import Params, averaged, copy, mean_over_devices, to_floats
+from avlgan_jax.devices import mean_over_devices
+from avlgan_jax.networks import image_to_float
+from avlgan_jax.optimizers import Params, averaged, copy
 
 
 class State(struct.PyTreeNode):
@@ -41,7 +43,7 @@ class Judge:
     def init(self, key: Key[Array, ""], batch: Batch, frozen: Params) -> State:
         """A fresh state; `batch` gives shapes only, and nothing is looked through (`frozen` is empty)."""
         for_network, for_training = jax.random.split(key)
-        regressor = self.network.init(for_network, to_floats(batch.images))["params"]
+        regressor = self.network.init(for_network, image_to_float(batch.images))["params"]
         return State(
             step=jnp.zeros((), jnp.int32),
             key=for_training,
@@ -65,7 +67,7 @@ class Judge:
         """One step on the squared error of valence and arousal. It draws no noise, so `key` goes unused."""
 
         def objective(regressor: Params) -> Float[Array, ""]:
-            predicted, _ = self.network.apply({"params": regressor}, to_floats(batch.images))
+            predicted, _ = self.network.apply({"params": regressor}, image_to_float(batch.images))
             return losses.emotion(predicted, batch.emotions)
 
         loss, gradients = mean_over_devices(jax.value_and_grad(objective)(state.regressor), axis)
@@ -77,6 +79,6 @@ class Judge:
 
     def validate(self, state: State, batch: Batch) -> dict[str, Float[Array, ""]]:
         """Root mean squared error on faces not trained on, with the evaluated weights; `score` is its negative."""
-        predicted, _ = self.network.apply({"params": state.evaluated}, to_floats(batch.images))
+        predicted, _ = self.network.apply({"params": state.evaluated}, image_to_float(batch.images))
         rmse = jnp.sqrt(losses.emotion(predicted, batch.emotions))
         return {"rmse": rmse, "score": -rmse}

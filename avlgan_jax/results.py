@@ -14,12 +14,14 @@ from pathlib import Path
 
 import tyro
 
-from avlgan_jax import affect, whole
+from avlgan_jax import affect, atomic_files
 from avlgan_jax.errors import UserError, command
 from avlgan_jax.experiments.table_i import PAPER as TABLE_I
 from avlgan_jax.experiments.table_i import PAPER_2D, PAPER_3D
+from avlgan_jax.names import WEIGHTS
+from avlgan_jax.page import template
 from avlgan_jax.recipe import PARTS
-from avlgan_jax.report import WEIGHTS, comparisons, table_columns, template
+from avlgan_jax.tables import comparisons, table_columns
 
 METRICS = "metrics.json"
 
@@ -77,7 +79,7 @@ def write(arguments: Arguments) -> Path:
     reports = {path.parent.name: json.loads(path.read_text()) for path in sorted(store.glob(f"*/{METRICS}"))}
     page = render(reports, {name: _pictures(store / name) for name in reports}, _words(arguments.page))
     arguments.page.parent.mkdir(parents=True, exist_ok=True)
-    whole.write_text(arguments.page, page)
+    atomic_files.write_text(arguments.page, page)
     return arguments.page
 
 
@@ -195,7 +197,7 @@ def _store(directory: Path, store: Path) -> None:
         raise UserError(f"no report in {directory}; write it first: python evaluate.py --workdir {directory} --all")
     drawn = json.loads((report / METRICS).read_text())["protocol"]["data"] == "procedural_faces"
     figures = FIGURES if drawn else ()
-    with whole.folder(store / directory.resolve().name) as fresh:
+    with atomic_files.atomic_folder(store / directory.resolve().name) as fresh:
         for name in (METRICS, *(f"{name}.png" for name in figures)):
             if (report / name).is_file():
                 shutil.copyfile(report / name, fresh / name)

@@ -11,7 +11,7 @@ from avlgan_jax import landmarks as lm
 from avlgan_jax.batches import Batch
 from avlgan_jax.converter import State
 from avlgan_jax.models import Model
-from avlgan_jax.optimisation import to_pixels
+from avlgan_jax.networks import image_to_uint8
 from avlgan_jax.records import Faces
 
 ROWS = 6
@@ -44,7 +44,7 @@ def grid(model: Model, state: State, faces: Faces) -> UInt8[np.ndarray, "height 
     if points is not None:
         points = np.asarray(points).reshape(count, len(targets), *points.shape[1:])
     for index, image in enumerate(shown.images):
-        painted = np.asarray(to_pixels(jnp.asarray(output[index])))
+        painted = np.asarray(image_to_uint8(jnp.asarray(output[index])))
         rows.append(np.concatenate([image, *painted], axis=1))
         if points is not None:
             drawn = [_draw(p, lm.to_pixels(q, shown.resolution)) for p, q in zip(painted, points[index], strict=True)]

@@ -5,23 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from avlgan_jax import figures, plots
+from avlgan_jax import drawing, figures, plots
 from avlgan_jax.evaluation import MODELS, Measured
 from avlgan_jax.experiments import circumplex
 from avlgan_jax.experiments.baby import FRAMES_PER_SECOND, PAPER, Frames
 from avlgan_jax.experiments.circumplex import Around
 from avlgan_jax.experiments.transfer import Transferred
-from avlgan_jax.figures import NAMES
 from avlgan_jax.gallery import Expressions, Matrix, Rows
+from avlgan_jax.names import NAMES, WEIGHT_NAMES
 from avlgan_jax.recipe import PARTS, WHOLE
-
-# The weights of Table I by the paper's signs.
-WEIGHT_NAMES = {
-    "landmark.emotion_weight": "$\\lambda_e^l$",
-    "landmark.centre_weight": "$\\lambda_{ffc}$",
-    "image.emotion_weight": "$\\lambda_e^i$",
-    "image.landmark_weight": "$\\lambda_l$",
-}
 
 
 @dataclass(frozen=True)
@@ -37,7 +29,7 @@ class Figure:
 
 
 def _figure(name: str, title: str, caption: str, alt: str, picture: Image.Image) -> Figure:
-    return Figure(name, title, caption, alt, figures.png(picture), picture.size)
+    return Figure(name, title, caption, alt, drawing.png(picture), picture.size)
 
 
 def expressions(shown: Expressions) -> Figure:
@@ -48,7 +40,7 @@ def expressions(shown: Expressions) -> Figure:
         "Each face as it came, then turned by avLandmarkGAN to the mean valence and arousal that the training data "
         "gives to each expression (Table II and Figure 6 of the paper).",
         "Rows of faces: the input and eight generated expressions",
-        figures.expression_sheet(shown.images, shown.outputs),
+        drawing.expression_sheet(shown.images, shown.outputs),
     )
 
 
@@ -98,7 +90,7 @@ def _matrix(matrix: Matrix) -> Figure:
         "avLandmarkGAN over the valence–arousal plane (Figure 5 of the paper). Towards the corners the emotion is "
         "stronger than any label of the data.",
         f"A grid of generated faces of {who}, from low to high valence and arousal",
-        figures.avimage_matrix(matrix.image, matrix.grids["avlandmarkgan"]),
+        drawing.avimage_matrix(matrix.image, matrix.grids["avlandmarkgan"]),
     )
 
 
@@ -215,7 +207,7 @@ def transfer(found: Transferred) -> Figure:
         "curves are the valence that the regressor sees in the film and in the performance; dotted, the moments shown, "
         "which are named with the number of their frame.",
         "Pairs of faces from a film above the pair that performs it, and curves of their valence",
-        figures.stacked([figures.transfer_sheet(found), plots.curves(seconds, panels, marks, "seconds")]),
+        drawing.stacked([figures.transfer_sheet(found), plots.curves(seconds, panels, marks, "seconds")]),
     )
 
 

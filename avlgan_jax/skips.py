@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 
 from avlgan_jax import hosts
+from avlgan_jax.atomic_files import write_text
 from avlgan_jax.errors import UserError
-from avlgan_jax.whole import write_text
 
 BAD, SKIPPED = "bad_step.json", "skipped.json"
 # Batches are a function of the step; those of steps no run will reach take the place of what is skipped.

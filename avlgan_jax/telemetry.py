@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from avlgan_jax.whole import write_text
+from avlgan_jax.atomic_files import write_text
 
 METRICS = "metrics.jsonl"
 

@@ -9,13 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from avlgan_jax.trained import Emotions, Images, Points, Trained
-
-# The moments of a dyad that Figure 8 shows, by what sets them apart.
-MOMENTS = ("both pleased", "both displeased", "farthest apart")
-
-# Two chosen frames lie at least this share of the film apart, or they would show the same moment twice.
-APART = 0.05
+from avlgan_jax.inference import Emotions, Images, Points, Trained
 
 
 @dataclass(frozen=True)
@@ -41,18 +35,3 @@ def perform(models: Trained, portrait: Portrait, emotions: Emotions) -> tuple[Im
     images = np.broadcast_to(portrait.image, (count, *portrait.image.shape))
     landmarks = np.broadcast_to(portrait.landmarks, (count, *portrait.landmarks.shape))
     return models.convert["avlandmarkgan"](images, landmarks, emotions), models.convert_landmarks(landmarks, emotions)
-
-
-def choose_moments(parent: Float[np.ndarray, "n"], infant: Float[np.ndarray, "n"]) -> dict[str, int]:
-    """The frames worth showing, by MOMENTS, from the valences of parent and infant in the same n frames.
-
-    In a film too short to keep them apart, several moments may be one frame.
-    """
-    wanted = (parent + infant, -(parent + infant), np.abs(parent - infant))
-    frames = np.arange(len(parent))
-    free = np.ones(len(parent), bool)
-    chosen = {}
-    for name, worth in zip(MOMENTS, wanted, strict=True):
-        chosen[name] = int(np.argmax(np.where(free, worth, -np.inf) if free.any() else worth))
-        free &= np.abs(frames - chosen[name]) > APART * len(frames)
-    return chosen

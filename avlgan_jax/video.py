@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from avlgan_jax import whole
+from avlgan_jax import atomic_files
 
 # Constant quality of x264: 18 is what its authors call visually lossless or nearly so.
 _QUALITY = "18"
@@ -59,7 +59,7 @@ def write_video(path: Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: f
     first = next(frames, None)
     if first is None:
         raise ValueError(f"{path}: a video of no frames")
-    with whole.file(path) as partial:
+    with atomic_files.atomic_file(path) as partial:
         writer(partial, _of_one_size(path, itertools.chain([first], frames)), first.shape, fps)
 
 

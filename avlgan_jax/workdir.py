@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 from avlgan_jax import config as configuration
+from avlgan_jax.atomic_files import write_text
 from avlgan_jax.config import Config, ModelName
 from avlgan_jax.errors import UserError
-from avlgan_jax.whole import write_text
 
 CONFIG, DATA = "config.json", "data.json"
 

@@ -31,19 +31,19 @@ def _haste(setting: Setting) -> Iterator[Case]:
     """Compiling the initial state of each converter that sees images."""
     import jax
 
-    from avlgan_jax import models, parallel, presets, trained
+    from avlgan_jax import dispatch, models, presets, states
 
     config = (presets.debug if setting.tiny else presets.demo)()
     for name in ("landmark",) if setting.tiny else ("image", "avgan"):
         model = models.build(name, config, 1)
-        frozen = trained.state_shapes(model, config).frozen
+        frozen = states.state_shapes(model, config).frozen
         arguments = (jax.random.key(0), models.empty_batch(config, 1, model.with_images), frozen)
 
         def compile_by(form, init=model.trainer.init, arguments=arguments) -> None:
             form(init).lower(*arguments).compile()
 
         contenders = {
-            "ours": lambda call=compile_by: call(parallel.compiled_in_haste),
+            "ours": lambda call=compile_by: call(dispatch.compiled_in_haste),
             "with care": lambda call=compile_by: call(jax.jit),
         }
         # Each compiles for the first time, every time; three rounds of half a minute are enough to tell 10 from 1.
@@ -71,11 +71,11 @@ def _memory(setting: Setting) -> Case:
 
 def report_steps(keep: bool, tiny: bool) -> None:
     """Print, as JSON, the median seconds of a joint step in this process, and the page faults of one."""
-    from avlgan_jax import parallel
+    from avlgan_jax import devices
 
-    parallel.one_device_per_core()
+    devices.one_device_per_core()
     if keep:
-        parallel.keep_memory()
+        devices.keep_memory()
 
     from avlgan_jax import presets
     from benchmarks.training import OurRun

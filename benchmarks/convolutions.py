@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from avlgan_jax import layers, parallel
+from avlgan_jax import convolutions
+from avlgan_jax.devices import set_up_cpu
 
 BATCH, CALLS = 16, 9
 
@@ -50,7 +51,7 @@ LAYERS = [
 ]
 
 
-def passes(layer: Layer, form: layers.Form):
+def passes(layer: Layer, form: convolutions.Form):
     """Compiled forward, input-gradient and kernel-gradient passes of one layer, without arguments."""
     devices = jax.local_device_count()
     generator = np.random.default_rng(0)
@@ -59,8 +60,8 @@ def passes(layer: Layer, form: layers.Form):
 
     def forward(x, kernel):
         if layer.upsample:
-            return layers.upsample_conv(x, kernel, form)
-        return layers.conv(x, kernel, layer.stride, layer.padding, form)
+            return convolutions.upsample_conv(x, kernel, form)
+        return convolutions.conv(x, kernel, layer.stride, layer.padding, form)
 
     def objective(x, kernel):
         return jnp.sum(jnp.square(forward(x, kernel)))
@@ -72,7 +73,7 @@ def passes(layer: Layer, form: layers.Form):
 
 def main() -> None:
     """Print the table."""
-    parallel.set_up_cpu()
+    set_up_cpu()
     where = f"{jax.local_device_count()} x {jax.devices()[0].device_kind}"
     print(f"batch {BATCH}, {where}, jax {jax.__version__}; ms plain / ms fast (ratio)\n")
     print("| layer | forward | input gradient | kernel gradient |\n|---|---|---|---|")

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 import jax
 import numpy as np
 
-from avlgan_jax import inception, metrics, trained
+from avlgan_jax import inception, inference, metrics, states
 from avlgan_jax.config import Config
-from avlgan_jax.trained import Trained, Weights
+from avlgan_jax.inference import Trained, Weights
 from benchmarks.timing import Case, Setting, alternate
 from benchmarks.training import IMAGE_CASES, TINY, configured, drawn
 
@@ -16,9 +16,9 @@ from benchmarks.training import IMAGE_CASES, TINY, configured, drawn
 def random_models(config: Config) -> tuple[Trained, Trained, Weights]:
     """The models of a config with weights that are drawn, not trained: on all devices for many examples at once, on one
     for a single example."""
-    weights = drawn(trained.weight_shapes(config))
-    many = trained.assemble(config, weights, {}, devices=jax.local_devices())
-    return many, trained.assemble(config, weights, {}, sizes=(1,)), weights
+    weights = drawn(states.weight_shapes(config))
+    many = inference.assemble(config, weights, {}, devices=jax.local_devices())
+    return many, inference.assemble(config, weights, {}, sizes=(1,)), weights
 
 
 def faces(count: int, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -47,9 +47,9 @@ def their_converter(config: Config, weights: Weights, device: str, best: bool) -
     @torch.inference_mode()
     def convert(images: np.ndarray, landmarks: np.ndarray, emotions: np.ndarray) -> np.ndarray:
         outputs = []
-        for start in range(0, len(images), trained.CHUNK):
+        for start in range(0, len(images), inference.CHUNK):
             part = [
-                torch.from_numpy(a[start : start + trained.CHUNK]).to(device) for a in (images, landmarks, emotions)
+                torch.from_numpy(a[start : start + inference.CHUNK]).to(device) for a in (images, landmarks, emotions)
             ]
             source = (part[0].permute(0, 3, 1, 2).float() / 127.5 - 1.0).contiguous(memory_format=layout)
             moved = move(part[1] * (2.0 / config.resolution) - 1.0, reference.Condition(part[2]))
@@ -76,7 +76,7 @@ def generation(setting: Setting) -> Iterator[Case]:
         }
         chunks = {"cpu": 2, "gpu": 16}[setting.device]
         for name, ours, count, unit in (
-            ("many", many_at_once, 4 if setting.tiny else chunks * trained.CHUNK, "images/s"),
+            ("many", many_at_once, 4 if setting.tiny else chunks * inference.CHUNK, "images/s"),
             ("one image", alone, 1, "s"),
         ):
             inputs = faces(count, side)

@@ -53,9 +53,9 @@ def operations(setting: Setting) -> Iterator[Case]:
 
 def report(whose: str, side: int, width: int, batch_size: int) -> None:
     """Print, as JSON, the milliseconds of a step by kind; XLA's dump goes to the folder named on the command line."""
-    from avlgan_jax import parallel
+    from avlgan_jax import devices
 
-    parallel.set_up_cpu()
+    devices.set_up_cpu()
     config = configured(side, width, batch_size)
     found = _ours(OurRun(config, "image"), Path(sys.argv[1])) if whose == "ours" else _theirs(config)
     print(json.dumps(dict(found.most_common())))

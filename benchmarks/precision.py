@@ -14,12 +14,25 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from avlgan_jax import ablation, evaluation, loop, metrics, parallel, records, telemetry, trained, truth, workdir
+from avlgan_jax import (
+    ablation,
+    devices,
+    evaluation,
+    inference,
+    loop,
+    metrics,
+    records,
+    runs,
+    states,
+    telemetry,
+    truth,
+    workdir,
+)
+from avlgan_jax.atomic_files import write_text
 from avlgan_jax.config import Config
 from avlgan_jax.errors import command
 from avlgan_jax.evaluation import Trials
 from avlgan_jax.records import Faces
-from avlgan_jax.whole import write_text
 
 PRECISIONS = ("float32", "bfloat16")
 LOSSES = ("g/emotion", "g/reconstruction", "d/emotion", "d/adversarial")
@@ -45,7 +58,7 @@ class Arguments:
 
 def compare(arguments: Arguments) -> dict[str, dict[str, list[float]]]:
     """By measure and precision the values of all seeds."""
-    config, weights, steps = trained.read(arguments.workdir)
+    config, weights, steps = states.read(arguments.workdir)
     faces = records.load(
         Path(config.data_dir), config.data, config.resolution, "validation", config.landmark_dimensions
     )
@@ -53,21 +66,21 @@ def compare(arguments: Arguments) -> dict[str, dict[str, list[float]]]:
     found: dict[str, dict[str, list[float]]] = {}
     for seed in range(arguments.seeds):
         for precision in PRECISIONS:
-            varied = ablation.with_value(
+            varied = runs.with_value(
                 ablation.adapted(config, ablation.Plan(image_steps=arguments.steps)), "image.precision", precision
             )
             varied = dataclasses.replace(varied, seed=config.seed + seed)
-            folder = arguments.workdir / ablation.FOLDER / "precision" / f"{precision}-{seed}"
-            ablation.take_landmark_converter(arguments.workdir, folder)
+            folder = arguments.workdir / runs.FOLDER / "precision" / f"{precision}-{seed}"
+            runs.take_landmark_converter(arguments.workdir, folder)
             state = loop.train(varied, "image", folder)
-            own = trained.assemble(varied, weights | trained.weights_of(state, "image"), steps)
+            own = inference.assemble(varied, weights | states.weights_of(state, "image"), steps)
             measured = _judged(own, varied, faces, trials) | _losses(folder / "image")
             for name, value in measured.items():
                 found.setdefault(name, {}).setdefault(precision, []).append(value)
     return found
 
 
-def _judged(models: trained.Trained, config: Config, faces: Faces, trials: Trials) -> dict[str, float]:
+def _judged(models: inference.Trained, config: Config, faces: Faces, trials: Trials) -> dict[str, float]:
     output = models.convert["avlandmarkgan"](
         faces.images[trials.sources], faces.landmarks[trials.sources], trials.targets
     )
@@ -104,8 +117,8 @@ def as_text(found: dict[str, dict[str, list[float]]]) -> str:
 def main() -> None:
     """The command line."""
     arguments = tyro.cli(Arguments, description=__doc__)
-    parallel.keep_compiled(workdir.compiled(arguments.workdir))
-    parallel.set_up_cpu()
+    devices.keep_compiled(workdir.compiled(arguments.workdir))
+    devices.set_up_cpu()
     found = compare(arguments)
     print(as_text(found))
     write_text(arguments.out, json.dumps(found, indent=1) + "\n")

@@ -19,8 +19,8 @@ from typing import Annotated, Literal
 import tyro
 
 from avlgan_jax import errors
+from avlgan_jax.atomic_files import write_text
 from avlgan_jax.errors import UserError
-from avlgan_jax.whole import write_text
 from benchmarks.timing import Case, Measurement, Setting, ratio
 
 # Where each part is. They are imported when they run: what does without PyTorch runs where there is none.
@@ -63,9 +63,9 @@ def main() -> None:
         os.environ["JAX_PLATFORMS"] = "cpu"
     import jax
 
-    from avlgan_jax import parallel
+    from avlgan_jax import devices
 
-    parallel.set_up_cpu()
+    devices.set_up_cpu()
     found = "cpu" if jax.default_backend() == "cpu" else "gpu"
     if request.device not in ("auto", found):
         raise UserError(f"--device {request.device}: JAX finds {found} only; is requirements-cuda.txt installed?")

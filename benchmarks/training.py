@@ -8,11 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from avlgan_jax import batches, models, parallel, trained
+from avlgan_jax import batches, dispatch, models
 from avlgan_jax.config import Config, ModelName
 from avlgan_jax.converter import State
+from avlgan_jax.devices import choose_devices
 from avlgan_jax.models import Model
 from avlgan_jax.presets import paper
+from avlgan_jax.states import state_shapes
 from benchmarks.timing import Case, Measurement, Setting, alternate
 
 FACES = 10_000  # of the data set that is imagined; it sets the length of an epoch
@@ -65,7 +67,7 @@ def drawn(shapes: Any) -> Any:
 
 def drawn_state(model: Model, config: Config) -> State:
     """A state at step 0 with drawn weights."""
-    state = trained.state_shapes(model, config)
+    state = state_shapes(model, config)
     zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), state.replace(key=None))
     networks = {name: drawn(getattr(state, name)) for name in ("generator", "discriminator", "frozen")}
     return zeros.replace(key=jax.random.key(0), **networks)
@@ -76,11 +78,11 @@ class OurRun:
 
     def __init__(self, config: Config, name: ModelName):
         self.model = models.build(name, config, FACES)
-        self.steps = parallel.choose_steps_per_dispatch(0, self.model.with_images)
+        self.steps = dispatch.choose_steps_per_dispatch(0, self.model.with_images)
         self.batches = example_batches(config, self.model, self.steps)
         self.start = drawn_state(self.model, config)
-        devices = parallel.choose_devices(0, self.model.training.batch_size, self.model.with_images)
-        self._dispatch = parallel.make_dispatch(self.model.trainer.step, devices)
+        devices = choose_devices(0, self.model.training.batch_size, self.model.with_images)
+        self._dispatch = dispatch.make_dispatch(self.model.trainer.step, devices)
         self._state = jax.tree.map(jnp.array, self.start)  # a copy: a dispatch gives up its state's memory
 
     def __call__(self) -> None:
@@ -198,7 +200,7 @@ def memory(setting: Setting) -> Iterator[Case]:
         changed = dataclasses.replace(config, image=dataclasses.replace(config.image, rematerialise=again))
         model = models.build("image", changed, FACES)
         batch = jax.tree.map(lambda leaf: leaf[0], example_batches(changed, model, 1))
-        shapes = trained.state_shapes(model, changed), batch, jax.eval_shape(lambda: jax.random.key(0))
+        shapes = state_shapes(model, changed), batch, jax.eval_shape(lambda: jax.random.key(0))
         compiled = jax.jit(model.trainer.step, donate_argnums=0).lower(*shapes).compile()
         facts[name] = compiled.memory_analysis().temp_size_in_bytes / 1e9
     yield Case(f"{side} px, width {width}, batch {batch_size}", {}, facts)

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from avlgan_jax import records
+from avlgan_jax import manifest
 from datasets import features
 
 
@@ -44,7 +44,7 @@ class FacesBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         super().__init__(**arguments)
         # TFDS calls the constructor again with these when a builder is sent to another process.
         self._original_state |= {"options": options, "workers": workers, "command": command}
-        self.command = command or records.prepare_command(self._data_dir_root, self.name, self.resolution)
+        self.command = command or manifest.prepare_command(self._data_dir_root, self.name, self.resolution)
 
     @property
     def resolution(self) -> int:
@@ -57,7 +57,7 @@ class FacesBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         TFDS renames that folder to its place when this returns, so a manifest is never seen beside half the records.
         """
         super()._download_and_prepare(dl_manager, download_config)
-        records.write_manifest(
+        manifest.write_manifest(
             self.data_path,
             name=self.name,
             resolution=self.resolution,

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 
-from avlgan_jax import affect, crop, detectors, whole
+from avlgan_jax import affect, atomic_files, crop, detectors
 from avlgan_jax.detectors import annotation
 from avlgan_jax.errors import UserError
 from datasets import features, locating, pool
@@ -153,5 +153,5 @@ def _write_rejections(path: Path, rejections: list[Rejection]) -> dict[str, int]
     writer = csv.writer(rows, lineterminator="\n")
     writer.writerow([field.name for field in dataclasses.fields(Rejection)])
     writer.writerows(dataclasses.astuple(rejection) for rejection in rejections)
-    whole.write_text(path, rows.getvalue())
+    atomic_files.write_text(path, rows.getvalue())
     return _counts(rejections)

@@ -7,6 +7,7 @@ import tensorflow_datasets as tfds
 
 import datasets
 from avlgan_jax import records
+from avlgan_jax.manifest import Manifest, verify_records
 
 
 def build(name: str, manual_dir: Path, data_dir: Path, resolution: int = 64, workers: int = 1, **options):
@@ -22,7 +23,7 @@ def build(name: str, manual_dir: Path, data_dir: Path, resolution: int = 64, wor
         download_dir=str(data_dir / "downloads"),
         download_config=tfds.download.DownloadConfig(manual_dir=str(manual_dir)),
     )
-    return records.verify(data_dir, name, resolution)
+    return verify_records(data_dir, name, resolution)
 
 
 def rejected(data_dir: Path) -> dict[str, str]:
@@ -32,7 +33,7 @@ def rejected(data_dir: Path) -> dict[str, str]:
         return {row["path"]: row["reason"] for row in csv.DictReader(stream)}
 
 
-def all_faces(data_dir: Path, manifest: records.Manifest) -> dict[str, dict]:
+def all_faces(data_dir: Path, manifest: Manifest) -> dict[str, dict]:
     """Every face of every split by its id: image, landmarks, emotion, expression, infant, subject and split."""
     found = {}
     for split in manifest.splits:

@@ -24,10 +24,20 @@ import pytest
 from jaxtyping import install_import_hook
 
 # Every jaxtyping signature of these modules is checked whenever a test calls (or JAX traces) it.
-for module in ("landmarks", "augmentation", "layers", "losses", "networks", "batches", "metrics", "optimisation"):
+for module in (
+    "landmarks",
+    "augmentation",
+    "batches",
+    "convolutions",
+    "layers",
+    "losses",
+    "networks",
+    "optimizers",
+    "metrics",
+):
     install_import_hook(f"avlgan_jax.{module}", "beartype.beartype")
 
-from avlgan_jax import records, whole, workdir  # noqa: E402
+from avlgan_jax import atomic_files, records, workdir  # noqa: E402
 
 IN_HASTE = os.environ["XLA_FLAGS"].split()[-1]
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,7 +63,7 @@ def _made_once(tmp_path_factory, name, make) -> Path:
     with open(f"{folder}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.is_dir():
-            with whole.folder(folder) as unfinished:
+            with atomic_files.atomic_folder(folder) as unfinished:
                 make(unfinished)
     return folder
 

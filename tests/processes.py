@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from conftest import IN_HASTE, ROOT
 
-from avlgan_jax import trained, workdir
+from avlgan_jax import states, workdir
 
 
 def start(data_dir, folder, model="landmark", *options, devices=None, processes=1) -> subprocess.Popen:
@@ -65,5 +65,5 @@ def steps_saved(run: Path, model="landmark") -> list[int]:
 
 def leaves(run: Path, model="landmark") -> list[np.ndarray]:
     """Every leaf of the newest checkpoint."""
-    state = trained.restore(run, workdir.read_config(run), model)
+    state = states.restore(run, workdir.read_config(run), model)
     return [np.asarray(leaf) for leaf in jax.tree.leaves(state.replace(key=jax.random.key_data(state.key)))]

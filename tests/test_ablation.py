@@ -6,7 +6,7 @@ import json
 import pytest
 from conftest import RESOLUTION, run
 
-from avlgan_jax import ablation
+from avlgan_jax import ablation, runs
 from avlgan_jax.ablation import Plan
 from avlgan_jax.errors import UserError
 from avlgan_jax.presets import debug
@@ -21,7 +21,7 @@ def test_the_grid_has_every_value_once_and_the_configs_own(config):
     weights = ablation.members(config)
     assert weights[0] == (config.landmark.emotion_weight, config.landmark.centre_weight, 0.0)
     assert len(weights) == len(set(weights)) == 2 * len(ablation.VALUES) - 1
-    odd = ablation.with_value(config, "image.emotion_weight", 3.0)
+    odd = runs.with_value(config, "image.emotion_weight", 3.0)
     assert ablation.values(odd, "image.emotion_weight") == [0.0, 0.1, 1.0, 3.0, 5.0, 10.0, 100.0]
     cells = ablation.image_cells(odd)
     assert cells[0] == ("image.emotion_weight", 3.0)

@@ -7,7 +7,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import avlgan_jax
-from avlgan_jax import bundle, trained
+from avlgan_jax import bundle, inference
 from avlgan_jax.errors import UserError
 
 
@@ -37,7 +37,7 @@ def test_what_is_written_is_read_back_rounded_to_float16(packaged, tmp_path):
     kernel = np.asarray(packaged.weights["landmark"]["Dense_0"]["kernel"])
     np.testing.assert_array_equal(again.weights["landmark"]["Dense_0"]["kernel"], kernel.astype(np.float16))
     assert [path.name for path in target.parent.iterdir()] == ["mine"]
-    assert trained.parameter_counts(again.weights) == trained.parameter_counts(packaged.weights)
+    assert inference.parameter_counts(again.weights) == inference.parameter_counts(packaged.weights)
 
 
 def test_a_folder_that_is_no_bundle_is_not_replaced(packaged, tmp_path):

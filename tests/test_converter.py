@@ -12,8 +12,7 @@ from avlgan_jax import losses, models
 from avlgan_jax.batches import Batch
 from avlgan_jax.config import Config, ImageTraining, LandmarkTraining
 from avlgan_jax.converter import Weights
-from avlgan_jax.networks import Condition
-from avlgan_jax.optimisation import to_floats
+from avlgan_jax.networks import Condition, image_to_float
 
 
 def small(**changes):
@@ -60,7 +59,7 @@ def test_equation_10_update_by_hand():
     config = small(adversarial_loss="minimax")
     model, state, batch = built("image", config)
     trainer, training = model.trainer, config.image
-    x = to_floats(batch.images)
+    x = image_to_float(batch.images)
     moved = models.landmark_generator(config).apply({"params": state.frozen}, batch.landmarks, Condition(batch.targets))
     own, target = Condition(batch.emotions, batch.landmarks), Condition(batch.targets, moved.output)
 
@@ -210,7 +209,7 @@ def test_noise_follows_the_place_in_the_global_batch():
 
 
 def test_learning_rate_schedules():
-    from avlgan_jax.optimisation import adam
+    from avlgan_jax.optimizers import adam
 
     def updates(training, count):
         optimizer = adam(training, steps_per_epoch=2, updates=4)
@@ -251,7 +250,7 @@ def test_weights_may_be_traced_and_stand_for_those_of_the_config():
 def test_computing_activations_again_changes_no_gradient_and_keeps_less():
     config, kept, gradients = small(masked=True), [], []
     batch = random_batch(config)
-    inputs = to_floats(batch.images), Condition(batch.targets, batch.landmarks)
+    inputs = image_to_float(batch.images), Condition(batch.targets, batch.landmarks)
     weights = jax.jit(models.image_generator(config.image).init)(jax.random.key(0), *inputs)
     for on in (False, True):
         network = models.image_generator(dataclasses.replace(config.image, rematerialise=on))

@@ -9,15 +9,16 @@ from building import all_faces, build, rejected
 from PIL import Image
 
 import datasets
-from avlgan_jax import crop, records
+from avlgan_jax import crop
 from avlgan_jax.errors import UserError
+from avlgan_jax.manifest import Manifest
 from datasets import locating, photographs
 from datasets.diffusion_fer.diffusion_fer_dataset_builder import PREFIX
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "diffusion_fer"
 
 
-def _build(manual_dir: Path, data_dir: Path, workers: int = 1, **options) -> records.Manifest:
+def _build(manual_dir: Path, data_dir: Path, workers: int = 1, **options) -> Manifest:
     return build("diffusion_fer", manual_dir, data_dir, workers=workers, **options)
 
 

@@ -4,7 +4,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 import datasets
-from avlgan_jax import affect, procedural, records
+from avlgan_jax import affect, manifest, procedural, records
 from avlgan_jax.errors import UserError
 from datasets.procedural_faces import plan
 
@@ -24,12 +24,12 @@ class ProceduralFacesTest(tfds.testing.DatasetBuilderTestCase):
         return self.dataset_class(data_dir=self.tmp_dir, config=config, options=SMALL)
 
 
-def _build(data_dir, workers: int = 1, options: plan.Options = SMALL) -> records.Manifest:
+def _build(data_dir, workers: int = 1, options: plan.Options = SMALL) -> manifest.Manifest:
     builder = datasets.BUILDERS["procedural_faces"](
         data_dir=str(data_dir), config="32px", options=options, workers=workers
     )
     builder.download_and_prepare(download_dir=str(data_dir / "downloads"))
-    return records.verify(data_dir, "procedural_faces", 32)
+    return manifest.verify_records(data_dir, "procedural_faces", 32)
 
 
 @pytest.fixture(scope="module")

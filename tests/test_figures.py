@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from avlgan_jax import affect, figures
+from avlgan_jax import affect, drawing, figures
 from avlgan_jax.gallery import MATRIX_STEPS, Rows
 
 
@@ -35,7 +35,7 @@ def test_the_matrix_has_valence_to_the_right_and_arousal_upwards():
     colours = np.zeros((steps, steps, 3))
     colours[..., 0] = 20 * np.arange(steps)[:, None]
     colours[..., 1] = 20 * np.arange(steps)
-    picture = np.asarray(figures.avimage_matrix(plain(np.array([0, 0, 255])), plain(colours)).convert("RGBA"))
+    picture = np.asarray(drawing.avimage_matrix(plain(np.array([0, 0, 255])), plain(colours)).convert("RGBA"))
     assert tuple(picture[20, 20]) == (0, 0, 255, 255)
     red, green = (np.where(picture[..., 3] == 255, picture[..., k], 0) for k in (0, 1))
     blueless = picture[..., 2] == 0
@@ -62,18 +62,18 @@ def test_the_truth_stands_beside_the_models_where_it_is_known():
 
 def test_the_expression_sheet_has_a_column_for_the_input_and_for_each_expression():
     colours = np.arange(16).reshape(2, 8)[..., None].repeat(3, axis=-1) * 10
-    sheet = np.asarray(figures.expression_sheet(plain(np.full((2, 3), 255)), plain(colours)))
+    sheet = np.asarray(drawing.expression_sheet(plain(np.full((2, 3), 255)), plain(colours)))
     for colour in (*range(0, 160, 10), 255):
         assert (sheet == (colour, colour, colour, 255)).all(axis=-1).sum() >= 100 * 100
 
 
 @pytest.mark.parametrize("draw", [figures.chain, figures.against_truth])
 def test_the_same_arrays_give_the_same_file(draw):
-    first, again = figures.png(draw(shown_rows(1))), figures.png(draw(shown_rows(1)))
+    first, again = drawing.png(draw(shown_rows(1))), drawing.png(draw(shown_rows(1)))
     assert first == again
     assert Image.open(io.BytesIO(first)).format == "PNG"
 
 
 def test_signed_numbers_carry_a_true_minus():
-    assert [figures.signed(v) for v in (0.5, -0.25, 0.001, -0.004)] == ["+0.50", "−0.25", "0", "0"]
-    assert figures.signed(-0.8, 1) == "−0.8"
+    assert [drawing.signed(v) for v in (0.5, -0.25, 0.001, -0.004)] == ["+0.50", "−0.25", "0", "0"]
+    assert drawing.signed(-0.8, 1) == "−0.8"

@@ -20,6 +20,7 @@ from PIL import Image
 from avlgan_jax import config, records, reproduce, skips, telemetry, tfrecord, video
 from avlgan_jax.detectors import annotation
 from avlgan_jax.errors import UserError
+from avlgan_jax.manifest import Manifest
 from avlgan_jax.presets import debug
 from datasets import labels, locating
 from datasets.face_folder import face_folder_dataset_builder as face_folder
@@ -308,7 +309,7 @@ def test_a_manifest_may_not_have_record_files_elsewhere(tmp_path):
     folder = tmp_path / "faces" / "32px" / "1.0.0"
     folder.mkdir(parents=True)
     (tmp_path / "secret").write_text("x")
-    manifest = records.Manifest("faces", 32, "1.0.0", {"train": 1}, {}, {"../../../secret": "0"}, {}, {}, "c", {})
+    manifest = Manifest("faces", 32, "1.0.0", {"train": 1}, {}, {"../../../secret": "0"}, {}, {}, "c", {})
     (folder / "manifest.json").write_text(json.dumps(dataclasses.asdict(manifest)))
     with pytest.raises(UserError, match="manifest.json is damaged"):
         records.load(tmp_path, "faces", 32, "train")

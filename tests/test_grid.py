@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from avlgan_jax import ablation, batches, models, records, trained
+from avlgan_jax import ablation, batches, models, records, states
 from avlgan_jax.ablation import Plan
 from avlgan_jax.presets import debug
 
@@ -38,7 +38,7 @@ def test_a_member_is_what_the_same_training_gives_alone(config, grid):
     )
     faces = records.load(config.data_dir, config.data, config.resolution, "train")
     model = models.build("landmark", alone, len(faces))
-    state = trained.fresh_state(model, alone)
+    state = states.fresh_state(model, alone)
     step = jax.jit(model.trainer.step, static_argnames="turn")
     for number in range(5):
         plan = batches.plan(alone.seed, number, 4, faces.emotions, alone.landmark.targets)

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from avlgan_jax import layers
+from avlgan_jax import convolutions, layers
 
 
 def transposed_by_hand(x, kernel):
@@ -26,7 +26,7 @@ def arrays():
 def test_transposed_convolution_is_what_its_definition_says(arrays, form):
     x, kernel = arrays
     expected = transposed_by_hand(np.asarray(x, np.float64), np.asarray(kernel, np.float64))
-    np.testing.assert_allclose(layers.upsample_conv(x, kernel, form), expected, atol=1e-4)
+    np.testing.assert_allclose(convolutions.upsample_conv(x, kernel, form), expected, atol=1e-4)
 
 
 def test_transposed_convolution_equals_pytorchs(arrays):
@@ -35,7 +35,7 @@ def test_transposed_convolution_equals_pytorchs(arrays):
     theirs = torch.nn.functional.conv_transpose2d(
         torch.tensor(x.transpose(0, 3, 1, 2)), torch.tensor(kernel.transpose(2, 3, 0, 1)), stride=2, padding=1
     )
-    ours = layers.upsample_conv(jnp.asarray(x), jnp.asarray(kernel), "fast")
+    ours = convolutions.upsample_conv(jnp.asarray(x), jnp.asarray(kernel), "fast")
     np.testing.assert_allclose(ours, theirs.numpy().transpose(0, 2, 3, 1), atol=1e-5)
 
 
@@ -43,7 +43,7 @@ def test_both_forms_have_the_same_gradients(arrays):
     x, kernel = arrays
 
     def objective(x, kernel, form):
-        return jnp.sum(jnp.sin(layers.upsample_conv(x, kernel, form)))
+        return jnp.sum(jnp.sin(convolutions.upsample_conv(x, kernel, form)))
 
     plain, fast = (jax.grad(objective, argnums=(0, 1))(x, kernel, form) for form in ("plain", "fast"))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), plain, fast)
@@ -77,7 +77,7 @@ def test_convolution_and_its_gradients_equal_pytorchs(size, stride, padding, sid
     torch.sin(theirs).sum().backward()
 
     def run(x, kernel):
-        return layers.conv(x, kernel, stride, padding, form)
+        return convolutions.conv(x, kernel, stride, padding, form)
 
     ours = run(jnp.asarray(x), jnp.asarray(kernel))
     d_x, d_kernel = jax.grad(lambda x, k: jnp.sum(jnp.sin(run(x, k))), argnums=(0, 1))(
@@ -95,10 +95,10 @@ def test_kernel_gradients_by_products_are_the_same(order, size, stride, monkeypa
     x, kernel = jax.random.normal(keys[0], (2, 6, 4, 3)), jax.random.normal(keys[1], (size, size, 3, 3)) / 5
     found = []
     for pays in (True, False):
-        monkeypatch.setattr(layers, "_products_pay", lambda kernel, pays=pays: pays)
+        monkeypatch.setattr(convolutions, "_products_pay", lambda kernel, pays=pays: pays)
 
         def objective(x, kernel):
-            return jnp.sum(jnp.sin(layers.conv(x, kernel, stride, 1, "plain")))
+            return jnp.sum(jnp.sin(convolutions.conv(x, kernel, stride, 1, "plain")))
 
         def slopes(x, kernel, objective=objective):  # what a gradient penalty differentiates again
             return jnp.sum(jnp.square(jax.grad(objective)(x, kernel)))
@@ -124,17 +124,17 @@ def test_kernel_gradients_by_products_are_the_same(order, size, stride, monkeypa
     ],
 )
 def test_the_form_of_each_kind_of_layer_on_a_cpu(kernel_shape, side, stride, padding, upsample, form):
-    assert layers.preferred_form(kernel_shape, side, stride, padding, upsample) == form
+    assert convolutions.preferred_form(kernel_shape, side, stride, padding, upsample) == form
 
 
 def test_space_to_depth_and_back():
     x = jax.random.normal(jax.random.key(0), (2, 6, 4, 3))
-    np.testing.assert_array_equal(layers.depth_to_space(layers.space_to_depth(x)), x)
+    np.testing.assert_array_equal(convolutions.depth_to_space(convolutions.space_to_depth(x)), x)
 
 
 def test_depth_to_space_puts_channels_where_it_says():
     blocks = jnp.arange(8.0).reshape(1, 1, 1, 8)  # (row, column, channel) = 2 x 2 x 2
-    np.testing.assert_array_equal(layers.depth_to_space(blocks)[0, :, :, 0], [[0, 2], [4, 6]])
+    np.testing.assert_array_equal(convolutions.depth_to_space(blocks)[0, :, :, 0], [[0, 2], [4, 6]])
 
 
 def test_instance_norm_by_hand_and_without_neighbours():

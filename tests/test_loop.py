@@ -15,7 +15,7 @@ import pytest
 from conftest import ROOT
 from processes import start, steps_saved, wait_for
 
-from avlgan_jax import batches, loop, records, telemetry, trained, workdir
+from avlgan_jax import batches, loop, records, states, telemetry, workdir
 from avlgan_jax.config import ImageTraining, LandmarkTraining
 from avlgan_jax.errors import UserError
 from avlgan_jax.presets import debug
@@ -46,7 +46,7 @@ def test_stopping_half_way_changes_no_bit(config, tmp_path):
     for ours, theirs in zip(leaves(resumed), leaves(whole), strict=True):
         assert ours.tobytes() == theirs.tobytes()
     assert lines(tmp_path / "whole" / "landmark") == lines(tmp_path / "parts" / "landmark")
-    restored = trained.restore(tmp_path / "parts", config, "landmark")
+    restored = states.restore(tmp_path / "parts", config, "landmark")
     for ours, theirs in zip(leaves(restored), leaves(whole), strict=True):
         assert ours.tobytes() == theirs.tobytes()
 
@@ -210,7 +210,7 @@ def test_a_kill_costs_at_most_the_steps_since_the_last_checkpoint(data_dir, tmp_
     process.kill()
     process.communicate()
     newest = steps_saved(tmp_path)[-1]
-    state = trained.restore(tmp_path, workdir.read_config(tmp_path), "landmark")
+    state = states.restore(tmp_path, workdir.read_config(tmp_path), "landmark")
     assert int(state.step) == newest >= 400
 
 

@@ -2,33 +2,33 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from avlgan_jax import optimisation
+from avlgan_jax import devices, networks, optimizers
 
 
 def test_pixels_to_floats_and_back():
     pixels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=-1)
-    floats = optimisation.to_floats(jnp.asarray(pixels))
+    floats = networks.image_to_float(jnp.asarray(pixels))
     assert float(floats.min()) == -1.0 and float(floats.max()) == 1.0
-    np.testing.assert_array_equal(optimisation.to_pixels(floats), pixels)
-    np.testing.assert_array_equal(optimisation.to_pixels(jnp.full((1, 1, 1, 3), 7.0)), np.full((1, 1, 1, 3), 255))
+    np.testing.assert_array_equal(networks.image_to_uint8(floats), pixels)
+    np.testing.assert_array_equal(networks.image_to_uint8(jnp.full((1, 1, 1, 3), 7.0)), np.full((1, 1, 1, 3), 255))
 
 
 def test_a_young_average_forgets_its_start():
     new, old = {"w": jnp.ones(())}, {"w": jnp.zeros(())}
-    young = optimisation.averaged(old, new, jnp.asarray(0), 0.999)["w"]
-    grown = optimisation.averaged(old, new, jnp.asarray(10**6), 0.999)["w"]
+    young = optimizers.averaged(old, new, jnp.asarray(0), 0.999)["w"]
+    grown = optimizers.averaged(old, new, jnp.asarray(10**6), 0.999)["w"]
     np.testing.assert_allclose([young, grown], [0.9, 0.001], rtol=1e-4)
-    assert optimisation.averaged(None, new, jnp.asarray(0), 0.9) is None
+    assert optimizers.averaged(None, new, jnp.asarray(0), 0.9) is None
 
 
 def test_mean_over_devices():
     tree = {"a": jnp.arange(4.0)}
-    means = jax.pmap(lambda t: optimisation.mean_over_devices(t, "d"), axis_name="d")(tree)
+    means = jax.pmap(lambda t: devices.mean_over_devices(t, "d"), axis_name="d")(tree)
     np.testing.assert_array_equal(means["a"], np.full(4, 1.5))
-    assert optimisation.mean_over_devices(tree, None) is tree
+    assert devices.mean_over_devices(tree, None) is tree
 
 
 def test_a_copy_is_memory_of_its_own():
     params = {"w": jnp.ones(3)}
-    copied = optimisation.copy(params)
+    copied = optimizers.copy(params)
     assert copied["w"].unsafe_buffer_pointer() != params["w"].unsafe_buffer_pointer()

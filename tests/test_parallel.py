@@ -11,8 +11,10 @@ import pytest
 from conftest import ROOT
 from test_converter import built, random_batch, small
 
-from avlgan_jax import batches, models, parallel
+from avlgan_jax import batches, models
 from avlgan_jax.config import RegressorTraining
+from avlgan_jax.devices import choose_devices, data_fits, place
+from avlgan_jax.dispatch import choose_steps_per_dispatch, make_dispatch
 from avlgan_jax.errors import UserError
 from avlgan_jax.presets import debug
 
@@ -35,7 +37,7 @@ def test_one_two_and_four_devices_make_the_same_update(name):
     model, fresh, batch = case(name)
     results = []
     for count in (1, 4) if name in ("regressor", "avgan") else (1, 2, 4):  # a ResNet takes long to compile
-        dispatch = parallel.make_dispatch(model.trainer.step, jax.devices()[:count])
+        dispatch = make_dispatch(model.trainer.step, jax.devices()[:count])
         after, metrics = dispatch(fresh(), batches.stack([batch]))
         results.append((parameters(after), {k: float(v[0]) for k, v in metrics.items()}))
     before = parameters(fresh())
@@ -57,7 +59,7 @@ def parameters(state):
 def test_a_loop_of_steps_equals_single_steps():
     model, fresh, batch = case("landmark")
     stream = [batch._replace(targets=batch.targets * scale) for scale in (1.0, 0.5, -1.0)]
-    dispatch = parallel.make_dispatch(model.trainer.step, jax.devices()[:1])
+    dispatch = make_dispatch(model.trainer.step, jax.devices()[:1])
     looped, metrics = dispatch(fresh(), batches.stack(stream))
     state, single = fresh(), []
     for one in stream:
@@ -73,12 +75,12 @@ def test_faces_on_the_devices_give_the_same_bits_as_batches_from_the_host():
     store = batches.Store(np.asarray(batch.landmarks), np.asarray(batch.emotions))
     chosen = [batches.Plan(np.array(order), np.zeros(4, bool), batch.targets) for order in ([2, 0, 3, 1], [1, 1, 0, 3])]
     for devices in (jax.devices()[:1], jax.devices()[:2]):
-        placed = parallel.place(store, devices)
+        placed = place(store, devices)
         assert all(leaf.sharding.device_set == set(devices) for leaf in jax.tree.leaves(placed))
         picks = batches.stack([batches.pick(plan) for plan in chosen])
-        picked, _ = parallel.make_dispatch(model.trainer.step, devices, placed)(fresh(), picks)
+        picked, _ = make_dispatch(model.trainer.step, devices, placed)(fresh(), picks)
         stream = batches.stack([jax.tree.map(np.asarray, batches.gather(store, batches.pick(plan))) for plan in chosen])
-        sent, _ = parallel.make_dispatch(model.trainer.step, devices)(fresh(), stream)
+        sent, _ = make_dispatch(model.trainer.step, devices)(fresh(), stream)
         for ours, theirs in zip(parameters(picked), parameters(sent), strict=True):
             assert ours.tobytes() == theirs.tobytes()
 
@@ -104,37 +106,37 @@ def test_faces_go_to_a_device_whose_memory_they_fill_a_quarter_of():
         ("no", 100 * size, False),
     ]:
         devices = [Memory(0, process_index=1), Memory(limit)]  # another process's device is not asked
-        assert parallel.data_fits(wanted, size, devices) == fits
+        assert data_fits(wanted, size, devices) == fits
 
 
 def test_the_state_is_not_stacked():
     model, fresh, batch = case("landmark")
     before = jax.tree.map(np.shape, fresh().generator)
-    after, _ = parallel.make_dispatch(model.trainer.step, jax.devices()[:2])(fresh(), batches.stack([batch]))
+    after, _ = make_dispatch(model.trainer.step, jax.devices()[:2])(fresh(), batches.stack([batch]))
     assert jax.tree.map(np.shape, after.generator) == before
 
 
 def test_choosing_devices():
-    assert len(parallel.choose_devices(0, 16)) == 4
-    assert len(parallel.choose_devices(0, 6)) == 3
-    assert len(parallel.choose_devices(0, 16, convolves=False)) == 1
-    assert len(parallel.choose_devices(4, 16, convolves=False)) == 4
-    assert len(parallel.choose_devices(2, 16)) == 2
+    assert len(choose_devices(0, 16)) == 4
+    assert len(choose_devices(0, 6)) == 3
+    assert len(choose_devices(0, 16, convolves=False)) == 1
+    assert len(choose_devices(4, 16, convolves=False)) == 4
+    assert len(choose_devices(2, 16)) == 2
     with pytest.raises(UserError, match="there are 4"):
-        parallel.choose_devices(64, 64)
+        choose_devices(64, 64)
     with pytest.raises(UserError, match="multiple of devices"):
-        parallel.choose_devices(3, 16)
+        choose_devices(3, 16)
 
 
 def test_loops_are_for_accelerators_and_dense_networks():
-    assert parallel.choose_steps_per_dispatch(0, convolves=True) == 1
-    assert parallel.choose_steps_per_dispatch(0, convolves=False) == 20
-    assert parallel.choose_steps_per_dispatch(7, convolves=True) == 7
+    assert choose_steps_per_dispatch(0, convolves=True) == 1
+    assert choose_steps_per_dispatch(0, convolves=False) == 20
+    assert choose_steps_per_dispatch(7, convolves=True) == 7
 
 
 def told_by(code):
     """What a fresh process prints that first sets up its CPU."""
-    code = "from avlgan_jax import parallel; parallel.set_up_cpu()\n" + textwrap.dedent(code)
+    code = "from avlgan_jax import devices; devices.set_up_cpu()\n" + textwrap.dedent(code)
     environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=ROOT)
     assert done.returncode == 0, done.stderr

@@ -8,6 +8,7 @@ from PIL import Image
 
 from avlgan_jax import crop, detectors, photograph
 from avlgan_jax.errors import UserError
+from avlgan_jax.procedural import named
 
 R = 48
 
@@ -110,12 +111,12 @@ def test_a_blend_is_whole_in_the_middle_and_has_no_seam(detector, two):
 
 
 def test_drawn_faces_have_names():
-    image, landmarks = photograph.drawn("procedural:3")
-    np.testing.assert_array_equal(photograph.drawn("procedural:3", dimensions=3)[1][:, :2], landmarks)
+    image, landmarks = named.draw_by_name("procedural:3")
+    np.testing.assert_array_equal(named.draw_by_name("procedural:3", dimensions=3)[1][:, :2], landmarks)
     assert image.shape == (256, 256, 3) and landmarks.shape == (68, 2)
-    assert (photograph.drawn("procedural-infant:3")[0] != image).any()
-    assert photograph.drawn("me.jpg") is None
+    assert (named.draw_by_name("procedural-infant:3")[0] != image).any()
+    assert named.draw_by_name("me.jpg") is None
     with pytest.raises(UserError, match="procedural:x: expected a number"):
-        photograph.drawn("procedural:x")
+        named.draw_by_name("procedural:x")
     face = photograph.whole(image, landmarks, R)
     assert face.image.shape == (R, R, 3) and np.allclose(face.landmarks, landmarks * R / 256, atol=1e-3)

@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT, run_here
 from PIL import Image
 
-from avlgan_jax import records
+from avlgan_jax.manifest import find_manifest, records_digest, verify_records
 
 SMALL = ["--faces", "24", "--held-out", "8", "--dyads", "1", "--dyad-seconds", "0.1", "--resolution", "32"]
 
@@ -74,7 +74,7 @@ def test_other_options_are_not_passed_over(prepared):
 
 def test_a_flipped_byte_is_found_and_the_records_made_again(prepared, tmp_path):
     data_dir = shutil.copytree(prepared[0], tmp_path / "data")
-    digest = records.digest(data_dir, "procedural_faces", 32)
+    digest = records_digest(data_dir, "procedural_faces", 32)
     damaged = next(data_dir.rglob("*-train.tfrecord*"))
     content = bytearray(damaged.read_bytes())
     content[len(content) // 3] ^= 1
@@ -82,7 +82,7 @@ def test_a_flipped_byte_is_found_and_the_records_made_again(prepared, tmp_path):
     done = prepare("procedural_faces", *SMALL, "--data-dir", data_dir)
     assert done.returncode == 0
     assert f"{damaged.name} is damaged" in done.stderr and "making it again" in done.stderr
-    assert records.verify(data_dir, "procedural_faces", 32).digest == digest
+    assert verify_records(data_dir, "procedural_faces", 32).digest == digest
 
 
 def test_killed_in_the_middle_leaves_nothing_that_looks_whole(prepared, tmp_path):
@@ -97,12 +97,12 @@ def test_killed_in_the_middle_leaves_nothing_that_looks_whole(prepared, tmp_path
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert list(tmp_path.rglob("incomplete.*"))
-    assert records.find(tmp_path, "procedural_faces", 32) is None
+    assert find_manifest(tmp_path, "procedural_faces", 32) is None
     done = prepare("procedural_faces", *SMALL, "--data-dir", tmp_path)
     assert done.returncode == 0, done.stderr
     assert not list(tmp_path.rglob("incomplete.*"))
-    expected = records.digest(prepared[0], "procedural_faces", 32)
-    assert records.verify(tmp_path, "procedural_faces", 32).digest == expected
+    expected = records_digest(prepared[0], "procedural_faces", 32)
+    assert verify_records(tmp_path, "procedural_faces", 32).digest == expected
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_killed_while_detecting_it_goes_on_where_it_was(tmp_path):
     assert done.returncode == 0, done.stderr
     assert f"{kept} of 160 detections spared" in done.stderr
     assert prepare(*arguments, tmp_path / "whole").returncode == 0
-    digests = {records.digest(tmp_path / name, "diffusion_fer", 32) for name in ("killed", "whole")}
+    digests = {records_digest(tmp_path / name, "diffusion_fer", 32) for name in ("killed", "whole")}
     assert len(digests) == 1
 
 
@@ -211,6 +211,6 @@ def test_a_full_disk_is_one_line(tmp_path):
     try:
         done = prepare("procedural_faces", *SMALL[2:], "--faces", 200, "--data-dir", tmp_path, "--workers", 1)
         _assert_one_line(done, "No space left on device")
-        assert records.find(tmp_path, "procedural_faces", 32) is None
+        assert find_manifest(tmp_path, "procedural_faces", 32) is None
     finally:
         subprocess.run(["umount", tmp_path], check=True)

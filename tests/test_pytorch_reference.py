@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from avlgan_jax import models, trained
+from avlgan_jax import models, states
 from avlgan_jax.batches import Batch
 from avlgan_jax.config import Config
 from avlgan_jax.presets import paper
@@ -48,7 +48,7 @@ def _uneven(params):
 def ours(config, request):
     """A state of ours, and its losses and generator after a few steps."""
     model = models.build(request.param, config, 10_000)
-    start = trained.fresh_state(model, config)
+    start = states.fresh_state(model, config)
     start = start.replace(
         generator=_uneven(start.generator), discriminator=_uneven(start.discriminator), frozen=_uneven(start.frozen)
     )

@@ -10,6 +10,7 @@ from PIL import Image
 
 from avlgan_jax import records, tfrecord
 from avlgan_jax.errors import UserError
+from avlgan_jax.manifest import MANIFEST, find_manifest, records_digest, write_manifest
 
 SIDE = 32
 FEATURES = {
@@ -86,7 +87,7 @@ def written(tmp_path_factory):
     _write_tfrecord(folder / "faces-train.tfrecord-00000-of-00002", train, range(6))
     _write_tfrecord(folder / "faces-train.tfrecord-00001-of-00002", train, range(6, 10))
     _write_tfrecord(folder / "faces-test.tfrecord-00000-of-00001", test, range(3))
-    records.write_manifest(
+    write_manifest(
         folder,
         name="faces",
         resolution=SIDE,
@@ -131,7 +132,7 @@ def test_3d_landmarks_take_the_place_of_2d_ones_where_they_are_asked_for(written
 
 
 def test_data_without_3d_landmarks_is_refused_before_it_is_read(data_dir):
-    (manifest,) = data_dir.glob(f"faces/{SIDE}px/*/{records.MANIFEST}")
+    (manifest,) = data_dir.glob(f"faces/{SIDE}px/*/{MANIFEST}")
     told = json.loads(manifest.read_text())
     del told["features"]["landmarks_3d"]
     manifest.write_text(json.dumps(told))
@@ -143,7 +144,7 @@ def test_data_without_3d_landmarks_is_refused_before_it_is_read(data_dir):
 
 def test_second_load_maps_the_cache_and_gives_the_same(data_dir, written):
     first = records.load(data_dir, "faces", SIDE, "train")
-    images = data_dir / ".cache" / records.digest(data_dir, "faces", SIDE) / "train" / "images.npy"
+    images = data_dir / ".cache" / records_digest(data_dir, "faces", SIDE) / "train" / "images.npy"
     before = images.stat().st_mtime_ns
     second = records.load(data_dir, "faces", SIDE, "train")
     assert images.stat().st_mtime_ns == before
@@ -153,7 +154,7 @@ def test_second_load_maps_the_cache_and_gives_the_same(data_dir, written):
 
 def test_a_damaged_cache_is_made_again(data_dir, written):
     records.load(data_dir, "faces", SIDE, "train")
-    images = data_dir / ".cache" / records.digest(data_dir, "faces", SIDE) / "train" / "images.npy"
+    images = data_dir / ".cache" / records_digest(data_dir, "faces", SIDE) / "train" / "images.npy"
     _flip_byte(images)
     _assert_same(records.load(data_dir, "faces", SIDE, "train"), written[1]["train"])
 
@@ -199,7 +200,7 @@ def test_missing_data_tells_the_command_and_the_resolutions_there_are(data_dir):
     with pytest.raises(UserError, match=r"no faces at 64 px.*it is there at 32 px.*python prepare\.py faces"):
         records.load(data_dir, "faces", 64, "train")
     with pytest.raises(UserError, match=r"python prepare\.py procedural_faces --resolution 48 --data-dir"):
-        records.digest(data_dir, "procedural_faces", 48)
+        records_digest(data_dir, "procedural_faces", 48)
 
 
 def test_an_unknown_split_lists_those_there_are(data_dir):
@@ -215,9 +216,9 @@ def test_a_half_written_version_does_not_count(data_dir):
 
 
 def test_digest_follows_the_faces_and_nothing_else(data_dir, written):
-    before = records.digest(data_dir, "faces", SIDE)
+    before = records_digest(data_dir, "faces", SIDE)
     folder = data_dir / "faces" / "32px" / "1.0.0"
-    manifest = records.find(data_dir, "faces", SIDE)[1]
+    manifest = find_manifest(data_dir, "faces", SIDE)[1]
     others = {f.name: getattr(manifest, f.name) for f in dataclasses.fields(manifest)}
     others = {name: value for name, value in others.items() if name not in ("files", "contents")}
     # The same faces in one file instead of two, their features in another order: the same data.
@@ -225,13 +226,13 @@ def test_digest_follows_the_faces_and_nothing_else(data_dir, written):
         path.unlink()
     train = written[1]["train"]
     _write_tfrecord(folder / "faces-train.tfrecord-00000-of-00001", train, range(10), backwards=True)
-    records.write_manifest(folder, **(others | {"command": "another", "options": {}}))
-    assert records.digest(data_dir, "faces", SIDE) == before
+    write_manifest(folder, **(others | {"command": "another", "options": {}}))
+    assert records_digest(data_dir, "faces", SIDE) == before
     train.emotions[7, 0] += 0.001
     _write_tfrecord(folder / "faces-train.tfrecord-00000-of-00001", train, range(10))
     train.emotions[7, 0] -= 0.001
-    records.write_manifest(folder, **others)
-    assert records.digest(data_dir, "faces", SIDE) != before
+    write_manifest(folder, **others)
+    assert records_digest(data_dir, "faces", SIDE) != before
 
 
 def test_loading_needs_no_tensorflow(written):

@@ -11,8 +11,10 @@ import oracle
 import pytest
 from PIL import Image
 
-from avlgan_jax import evaluation, gallery, report, section_iv, sections
+from avlgan_jax import evaluation, gallery, section_iv, sections, tables
 from avlgan_jax.experiments import baby, circumplex
+from avlgan_jax.names import WEIGHTS
+from avlgan_jax.page import render_page, write_report
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +59,7 @@ def written(tmp_path_factory):
     }
     figures = [*told.figures, sections.baby({"infant": dyads})]
     directory = tmp_path_factory.mktemp("run") / "report"
-    report.write(directory, numbers, figures, told.matrices)
+    write_report(directory, numbers, figures, told.matrices)
     return directory, numbers, figures, told
 
 
@@ -93,22 +95,22 @@ def test_the_page_tells_the_numbers_of_the_file(written):
 
 def test_the_table_marks_the_better_model_and_leaves_gaps(written):
     _, numbers, _, _ = written
-    blocks = dict(report.table(numbers))
+    blocks = dict(tables.table(numbers))
     assert list(blocks) == ["everyone", "adults", "infants"]
     rows = dict(blocks["everyone"])
-    columns = [key for key, *_ in report.table_columns(numbers)]
+    columns = [key for key, *_ in tables.table_columns(numbers)]
     assert "fid" not in columns
     ours, rival = (dict(zip(columns, rows[name], strict=True)) for name in ("avLandmarkGAN", "avGAN"))
     assert (ours["rmse"].best, rival["rmse"].best) == (True, False)
     assert (ours["truth_psnr"].best, rival["truth_psnr"].best) == (True, False)
-    assert rival["truth_landmark_nme"].text == report.EMPTY
+    assert rival["truth_landmark_nme"].text == tables.EMPTY
     assert not ours["truth_landmark_nme"].best
-    assert "avLandmarkGAN" in report.text_table(numbers)
+    assert "avLandmarkGAN" in tables.text_table(numbers)
 
 
 def test_the_comparison_says_what_the_intervals_allow(written):
     _, numbers, _, _ = written
-    groups, rows = report.comparisons(numbers)
+    groups, rows = tables.comparisons(numbers)
     assert groups == ["everyone", "adults", "infants"]
     by_name = {row.name: dict(zip(groups, row.cells, strict=True)) for row in rows}
     difference, interval, verdict = by_name["RMSE"]["everyone"]
@@ -130,10 +132,10 @@ def test_the_comparison_says_what_the_intervals_allow(written):
 def test_a_model_is_better_only_where_the_interval_leaves_no_doubt(written, interval, more, verdict):
     _, numbers, _, _ = written
     key = "pcc_valence" if more else "rmse"
-    name = next(name for column, name, _ in report.COMPARED if column == key)
+    name = next(name for column, name, _ in tables.COMPARED if column == key)
     numbers = copy.deepcopy(numbers)
     numbers["intervals"]["difference"][key] = interval
-    _, rows = report.comparisons(numbers)
+    _, rows = tables.comparisons(numbers)
     assert {row.name: row.cells[0][2] for row in rows}[name] == verdict
 
 
@@ -150,24 +152,24 @@ def test_the_pad_holds_every_output_of_every_model(written):
 
 def test_writing_again_gives_the_same_bytes(written, tmp_path):
     directory, numbers, figures, shown = written
-    report.write(tmp_path / "report", numbers, figures, shown.matrices)
+    write_report(tmp_path / "report", numbers, figures, shown.matrices)
     for path in directory.iterdir():
         assert (tmp_path / "report" / path.name).read_bytes() == path.read_bytes()
 
 
 def test_a_report_that_fails_half_way_leaves_the_old_one(written, tmp_path):
     _, numbers, figures, shown = written
-    old = report.write(tmp_path / "report", numbers, figures, shown.matrices).read_bytes()
+    old = write_report(tmp_path / "report", numbers, figures, shown.matrices).read_bytes()
     with pytest.raises(ValueError, match="JSON"):
-        report.write(tmp_path / "report", numbers | {"broken": float("nan")}, figures, shown.matrices)
+        write_report(tmp_path / "report", numbers | {"broken": float("nan")}, figures, shown.matrices)
     assert (tmp_path / "report" / "index.html").read_bytes() == old
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 
 def test_a_new_report_takes_the_place_of_the_old_one(written, tmp_path):
     _, numbers, figures, shown = written
-    report.write(tmp_path / "report", numbers, figures, shown.matrices)
-    report.write(tmp_path / "report", numbers, figures[:1], shown.matrices)
+    write_report(tmp_path / "report", numbers, figures, shown.matrices)
+    write_report(tmp_path / "report", numbers, figures[:1], shown.matrices)
     assert len(list((tmp_path / "report").glob("*.png"))) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
@@ -175,10 +177,10 @@ def test_a_new_report_takes_the_place_of_the_old_one(written, tmp_path):
 def test_a_page_of_one_experiment_tells_that_alone(written, tmp_path):
     _, numbers, figures, _ = written
     alone = {name: numbers[name] for name in ("schema_version", "baby", "protocol", "provenance")}
-    page = report.write(tmp_path / "baby", alone, [figures[-1]], []).read_text()
+    page = write_report(tmp_path / "baby", alone, [figures[-1]], []).read_text()
     assert "Infants and their parents" in page and "within people" in page
     assert "The numbers" not in page and "Try it" not in page and "<script>" not in page
-    assert report.text_table(alone) == ""
+    assert tables.text_table(alone) == ""
 
 
 def test_table_i_stands_beside_the_papers(written, tmp_path):
@@ -196,10 +198,10 @@ def test_table_i_stands_beside_the_papers(written, tmp_path):
         }
         for value, rmse in ((1.0, 0.345), (3.0, 0.456))
     ]
-    found = dict.fromkeys(report.WEIGHTS, rows)
+    found = dict.fromkeys(WEIGHTS, rows)
     alone = {name: numbers[name] for name in ("schema_version", "protocol", "provenance")} | {"table_i": found}
     figure = sections.table_i(found)
-    page = report.write(tmp_path / "table_i", alone, [figure], []).read_text()
+    page = write_report(tmp_path / "table_i", alone, [figure], []).read_text()
     assert "0.345 ± 0.014" in page and "0.193" in page and "24.24" in page and "3.00 ± 1.41" in page
     assert page.count("face feature centres") == 1
     pixels = np.asarray(Image.open(io.BytesIO(figure.png))).astype(int)
@@ -214,7 +216,7 @@ def test_names_that_came_with_the_data_are_text_and_nothing_else(written):
         numbers["protocol"][key] = hostile
     numbers["provenance"]["versions"] = {hostile: hostile}
     matrices = [dataclasses.replace(matrix, name=hostile) for matrix in shown.matrices]
-    page = report.page(numbers, figures, matrices)
+    page = render_page(numbers, figures, matrices)
     assert hostile not in page and "<script>alert" not in page and "<img src=x" not in page
-    assert page.count("</script>") == report.page(*written[1:3], shown.matrices).count("</script>")
+    assert page.count("</script>") == render_page(*written[1:3], shown.matrices).count("</script>")
     assert "alert(1)" in page  # it is there, as text

@@ -41,9 +41,9 @@ def test_training_and_restoring_unpickle_nothing(data_dir, tmp_path):
         "import train\n"
         "train.main()\n"
         "from pathlib import Path\n"
-        "from avlgan_jax import trained, workdir\n"
+        "from avlgan_jax import states, workdir\n"
         "place = Path(sys.argv[-1])\n"
-        "print(int(trained.restore(place, workdir.read_config(place), 'landmark').step), 'steps restored')\n"
+        "print(int(states.restore(place, workdir.read_config(place), 'landmark').step), 'steps restored')\n"
         "import pickle\n"
         "pickle.loads(pickle.dumps(Path))\n"
     )

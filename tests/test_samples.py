@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from avlgan_jax import models, records, samples, trained
+from avlgan_jax import models, records, samples, states
 from avlgan_jax.presets import debug
 
 
@@ -10,7 +10,7 @@ def test_a_row_a_face_a_column_an_expression(name, shape, data_dir):
     config = debug()
     faces = records.load(data_dir, config.data, config.resolution, "validation")
     model = models.build(name, config, 100)
-    picture = samples.grid(model, trained.fresh_state(model, config), faces)
+    picture = samples.grid(model, states.fresh_state(model, config), faces)
     assert picture.shape == shape and picture.dtype == np.uint8
     np.testing.assert_array_equal(picture[:32, :32], faces.images[0])
     if name == "image":  # the row below shows the same face with its points
@@ -22,6 +22,6 @@ def test_the_landmark_converters_grid_shows_points(data_dir):
     config = debug()
     faces = records.load(data_dir, config.data, config.resolution, "validation")
     model = models.build("landmark", config, 100)
-    picture = samples.grid(model, trained.fresh_state(model, config), faces)
+    picture = samples.grid(model, states.fresh_state(model, config), faces)
     assert picture.shape == (6 * 128, 9 * 128, 3)
     assert 0.005 < np.mean(picture[:128, :128] < 200) < 0.2

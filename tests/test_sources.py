@@ -15,8 +15,8 @@ from test_datasets_affectnet import write_2017, write_newer
 from test_datasets_dyads import write_dyads
 
 import datasets
-from avlgan_jax import records
 from avlgan_jax.config import MODEL_NAMES
+from avlgan_jax.manifest import Manifest, verify_records
 from datasets.photographs import split_of
 
 REAL = ROOT.parent / "shared" / "data" / "diffusion_fer"
@@ -66,12 +66,12 @@ def compiled(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("compiled")
 
 
-def _through(name: str, manual_dir: Path | None, options: list[str], place: Path, compiled: Path) -> records.Manifest:
+def _through(name: str, manual_dir: Path | None, options: list[str], place: Path, compiled: Path) -> Manifest:
     """prepare.py, tfds.load and train.py all; every record is read by TFDS and every model is trained to its end."""
     files = [] if manual_dir is None else ["--manual-dir", str(manual_dir)]
     data_dir = str(place / "data")
     run("prepare.py", name, *files, *options, "--resolution", "32", "--workers", "1", "--data-dir", data_dir)
-    manifest = records.verify(Path(data_dir), name, 32)
+    manifest = verify_records(Path(data_dir), name, 32)
 
     assert name in datasets.BUILDERS  # and importing them makes them known to TFDS
     for split, count in manifest.splits.items():

@@ -3,24 +3,23 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from avlgan_jax import evaluation, models, records, scores, trained, workdir
+from avlgan_jax import evaluation, inference, models, records, scores, states, workdir
 from avlgan_jax import landmarks as lm
 from avlgan_jax.config import MODEL_NAMES
 from avlgan_jax.errors import UserError
-from avlgan_jax.networks import Condition
-from avlgan_jax.optimisation import to_floats, to_pixels
+from avlgan_jax.networks import Condition, image_to_float, image_to_uint8
 
 
 def test_the_functions_are_the_networks_with_the_averaged_weights(trained_run):
     folder, config, faces = trained_run
-    models_ = trained.load(folder)
+    models_ = states.load(folder)
     some, wanted = faces.take(np.arange(3)), np.array([[0.5, 0.1], [-0.3, 0.2], [0.0, -0.4]], np.float32)
     assert models_.steps == dict.fromkeys(MODEL_NAMES, 4)
 
     def apply(name, network, *inputs):
-        return jax.jit(network.apply)({"params": trained.restore(folder, config, name).evaluated}, *inputs)
+        return jax.jit(network.apply)({"params": states.restore(folder, config, name).evaluated}, *inputs)
 
-    pictures = to_floats(jnp.asarray(some.images))
+    pictures = image_to_float(jnp.asarray(some.images))
     points = lm.normalise(jnp.asarray(some.landmarks), config.resolution)
     moved = apply("landmark", models.landmark_generator(config), points, Condition(jnp.asarray(wanted))).output
     np.testing.assert_allclose(
@@ -33,17 +32,17 @@ def test_the_functions_are_the_networks_with_the_averaged_weights(trained_run):
         "image", models.image_generator(config.image), pictures, Condition(jnp.asarray(wanted), moved)
     ).output
     ours = models_.convert["avlandmarkgan"](some.images, some.landmarks, wanted)
-    assert np.abs(ours.astype(int) - np.asarray(to_pixels(painted)).astype(int)).max() <= 1
+    assert np.abs(ours.astype(int) - np.asarray(image_to_uint8(painted)).astype(int)).max() <= 1
     baseline = apply("avgan", models.image_generator(config.avgan), pictures, Condition(jnp.asarray(wanted))).output
     theirs = models_.convert["avgan"](some.images, some.landmarks, wanted)
-    assert np.abs(theirs.astype(int) - np.asarray(to_pixels(baseline)).astype(int)).max() <= 1
+    assert np.abs(theirs.astype(int) - np.asarray(image_to_uint8(baseline)).astype(int)).max() <= 1
     assert models_.judge(some.images).shape == (3, 2)
 
 
 @pytest.mark.slow
 def test_3d_landmarks_from_the_records_through_every_network(trained_run_3d):
     folder, _, faces = trained_run_3d
-    models_ = trained.load(folder)
+    models_ = states.load(folder)
     some, wanted = faces.take(np.arange(3)), np.array([[0.5, 0.1], [-0.3, 0.2], [0.0, -0.4]], np.float32)
     moved = models_.convert_landmarks(some.landmarks, wanted)
     assert some.landmarks.shape == moved.shape == models_.read_landmarks(some.images).shape == (3, 68, 3)
@@ -56,8 +55,8 @@ def test_3d_landmarks_from_the_records_through_every_network(trained_run_3d):
 
 def test_any_number_of_faces_and_the_same_answer_in_any_company(trained_run):
     folder, _, faces = trained_run
-    models_ = trained.load(folder)
-    count = trained.CHUNK + 5
+    models_ = states.load(folder)
+    count = inference.CHUNK + 5
     many = models_.predict(faces.images[:count])
     assert many.shape == (count, 2) and many.dtype == np.float32
     np.testing.assert_array_equal(many[-5:], models_.predict(faces.images[count - 5 : count]))
@@ -68,7 +67,7 @@ def test_a_model_that_is_not_trained(tmp_path, trained_run):
     _, config, _ = trained_run
     workdir.claim(tmp_path, config, "x")
     with pytest.raises(UserError, match="regressor model .* is not trained yet"):
-        trained.load(tmp_path)
+        states.load(tmp_path)
 
 
 def test_scores_do_not_depend_on_devices_nor_on_batches(trained_run):
@@ -77,7 +76,7 @@ def test_scores_do_not_depend_on_devices_nor_on_batches(trained_run):
     trials = evaluation.draw_trials(faces.emotions, 50, seed=0)
 
     def numbers(**placing):
-        models_ = trained.load(folder, **placing)
+        models_ = states.load(folder, **placing)
         measured = evaluation.measure(models_, faces, training, trials, None, lambda done: None)
         return {"scores": scores.score(measured), "intervals": scores.intervals(measured, seed=0)}
 

@@ -5,6 +5,7 @@ import oracle
 import pytest
 
 from avlgan_jax import transfer
+from avlgan_jax.experiments.transfer import MOMENTS, choose_moments
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +43,8 @@ def test_the_moments_of_a_dyad():
     time = np.linspace(0.0, 1.0, 101)
     parent = np.where(time < 0.5, 0.8 - time, 0.1)
     infant = np.where(time < 0.7, 0.6 - time, 0.9)
-    chosen = transfer.choose_moments(parent, infant)
-    assert list(chosen) == list(transfer.MOMENTS)
+    chosen = choose_moments(parent, infant)
+    assert list(chosen) == list(MOMENTS)
     # Best at the start; worst just before the infant's valence jumps at .7; farthest apart once it has.
     assert chosen["both pleased"] == 0
     assert chosen["both displeased"] == 69
@@ -51,4 +52,4 @@ def test_the_moments_of_a_dyad():
 
 
 def test_a_film_of_one_frame_has_its_moments_too():
-    assert set(transfer.choose_moments(np.zeros(1), np.ones(1)).values()) == {0}
+    assert set(choose_moments(np.zeros(1), np.ones(1)).values()) == {0}

@@ -1,14 +1,14 @@
 import pytest
 
-from avlgan_jax import whole
+from avlgan_jax import atomic_files
 
 
 def test_a_file_that_fails_half_way_leaves_the_old_one_and_nothing_else(tmp_path):
     path = tmp_path / "manifest.json"
     path.write_text("old")
     with pytest.raises(UnicodeEncodeError):
-        whole.write_text(path, "half \udc80")
-    with pytest.raises(RuntimeError), whole.file(path) as partial:
+        atomic_files.write_text(path, "half \udc80")
+    with pytest.raises(RuntimeError), atomic_files.atomic_file(path) as partial:
         partial.write_text("half")
         raise RuntimeError
     assert path.read_text() == "old"
@@ -18,7 +18,7 @@ def test_a_file_that_fails_half_way_leaves_the_old_one_and_nothing_else(tmp_path
 def test_a_file_takes_the_place_of_the_old_one_and_is_written_under_the_same_ending(tmp_path):
     path = tmp_path / "picture.png"
     path.write_text("old")
-    with whole.file(path) as partial:
+    with atomic_files.atomic_file(path) as partial:
         assert partial.suffix == ".png" and path.read_text() == "old"
         partial.write_text("new")
     assert path.read_text() == "new"
@@ -27,13 +27,13 @@ def test_a_file_takes_the_place_of_the_old_one_and_is_written_under_the_same_end
 
 def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
     path = tmp_path / "deep" / "report"
-    with whole.folder(path) as fresh:
+    with atomic_files.atomic_folder(path) as fresh:
         (fresh / "a").write_text("old")
-    with pytest.raises(RuntimeError), whole.folder(path) as fresh:
+    with pytest.raises(RuntimeError), atomic_files.atomic_folder(path) as fresh:
         (fresh / "b").write_text("half")
         raise RuntimeError
     assert [file.name for file in path.iterdir()] == ["a"]
-    with whole.folder(path) as fresh:
+    with atomic_files.atomic_folder(path) as fresh:
         (fresh / "c").write_text("new")
     assert [file.name for file in path.iterdir()] == ["c"]
     assert list(path.parent.iterdir()) == [path]

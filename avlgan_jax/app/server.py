@@ -24,7 +24,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from avlgan_jax import affect, figures
+from avlgan_jax import affect, landmarks
 from avlgan_jax import landmarks as lm
 from avlgan_jax.app.session import FILM_FPS, LONGEST_FILM, Answer, Session
 from avlgan_jax.detectors import Detector
@@ -63,7 +63,7 @@ def create(model: Editor, detector: Callable[[], Detector], host: str) -> Starle
                     for name, (v, a) in zip(affect.EXPRESSIONS, affect.TABLE_II, strict=True)
                 ],
                 "groups": {name: [group.start, group.stop] for name, group in lm.GROUPS.items()},
-                "contours": figures.CONTOURS,
+                "contours": landmarks.CONTOURS,
                 "largest_upload": LARGEST_UPLOAD,
                 "film": {"fps": FILM_FPS, "longest": LONGEST_FILM},
             }

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from avlgan_jax import crop, editor, figures, film, photograph, procedural, video
+from avlgan_jax import crop, drawing, editor, film, photograph, procedural, video
 from avlgan_jax import transfer as transferring
 from avlgan_jax.crop import Square
 from avlgan_jax.detectors import Detector
@@ -20,6 +20,7 @@ from avlgan_jax.editor import Editor
 from avlgan_jax.errors import UserError
 from avlgan_jax.landmarks import in_plane
 from avlgan_jax.photograph import Face, Photo
+from avlgan_jax.procedural import named
 
 SHOWN = 256  # side of the face on the page, in pixels
 MATRIX = 9
@@ -62,7 +63,7 @@ class Session:
 
     def draw(self, seed: int, infant: bool) -> Answer:
         """Show a drawn face."""
-        photo, landmarks = photograph.draw(seed, infant, SHOWN, dimensions=self._model.landmark_dimensions)
+        photo, landmarks = named.draw_face(seed, infant, SHOWN, dimensions=self._model.landmark_dimensions)
         return self._show(photo, photograph.whole(photo, landmarks, self._model.resolution), 1)
 
     def upload(self, content: bytes) -> Answer:
@@ -99,7 +100,7 @@ class Session:
     def matrix_file(self) -> Answer:
         """The avImage matrix as a PNG file."""
         grid = self._model.matrix(self._face.image, MATRIX, self._face.landmarks)
-        return Answer({"type": "image/png"}, figures.png(figures.avimage_matrix(self._face.image, grid)))
+        return Answer({"type": "image/png"}, drawing.png(drawing.avimage_matrix(self._face.image, grid)))
 
     def film(self, points: Float[np.ndarray, "n 2"], format: str, offsets: Float[np.ndarray, "68 d"]) -> Answer:
         """The face on a recorded walk, one frame a point, as a film; its landmarks moved on by `offsets`."""
@@ -118,7 +119,7 @@ class Session:
         read = [editor.smooth(transferring.read(model.models, source.faces), smoothing) for source in sources]
         films = [source.shown for source in sources]
         for k, track in enumerate(read):
-            photo, landmarks = photograph.draw(2 * seed + k, bool(k), DYAD_SIDE, dimensions=model.landmark_dimensions)
+            photo, landmarks = named.draw_face(2 * seed + k, bool(k), DYAD_SIDE, dimensions=model.landmark_dimensions)
             face = photograph.whole(photo, landmarks, model.resolution)
             edited = model.edit(face.image, *track.T, face.landmarks)
             films.append(np.stack([photograph.blend(photo, face, image) for image in edited]))

@@ -10,8 +10,8 @@ from jaxtyping import Float, Int, Shaped
 
 from avlgan_jax import bootstrap, metrics
 from avlgan_jax.evaluation import CHUNK, MODELS
+from avlgan_jax.inference import Trained
 from avlgan_jax.records import Faces
-from avlgan_jax.trained import Trained
 
 # Annotators of a frame may differ by this standard deviation of their valences at most (Section IV-B, 3).
 DEVIATION = 0.2

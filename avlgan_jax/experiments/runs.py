@@ -7,9 +7,9 @@ from jaxtyping import Float, UInt8
 
 from avlgan_jax import evaluation, metrics
 from avlgan_jax.evaluation import Lens, Reference, Trials
+from avlgan_jax.inference import Trained
 from avlgan_jax.landmarks import normalised_mean_error
 from avlgan_jax.records import Faces
-from avlgan_jax.trained import Trained
 
 MEASURES = ("rmse", "frechet_regressor", "fid", "truth_landmark_nme", "truth_psnr")
 

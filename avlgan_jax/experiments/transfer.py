@@ -12,13 +12,17 @@ from jaxtyping import Float, Int, Shaped, UInt8
 from avlgan_jax import metrics
 from avlgan_jax.evaluation import CHUNK, choose_people
 from avlgan_jax.experiments import baby
+from avlgan_jax.inference import Trained
 from avlgan_jax.records import Faces
-from avlgan_jax.trained import Trained
-from avlgan_jax.transfer import Portrait, choose_moments, perform, read
+from avlgan_jax.transfer import Portrait, perform, read
 
 # Of a longer film so many frames, evenly spread, make the curves.
 FRAMES = 300
 ROLES = ("parent", "infant")
+# The moments of a dyad that Figure 8 shows, by what sets them apart.
+MOMENTS = ("both pleased", "both displeased", "farthest apart")
+# Two chosen frames lie at least this share of the film apart, or they would show the same moment twice.
+APART = 0.05
 
 
 @dataclass(frozen=True)
@@ -136,3 +140,18 @@ def _portraits(stills: Faces, seed: int) -> dict[str, Portrait]:
     chosen = choose_people(stills, seed, 2)
     rows = {"parent": chosen[0], "infant": chosen[-1]}
     return {role: Portrait(stills.images[row], np.asarray(stills.landmarks[row])) for role, row in rows.items()}
+
+
+def choose_moments(parent: Float[np.ndarray, "n"], infant: Float[np.ndarray, "n"]) -> dict[str, int]:
+    """The frames worth showing, by MOMENTS, from the valences of parent and infant in the same n frames.
+
+    In a film too short to keep them apart, several moments may be one frame.
+    """
+    wanted = (parent + infant, -(parent + infant), np.abs(parent - infant))
+    frames = np.arange(len(parent))
+    free = np.ones(len(parent), bool)
+    chosen = {}
+    for name, worth in zip(MOMENTS, wanted, strict=True):
+        chosen[name] = int(np.argmax(np.where(free, worth, -np.inf) if free.any() else worth))
+        free &= np.abs(frames - chosen[name]) > APART * len(frames)
+    return chosen

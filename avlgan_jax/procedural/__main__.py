@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from avlgan_jax import errors, whole
+from avlgan_jax import atomic_files, errors
 from avlgan_jax.affect import EXPRESSIONS, TABLE_II
 from avlgan_jax.procedural import Face, render, sample_face
 
@@ -67,7 +67,7 @@ def main() -> None:
     faces = [sample_face(choice.seed, subject, 0, False) for subject in range(first, last)]
     faces += [sample_face(choice.seed, subject, 0, True) for subject in range(last, last + choice.infants)]
     picture = matrix(faces[-1], choice.resolution) if choice.matrix else contact_sheet(faces, choice.resolution)
-    with whole.file(choice.out) as partial:
+    with atomic_files.atomic_file(choice.out) as partial:
         if not cv2.imwrite(str(partial), picture[..., ::-1]):
             raise errors.UserError(
                 f"cannot write {choice.out}: the directory cannot be written to; choose another place"

@@ -1,6 +1,7 @@
 """Files and folders that are whole or not there: filled beside their place, then moved into it."""
 
 import contextlib
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path) -> Iterator[Path]:
     """Where to write a file that takes the place of `path` when the block ends well, and else disappears.
 
     The name to write to has the ending of `path`, from which some writers tell the format.
@@ -22,7 +23,7 @@ def file(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path) -> Iterator[Path]:
     """A new folder to fill; it takes the place of `path` when the block ends well, and else disappears."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh, old = _beside(path, "new"), _beside(path, "old")
@@ -40,7 +41,7 @@ def folder(path: Path) -> Iterator[Path]:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a whole file or none."""
-    with file(path) as partial:
+    with atomic_file(path) as partial:
         partial.write_bytes(content)
 
 
@@ -52,3 +53,11 @@ def write_text(path: Path, text: str) -> None:
 def _beside(path: Path, word: str) -> Path:
     # The process's number keeps two writers of one file from each other's halves.
     return path.with_name(f".{word}.{os.getpid()}.{path.name}")
+
+
+def file_sha256(path: Path) -> str | None:
+    try:
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except FileNotFoundError:
+        return None

@@ -1,20 +1,11 @@
-"""The report: `metrics.json`, the figures, and one self-contained page that shows both to a person."""
+"""The tables of a report: which numbers, in which order, and how they are written."""
 
-import base64
-import io
-import json
 from dataclasses import dataclass
-from pathlib import Path
 
-import jinja2
 import numpy as np
-from PIL import Image
 
-from avlgan_jax import affect, whole
 from avlgan_jax.evaluation import GROUPS, MODELS
-from avlgan_jax.gallery import MATRIX_STEPS, Matrix
-from avlgan_jax.recipe import PARTS
-from avlgan_jax.sections import Figure
+from avlgan_jax.names import ROW_NAMES
 
 # The columns of the result table: key in metrics.json, heading, decimals, and whether more is better. A column without
 # a single number is left out.
@@ -32,23 +23,7 @@ COLUMNS = (
     ("truth_psnr", "PSNR", 2, True),
     ("truth_ssim", "SSIM", 3, True),
 )
-ROW_NAMES = {
-    "avlandmarkgan": "avLandmarkGAN",
-    "avgan": "avGAN",
-    "do_nothing": "doing nothing",
-    "regressor": "real faces",
-}
 EMPTY = "–"
-
-
-# The weights of Table I in words.
-WEIGHTS = {
-    "landmark.emotion_weight": "emotion, landmark converter",
-    "landmark.centre_weight": "face feature centres",
-    "image.emotion_weight": "emotion, image converter",
-    "image.landmark_weight": "landmarks, image converter",
-}
-
 # What the difference of the two models is told of.
 COMPARED = (
     ("rmse", "RMSE", False),
@@ -153,48 +128,6 @@ def text_table(scores: dict) -> str:
     return "\n".join(lines).rstrip()
 
 
-def template(name: str) -> jinja2.Template:
-    """A page's template, with the filters that write numbers; what comes from data is escaped in HTML."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("avlgan_jax"),
-        autoescape=jinja2.select_autoescape(),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {"number": number, "range": value_range, "spread": spread}
-    return environment.get_template(name)
-
-
-def page(scores: dict, shown: list[Figure], matrices: list[Matrix]) -> str:
-    """The whole report as one HTML document without a single outside reference."""
-    return template("report.html").render(
-        scores=scores,
-        weight_names=WEIGHTS,
-        parts=PARTS,
-        **_tables(scores),
-        figures=[(figure, _webp(figure.png)) for figure in shown],
-        pad={
-            "steps": [float(step) for step in MATRIX_STEPS],
-            "pins": [[name, *map(float, at)] for name, at in zip(affect.EXPRESSIONS, affect.TABLE_II, strict=True)],
-            "faces": [_pad_face(matrix) for matrix in matrices],
-        },
-    )
-
-
-def _tables(scores: dict) -> dict:
-    """What the page shows in tables, as far as it was measured."""
-    told: dict = {}
-    if "models" in scores:
-        told |= {"table": table(scores), "columns": table_columns(scores), "compared": comparisons(scores)}
-        told["nearer"] = _nearer_to_truth(scores)
-    if "table_ii" in scores:
-        paper = affect.TABLE_II.tolist()
-        told["means"] = list(zip(affect.EXPRESSIONS, scores["table_ii"].values(), paper, strict=True))
-    return told
-
-
 def number(value: float | None, decimals: int = 2) -> str:
     """A number as the report writes it: a typographic minus, and a dash where there is none."""
     if value is None:
@@ -210,46 +143,7 @@ def spread(seeds: list[float | None], decimals: int) -> str:
     return f" ± {np.std(seeds, ddof=1):.{decimals}f}"
 
 
-def _nearer_to_truth(scores: dict) -> float | None:
+def nearer_to_truth(scores: dict) -> float | None:
     """By what share the converted landmarks are nearer to the truth than the landmarks left as they were."""
     nothing = scores["do_nothing"]["truth_landmark_nme"]
     return 1.0 - scores["models"]["avlandmarkgan"]["truth_landmark_nme"] / nothing if nothing else None
-
-
-def _pad_face(matrix: Matrix) -> dict:
-    """A face for the page's interactive plane: its input and one sheet of all its outputs for each model, as JPEG."""
-    sheets = {
-        name: _jpeg(grid.transpose(0, 2, 1, 3, 4).reshape(grid.shape[0] * grid.shape[2], -1, 3))
-        for name, grid in matrix.grids.items()
-    }
-    return {"name": matrix.name, "infant": matrix.infant, "input": _jpeg(matrix.image), "sheets": sheets}
-
-
-def _jpeg(pixels: np.ndarray) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=90, subsampling=0)
-    return _data_uri(buffer.getvalue(), "jpeg")
-
-
-def _webp(png: bytes) -> str:
-    """A figure for the page: like JPEG a fifth of the size, but with the transparency that JPEG lacks."""
-    buffer = io.BytesIO()
-    Image.open(io.BytesIO(png)).save(buffer, "WEBP", quality=90)
-    return _data_uri(buffer.getvalue(), "webp")
-
-
-def _data_uri(data: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-
-
-def write(directory: Path, scores: dict, shown: list[Figure], matrices: list[Matrix]) -> Path:
-    """Write `metrics.json`, `index.html` and one PNG a figure to `directory`; returns the path of the page.
-
-    An older report there is replaced by the whole new one or not touched at all.
-    """
-    with whole.folder(directory) as fresh:
-        (fresh / "metrics.json").write_text(json.dumps(scores, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        for figure in shown:
-            (fresh / f"{figure.name}.png").write_bytes(figure.png)
-        (fresh / "index.html").write_text(page(scores, shown, matrices), encoding="utf-8")
-    return directory / "index.html"

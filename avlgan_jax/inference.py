@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import jax
@@ -10,22 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from avlgan_jax import chunks, models
 from avlgan_jax import landmarks as lm
-from avlgan_jax import models, parallel, workdir
-from avlgan_jax.checkpoints import Checkpoints
-from avlgan_jax.config import MODEL_NAMES, Config, ModelName
-from avlgan_jax.errors import UserError
-from avlgan_jax.models import Model
-from avlgan_jax.networks import Condition, parameter_count
-from avlgan_jax.optimisation import Params, to_floats, to_pixels
+from avlgan_jax.config import Config
+from avlgan_jax.networks import Condition, image_to_float, image_to_uint8, parameter_count
+from avlgan_jax.optimizers import Params
 
 Images = UInt8[np.ndarray, "n h w 3"]
 Points = Float[np.ndarray, "n 68 d"]
 Emotions = Float[np.ndarray, "n 2"]
-
 # Examples that a device is given at once.
 CHUNK = 64
-
 # The networks that generating and judging need, by name: the evaluated weights of each model, and the image
 # converter's discriminator, which reads emotions and landmarks from a picture (Section IV-C, equation 7).
 Weights = dict[Literal["regressor", "landmark", "image", "avgan", "discriminator"], Params]
@@ -58,21 +52,6 @@ class Trained:
     """Landmarks as the image converter's discriminator reads them; in the middle of the picture where it reads none."""
 
 
-def load(directory: Path, **placing) -> Trained:
-    """The newest sound checkpoints of the training run in `directory`; `placing` as for `assemble`.
-
-    Raises UserError where a model is missing.
-    """
-    return assemble(*read(directory), **placing)
-
-
-def read(directory: Path) -> tuple[Config, Weights, dict[str, int]]:
-    """The config, the weights and the steps of the training run in `directory`. Raises UserError as `load` does."""
-    config = workdir.read_config(directory)
-    states = {name: restore(directory, config, name) for name in MODEL_NAMES}
-    return config, _weights(states), {name: int(state.step) for name, state in states.items()}
-
-
 def assemble(
     config: Config,
     weights: Weights,
@@ -84,7 +63,7 @@ def assemble(
     networks = Networks(config)
 
     def ready(function: Callable, *parts: str) -> Callable:
-        return parallel.in_chunks(function, {part: weights[part] for part in parts}, sizes, devices)
+        return chunks.in_chunks(function, {part: weights[part] for part in parts}, sizes, devices)
 
     regress = ready(networks.predict, "regressor")
     emotions_and_landmarks = ready(networks.discriminate, "discriminator")
@@ -117,11 +96,11 @@ class Networks:
 
     def predict(self, weights: Weights, images: jax.Array) -> tuple[jax.Array, jax.Array]:
         """The regressor's emotions and pooled features."""
-        return self._regressor.apply({"params": weights["regressor"]}, to_floats(images))
+        return self._regressor.apply({"params": weights["regressor"]}, image_to_float(images))
 
     def discriminate(self, weights: Weights, images: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Emotions and landmarks as D_i reads them."""
-        verdict = self._image_trainer.judge(weights["discriminator"], to_floats(images))
+        verdict = self._image_trainer.judge(weights["discriminator"], image_to_float(images))
         points = verdict.landmarks
         if points is None:
             points = jnp.zeros((len(images), lm.COUNT, self.config.landmark_dimensions))
@@ -137,8 +116,10 @@ class Networks:
         """G_i."""
         # An ablation may do without landmarks.
         seen = lm.normalise(points, self.config.resolution) if self.config.image.use_landmarks else None
-        output = self._paint.apply({"params": weights["image"]}, to_floats(images), Condition(emotions, seen)).output
-        return to_pixels(output)
+        output = self._paint.apply(
+            {"params": weights["image"]}, image_to_float(images), Condition(emotions, seen)
+        ).output
+        return image_to_uint8(output)
 
     def avlandmarkgan(
         self, weights: Weights, images: jax.Array, points: jax.Array, emotions: jax.Array
@@ -149,62 +130,11 @@ class Networks:
 
     def avgan(self, weights: Weights, images: jax.Array, points: jax.Array, emotions: jax.Array) -> jax.Array:
         """avGAN, which looks at no landmarks."""
-        return to_pixels(self._avgan.apply({"params": weights["avgan"]}, to_floats(images), Condition(emotions)).output)
-
-
-def weight_shapes(config: Config) -> Weights:
-    """The weights that a config's networks need, as shapes."""
-    states = {name: state_shapes(models.build(name, config, 1), config) for name in MODEL_NAMES}
-    return _weights(states)
+        return image_to_uint8(
+            self._avgan.apply({"params": weights["avgan"]}, image_to_float(images), Condition(emotions)).output
+        )
 
 
 def parameter_counts(weights: Weights) -> dict[str, int]:
     """How many numbers each network has."""
     return {name: parameter_count(tree) for name, tree in weights.items()}
-
-
-def weights_of(state, name: ModelName) -> Weights:
-    """The weights that the state of model `name` gives to the networks."""
-    judge = {"discriminator": state.discriminator} if name == "image" else {}
-    return {name: state.evaluated, **judge}
-
-
-def _weights(states: dict) -> Weights:
-    return {part: tree for name, state in states.items() for part, tree in weights_of(state, name).items()}
-
-
-def restore(directory: Path, config: Config, name: ModelName, step: int | None = None):
-    """The state of model `name` at `step` (by default the newest sound one). Raises UserError if there is none."""
-    folder = workdir.checkpoints(directory, name)
-    if not folder.is_dir():
-        raise UserError(f"the {name} model of {directory} is not trained yet; train it: python train.py {name} ...")
-    keeper = Checkpoints(folder, config.keep_checkpoints, read_only=True)
-    try:
-        found = keeper.latest() if step is None else step
-        if found is None:
-            raise UserError(f"no checkpoint in {folder}; train the model: python train.py {name} ...")
-        model = models.build(name, config, 1)
-        return keeper.restore(found, state_shapes(model, config))
-    finally:
-        keeper.close()
-
-
-def fresh_state(model: Model, config: Config, frozen: Params | None = None):
-    """The state that training starts from; without `frozen`, with untrained weights in its place."""
-    if frozen is None:
-        frozen = {}
-        if model.looks_through is not None:
-            frozen = fresh_state(models.build(model.looks_through, config, 1), config).generator
-    # One stream of randomness for each model, whichever are trained.
-    key = jax.random.fold_in(jax.random.key(config.seed), MODEL_NAMES.index(model.name))
-    batch = models.empty_batch(config, 1, model.with_images)
-    return parallel.compiled_in_haste(model.trainer.init)(key, batch, frozen)
-
-
-def state_shapes(model: Model, config: Config):
-    """The shapes of a state, which are enough to restore one; nothing is drawn or compiled."""
-    frozen = {}
-    if model.looks_through is not None:
-        frozen = state_shapes(models.build(model.looks_through, config, 1), config).generator
-    batch = models.empty_batch(config, 1, model.with_images)
-    return jax.eval_shape(model.trainer.init, jax.random.key(config.seed), batch, frozen)
