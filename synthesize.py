@@ -151,13 +151,12 @@ def matrix(request: Matrix) -> Path:
     from PIL import Image
 
     from avlgan_jax import drawing
-    from avlgan_jax.editor import axis
 
-    values, out = axis(request.n), request.destination("matrix", (".png",))
+    out = request.destination("matrix", (".png",))
     studio = _Studio(request)
     _, faces = studio.faces(request.photo, request.face)
     sheets = [
-        drawing.avimage_matrix(face.image, studio.editor.matrix(face.image, request.n, face.landmarks), values)
+        drawing.avimage_matrix(face.image, studio.editor.matrix(face.image, request.n, face.landmarks))
         for face in faces
     ]
     page = Image.new("RGBA", (sheets[0].width, sum(sheet.height for sheet in sheets)), (0, 0, 0, 0))

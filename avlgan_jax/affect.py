@@ -6,6 +6,8 @@ An emotion is a pair (valence, arousal), each in [-1, 1], in that order everywhe
 import numpy as np
 from jaxtyping import Float, Int
 
+from avlgan_jax.errors import UserError
+
 # AffectNet's class order (Mollahosseini et al. 2017), used by every data set here.
 EXPRESSIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")
 
@@ -29,6 +31,16 @@ def nearest_expression(emotions: Float[np.ndarray, "*batch 2"]) -> Int[np.ndarra
     """Index into EXPRESSIONS of the Table II centroid that lies nearest to each (valence, arousal)."""
     distances = np.linalg.norm(emotions[..., None, :] - TABLE_II, axis=-1)
     return np.argmin(distances, axis=-1).astype(np.int32)
+
+
+def matrix_axis(n: int) -> Float[np.ndarray, "n"]:
+    """Return the `n` steps of an emotion matrix along valence and arousal, from -0.8 to 0.8.
+
+    The corners of the matrix lie just outside the unit disc. Raises UserError for fewer than 2 steps.
+    """
+    if n < 2:
+        raise UserError(f"a matrix of {n} x {n}: expected at least 2 x 2")
+    return np.linspace(-0.8, 0.8, n, dtype=np.float32)
 
 
 def uniform_disc(generator: np.random.Generator, count: int) -> Float[np.ndarray, "count 2"]:

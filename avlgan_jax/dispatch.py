@@ -7,7 +7,7 @@ Over several processes (`hosts`), where pmap keeps no unstacked state, `jax.shar
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -31,6 +31,20 @@ def compiled_in_haste(function: Callable) -> Callable:
 def choose_steps_per_dispatch(wanted: int, convolves: bool) -> int:
     """`wanted`, or with 0 what measures best: loops of 20 steps, but single steps for convolutions on a CPU."""
     return wanted or (1 if convolves and jax.default_backend() == "cpu" else 20)
+
+
+def spans(
+    start: int, steps: int, longest: int, due: Iterable[int], turn: Callable[[int], Any]
+) -> Iterator[tuple[int, int]]:
+    """Yield [first, last) of each dispatch from `start` to `steps`.
+
+    A dispatch has at most `longest` steps, all of one `turn(step)`, and ends at every multiple of a number in `due`.
+    """
+    while start < steps:
+        stop = min(start + longest, steps, *((start // every + 1) * every for every in due))
+        stop = next((step for step in range(start + 1, stop) if turn(step) != turn(start)), stop)
+        yield start, stop
+        start = stop
 
 
 def make_dispatch(step: Callable, devices: Sequence[jax.Device], faces: Store | None = None) -> Dispatch:

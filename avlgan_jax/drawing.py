@@ -8,7 +8,6 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from avlgan_jax import affect
-from avlgan_jax.gallery import MATRIX_STEPS
 from avlgan_jax.landmarks import CONTOURS
 
 GREY = (128, 128, 134, 255)
@@ -27,13 +26,9 @@ def png(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def avimage_matrix(
-    image: UInt8[np.ndarray, "h w 3"],
-    grid: UInt8[np.ndarray, "n n h w 3"],
-    values: Float[np.ndarray, "n"] = MATRIX_STEPS,
-) -> Image.Image:
-    """Figure 5: the input at the top left, then its grid of outputs, valence across and arousal upwards by `values`."""
-    side, steps = 92, len(values)
+def avimage_matrix(image: UInt8[np.ndarray, "h w 3"], grid: UInt8[np.ndarray, "n n h w 3"]) -> Image.Image:
+    """Figure 5: the input at the top left, then its grid of outputs, valence across and arousal upwards."""
+    side, steps, values = 92, len(grid), affect.matrix_axis(len(grid))
     left, top = side + 84, 4
     canvas = blank_canvas(left + steps * (side + GAP), top + steps * (side + GAP) + 64)
     draw = ImageDraw.Draw(canvas)

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter1d
 
 from avlgan_jax import bundle, inference, transfer
+from avlgan_jax.affect import matrix_axis
 from avlgan_jax.errors import UserError
 from avlgan_jax.landmarks import COUNT
 from avlgan_jax.procedural import named
@@ -142,7 +143,7 @@ class Editor:
         self, image: UInt8[np.ndarray, "h w 3"], n: int = 9, landmarks: Float[np.ndarray, "68 d"] | None = None
     ) -> UInt8[np.ndarray, "n n h w 3"]:
         """The avImage matrix (Figure 5) over the steps of `axis`: arousal falls downward, valence grows rightward."""
-        steps = axis(n)
+        steps = matrix_axis(n)
         return self.edit(image, steps[None, :], steps[::-1, None], landmarks)
 
     def draw(
@@ -173,13 +174,6 @@ class Editor:
                 f"({side}, {side}, 3); avlgan_jax.photograph cuts them from a photograph"
             )
         return image
-
-
-def axis(n: int) -> Float[np.ndarray, "n"]:
-    """The steps of a matrix along valence and arousal: -0.8 to 0.8, whose corners lie just outside the unit disc."""
-    if n < 2:
-        raise UserError(f"a matrix of {n} x {n}: expected at least 2 x 2")
-    return np.linspace(-0.8, 0.8, n, dtype=np.float32)
 
 
 def smooth(emotions: Float[np.ndarray, "n 2"], deviation: float) -> Float[np.ndarray, "n 2"]:

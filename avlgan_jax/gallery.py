@@ -18,7 +18,7 @@ from avlgan_jax.truth import Render
 FACES = 6
 
 # Valence and arousal of an avImage matrix. Its corners lie outside the unit disc, where no label lies.
-MATRIX_STEPS = np.linspace(-0.8, 0.8, 9).round(1).astype(np.float32)
+MATRIX_STEPS = affect.matrix_axis(9)
 MATRICES = 4
 
 # One target a row in the chain and in the comparison with the truth: named points of Table II, all around the plane.

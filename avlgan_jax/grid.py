@@ -5,7 +5,6 @@ that an accelerator is far from busy with it.
 """
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -44,10 +43,12 @@ def train(config: Config, weights: list[Weights], seeds: list[int], folder: Path
     state = _restored(keeper, model, config, seeds, len(weights))
     start = int(state.step)
     dispatches = {}
+    longest = dispatch.choose_steps_per_dispatch(config.steps_per_dispatch, convolves=False)
+    spans = dispatch.spans(start, steps, longest, (config.checkpoint_every,), model.trainer.turn)
     line = tqdm(total=steps, initial=start, desc=f"{len(seeds)} x {len(weights)} landmark converters", unit="step")
     with signals.stop_requests() as stop, stop.between_steps(), line:
         try:
-            for first, last in _spans(start, steps, config, model.trainer.turn):
+            for first, last in spans:
                 turn = model.trainer.turn(first)
                 if turn not in dispatches:
                     dispatches[turn] = make_dispatch(model.trainer, weights, len(seeds), turn)
@@ -133,13 +134,3 @@ def _stream(faces: records.Faces, config: Config, seeds: list[int], first: int, 
         return batches.collect(faces, plan, with_images=False)
 
     return batches.stack([batches.stack([of(alone, step) for alone in seeded]) for step in range(first, last)])
-
-
-def _spans(start: int, steps: int, config: Config, turn) -> Iterator[tuple[int, int]]:
-    """[first, last) of each dispatch, of one turn each and ending at every checkpoint."""
-    longest = dispatch.choose_steps_per_dispatch(config.steps_per_dispatch, convolves=False)
-    while start < steps:
-        stop = min(start + longest, steps, (start // config.checkpoint_every + 1) * config.checkpoint_every)
-        stop = next((step for step in range(start + 1, stop) if turn(step) != turn(start)), stop)
-        yield start, stop
-        start = stop

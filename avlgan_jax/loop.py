@@ -139,23 +139,14 @@ def _stream(
         return batches.stack(made), [digests.of_arrays(jax.tree.leaves(plan)) for plan in plans]
 
     per_dispatch = dispatch.choose_steps_per_dispatch(config.steps_per_dispatch, convolves=model.with_images)
-    spans = _spans(start, model.training.steps, per_dispatch, config, model.trainer.turn)
+    due = (config.log_every, config.checkpoint_every, config.sample_every)
+    spans = dispatch.spans(start, model.training.steps, per_dispatch, due, model.trainer.turn)
     with ThreadPoolExecutor(config.loader_threads) as pool:
         for (first, last), made in _ahead(pool, make, spans, 1 + config.loader_threads):
             asked = time.perf_counter()
             stream, orders = made.result()
             journal.waited(time.perf_counter() - asked)
             yield first, last, stream, orders
-
-
-def _spans(start: int, steps: int, per_dispatch: int, config: Config, turn) -> Iterator[tuple[int, int]]:
-    """[first, last) of each dispatch: as long as may be, but of one turn, and ending wherever something is due."""
-    due = (config.log_every, config.checkpoint_every, config.sample_every)
-    while start < steps:
-        stop = min(start + per_dispatch, steps, *((start // every + 1) * every for every in due))
-        stop = next((step for step in range(start + 1, stop) if turn(step) != turn(start)), stop)
-        yield start, stop
-        start = stop
 
 
 def _ahead(pool: ThreadPoolExecutor, make, spans: Iterable[tuple[int, int]], ahead: int):
