@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from avlgan_jax import procedural
+from avlgan_jax.processes import single_threaded_context
 from avlgan_jax.records import Faces
-from avlgan_jax.spawning import one_thread_each
 
 Picture = tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, "68 2"]]
 Render = Callable[[Int[np.ndarray, "n 4"], Float[np.ndarray, "n 2"]], Iterator[Picture]]
@@ -43,7 +43,7 @@ def renderer(resolution: int) -> Iterator[Render]:
     Processes are spawned, not forked: a fork of a program that holds an accelerator or XLA's threads may hang.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with one_thread_each().Pool(cores) as pool:
+    with single_threaded_context().Pool(cores) as pool:
 
         def render_all(face_keys: Int[np.ndarray, "n 4"], emotions: Float[np.ndarray, "n 2"]) -> Iterator[Picture]:
             return pool.imap(_render_job, zip(face_keys, emotions, itertools.repeat(resolution)), chunksize=16)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from multiprocessing import get_context
 from pathlib import Path
 
-from avlgan_jax import spawning
+from avlgan_jax.processes import THREADS
 from benchmarks.timing import Case, Setting, alternate, single, summarised
 
 ROOT = Path(__file__).parents[1]
@@ -99,7 +99,7 @@ def _threads(setting: Setting) -> Case:
     faces, cores = (32, 2) if setting.tiny else (800, len(os.sched_getaffinity(0)))
     measured = {}
     for name, threads in (("ours", "1"), ("a thread for each core", str(cores))):
-        settings = dict.fromkeys(spawning.THREADS, threads)
+        settings = dict.fromkeys(THREADS, threads)
         code = f"from benchmarks import choices; choices.report_drawing({faces}, {cores})"
         seconds = float(output([sys.executable, "-c", code], settings).splitlines()[-1])
         measured[name] = single(seconds, "faces/s", faces)

@@ -15,7 +15,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from avlgan_jax.errors import UserError
-from avlgan_jax.spawning import one_thread_each
+from avlgan_jax.processes import single_threaded_context
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -70,7 +70,7 @@ def _spread(
 @functools.cache
 def _executor(workers: int) -> ProcessPoolExecutor:
     """Kept for the next split: processes take a second to start. They end with this one."""
-    return ProcessPoolExecutor(workers, mp_context=one_thread_each(), initializer=_end_with_parent)
+    return ProcessPoolExecutor(workers, mp_context=single_threaded_context(), initializer=_end_with_parent)
 
 
 def _end_with_parent() -> None:

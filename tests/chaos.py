@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 import tyro
 from lab import EVERY, OPTIONS, RESTART, Lab, Outcome, disk, flip, last_line, listens, mount
-from processes import ended, start, steps_saved, wait_for
+from training_processes import ended, start, steps_saved, wait_for
 
 from avlgan_jax.presets import demo
 

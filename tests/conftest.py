@@ -37,7 +37,7 @@ for module in (
 ):
     install_import_hook(f"avlgan_jax.{module}", "beartype.beartype")
 
-from avlgan_jax import atomic_files, records, workdir  # noqa: E402
+from avlgan_jax import atomic_files, records, workdir
 
 IN_HASTE = os.environ["XLA_FLAGS"].split()[-1]
 ROOT = Path(__file__).resolve().parents[1]

@@ -18,7 +18,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
 
 import numpy as np
 from conftest import ROOT
-from processes import ended, leaves, start, start_job, steps_saved
+from training_processes import ended, leaves, start, start_job, steps_saved
 
 from avlgan_jax import telemetry
 

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from processes import ended, leaves, start, start_job, steps_saved, wait_for
+from training_processes import ended, leaves, start, start_job, steps_saved, wait_for
 
 LONG = ("--landmark.steps", 1_000_000, "--log-every", 20, "--checkpoint-every", 100, "--sample-every", 1_000_000)
 

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 from conftest import ROOT
-from processes import start, steps_saved, wait_for
+from training_processes import start, steps_saved, wait_for
 
 from avlgan_jax import batches, loop, records, states, telemetry, workdir
 from avlgan_jax.config import ImageTraining, LandmarkTraining

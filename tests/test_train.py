@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from conftest import run
-from processes import start, wait_for
+from training_processes import start, wait_for
 
 
 def refused(*arguments):

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from avlgan_jax import spawning
+from avlgan_jax import processes
 
 
 def threads_of_openblas(_):
@@ -21,7 +21,7 @@ def test_a_spawned_process_multiplies_in_one_thread_or_as_the_user_says(asked, t
         monkeypatch.delenv(f"{library}_NUM_THREADS", raising=False)
         if asked is not None:
             monkeypatch.setenv(f"{library}_NUM_THREADS", asked)
-    with spawning.one_thread_each().Pool(1) as pool:
+    with processes.single_threaded_context().Pool(1) as pool:
         ((setting, threads),) = pool.map(threads_of_openblas, [0])
     assert setting == told
     if told == "1":

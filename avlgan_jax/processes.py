@@ -8,7 +8,7 @@ from multiprocessing.context import SpawnContext
 THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
 
-def one_thread_each() -> SpawnContext:
+def single_threaded_context() -> SpawnContext:
     """Where processes are spawned that leave each other's cores alone.
 
     NumPy's BLAS starts a thread for each core in every process, and those that wait spin: two processes that draw
