@@ -20,8 +20,9 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
-from avlgan_jax import affect, atomic_files
+from avlgan_jax import atomic_files
 from avlgan_jax.errors import UserError, command
+from avlgan_jax.faces.emotions import EXPRESSIONS, TABLE_II, emotion_path
 
 Expression = Literal["neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt"]
 
@@ -70,7 +71,7 @@ class Edit(OnePhoto):
         """The emotion asked for. Raises UserError where there is none, or two."""
         point = (self.valence, self.arousal)
         if self.emotion is not None and point == (None, None):
-            return affect.TABLE_II[affect.EXPRESSIONS.index(self.emotion)]
+            return TABLE_II[EXPRESSIONS.index(self.emotion)]
         if self.emotion is None and None not in point:
             return _inside(np.array(point, np.float32), "--valence and --arousal")
         raise UserError("say which emotion: --emotion happy, or --valence 0.7 --arousal 0.3")
@@ -150,7 +151,7 @@ def matrix(request: Matrix) -> Path:
     """Do what `Matrix` says; the file written."""
     from PIL import Image
 
-    from avlgan_jax import drawing
+    from avlgan_jax.faces import drawing
 
     out = request.destination("matrix", (".png",))
     studio = _Studio(request)
@@ -168,12 +169,12 @@ def matrix(request: Matrix) -> Path:
 
 def emotions(request: Emotions) -> Path:
     """Do what `Emotions` says; the file written."""
-    from avlgan_jax import drawing
+    from avlgan_jax.faces import drawing
 
     out = request.destination("emotions", (".png",))
     studio = _Studio(request)
     _, faces = studio.faces(request.photo, request.face)
-    rows = [studio.editor.edit(face.image, *affect.TABLE_II.T, face.landmarks) for face in faces]
+    rows = [studio.editor.edit(face.image, *TABLE_II.T, face.landmarks) for face in faces]
     atomic_files.write_bytes(
         out, drawing.png(drawing.expression_sheet(np.stack([face.image for face in faces]), np.stack(rows)))
     )
@@ -184,12 +185,12 @@ def walk(request: Walk) -> Path:
     """Do what `Walk` says; the file written."""
     from tqdm import tqdm
 
-    from avlgan_jax import video
+    from avlgan_jax.faces import video
 
     points, out = _points(request.points), request.destination("path", (".mp4", ".gif"))
     if not (request.seconds > 0.0 and request.fps > 0.0):
         raise UserError(f"--seconds {request.seconds}, --fps {request.fps}: expected both above 0")
-    targets = affect.walk(points, max(2, round(request.seconds * request.fps)))
+    targets = emotion_path(points, max(2, round(request.seconds * request.fps)))
     studio = _Studio(request)
     photo, faces = studio.faces(request.photo, request.face)
     edited = [studio.editor.edit(face.image, *targets.T, face.landmarks) for face in faces]
@@ -207,11 +208,12 @@ def transfer(request: Transfer) -> Path:
     """Do what `Transfer` says; the file written."""
     from tqdm import tqdm
 
-    from avlgan_jax import motion, video
+    from avlgan_jax import motion
     from avlgan_jax import transfer as transferring
     from avlgan_jax.editor import smooth
+    from avlgan_jax.faces import video
+    from avlgan_jax.faces.procedural import named
     from avlgan_jax.film import FPS, PERSONS, Page, drawn_source, filmed_source, perform
-    from avlgan_jax.procedural import named
 
     out = _writable(request.out, (".mp4", ".gif"))
     if not request.seconds > 0.0 or request.every < 1:
@@ -264,14 +266,14 @@ class _Studio:
 
     @functools.cached_property
     def detector(self):
-        from avlgan_jax import detectors
+        from avlgan_jax.faces import detectors
 
         return detectors.create(self._landmarks)
 
     def faces(self, name: str, chosen: int | None):
         """The photograph and its faces, or the chosen one."""
         from avlgan_jax import photograph
-        from avlgan_jax.procedural import named
+        from avlgan_jax.faces.procedural import named
 
         resolution, dimensions = self.editor.resolution, self.editor.landmark_dimensions
         drawn = named.draw_by_name(name, dimensions=dimensions)
@@ -317,14 +319,14 @@ def _say_what_the_weights_know(editor) -> None:
 def _points(text: str) -> np.ndarray:
     points = []
     for word in text.split():
-        if word in affect.EXPRESSIONS:
-            points.append(affect.TABLE_II[affect.EXPRESSIONS.index(word)])
+        if word in EXPRESSIONS:
+            points.append(TABLE_II[EXPRESSIONS.index(word)])
             continue
         try:
             valence, arousal = (float(part) for part in word.split(","))
         except ValueError:
             raise UserError(
-                f"--points: {word!r} is neither valence,arousal (0.7,0.3) nor one of {', '.join(affect.EXPRESSIONS)}"
+                f"--points: {word!r} is neither valence,arousal (0.7,0.3) nor one of {', '.join(EXPRESSIONS)}"
             ) from None
         points.append(_inside(np.array([valence, arousal], np.float32), f"--points {word}"))
     if len(points) < 2:

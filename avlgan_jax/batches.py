@@ -12,10 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float32, Int, Int32, UInt8
 
-from avlgan_jax import affect, augmentation
-from avlgan_jax import landmarks as lm
+from avlgan_jax import augmentation
 from avlgan_jax.augmentation import Changes
 from avlgan_jax.config import Config, Targets, Training
+from avlgan_jax.faces import landmarks as lm
+from avlgan_jax.faces.emotions import sample_disc
 from avlgan_jax.records import Faces
 
 # Independent streams of randomness: epoch order; flips, targets and changes.
@@ -94,7 +95,7 @@ def plan(
     if targets == "shuffled":
         wanted = emotions[indices][generator.permutation(batch_size)]
     else:
-        wanted = affect.uniform_disc(generator, batch_size)
+        wanted = sample_disc(generator, batch_size)
     changes = augmentation.draw(generator, batch_size, augment) if augment else None
     return Plan(indices, flips, wanted, changes)
 

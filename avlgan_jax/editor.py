@@ -16,10 +16,10 @@ from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter1d
 
 from avlgan_jax import bundle, inference, transfer
-from avlgan_jax.affect import matrix_axis
 from avlgan_jax.errors import UserError
-from avlgan_jax.landmarks import COUNT
-from avlgan_jax.procedural import named
+from avlgan_jax.faces.emotions import matrix_axis
+from avlgan_jax.faces.landmarks import COUNT
+from avlgan_jax.faces.procedural import named
 
 # Numbers of faces for which a network is compiled: one at a time (a person dragging), a handful, a film.
 SIZES = (1, 16, 64)

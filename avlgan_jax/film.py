@@ -14,11 +14,12 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter1d
 
-from avlgan_jax import crop, motion, photograph, procedural, video
-from avlgan_jax.crop import Square
-from avlgan_jax.detectors import Detector
+from avlgan_jax import motion, photograph
 from avlgan_jax.editor import Editor
 from avlgan_jax.errors import UserError
+from avlgan_jax.faces import crop, procedural, video
+from avlgan_jax.faces.crop import CropSquare
+from avlgan_jax.faces.detectors import Detector
 from avlgan_jax.photograph import Face, Photo
 
 PANEL = 192  # side of a face in the film, in pixels
@@ -57,14 +58,16 @@ def drawn_source(
         dyad = procedural.dyad(seed, 0, seconds)
     except ValueError as error:
         raise UserError(f"--seconds {seconds}: {error}") from error
-    whole = Square(0.0, 0.0, float(side))
+    whole = CropSquare(0.0, 0.0, float(side))
     sources = []
     for at, emotions in ((dyad.mother_at, dyad.mother_emotions), (dyad.infant_at, dyad.infant_emotions)):
         shown = []
         for k in range(0, len(dyad), every):
             shown.append(procedural.render(at(k), *emotions[k].tolist(), side).image)
             progress(1)
-        sources.append(Source(np.stack(shown), np.stack([crop.cut(image, whole, resolution) for image in shown])))
+        sources.append(
+            Source(np.stack(shown), np.stack([crop.crop_square(image, whole, resolution) for image in shown]))
+        )
     return *sources, [procedural.PHASES[phase] for phase in dyad.phases[::every]]
 
 
@@ -103,9 +106,9 @@ def _person(folder: Path, name: str, detector: Detector, resolution: int, taken:
     for photo, (left, top, side) in zip(_frames(folder, name, taken), zip(*tracks, strict=True), strict=True):
         height, width = photo.shape[:2]
         side = min(side, height, width)
-        square = Square(float(np.clip(left, 0, width - side)), float(np.clip(top, 0, height - side)), float(side))
-        shown.append(crop.cut(photo, square, PANEL))
-        faces.append(crop.cut(photo, square, resolution))
+        square = CropSquare(float(np.clip(left, 0, width - side)), float(np.clip(top, 0, height - side)), float(side))
+        shown.append(crop.crop_square(photo, square, PANEL))
+        faces.append(crop.crop_square(photo, square, resolution))
     return Source(np.stack(shown), np.stack(faces))
 
 
@@ -131,8 +134,8 @@ def perform(
     editor: Editor, photo: Photo, face: Face, emotions: Float[np.ndarray, "n 2"], views: list[motion.View]
 ) -> Iterator[UInt8[np.ndarray, "p p 3"]]:
     """The face of a photograph at each of the emotions, PANEL px, as Section IV-C's motion shows it."""
-    panel = crop.cut(photo, face.square, PANEL)
-    still = Face(face.image, face.landmarks, Square(0.0, 0.0, float(PANEL)))
+    panel = crop.crop_square(photo, face.square, PANEL)
+    still = Face(face.image, face.landmarks, CropSquare(0.0, 0.0, float(PANEL)))
     for start in range(0, len(emotions), _CHUNK):
         part = emotions[start : start + _CHUNK]
         edited = editor.edit(face.image, *part.T, face.landmarks)

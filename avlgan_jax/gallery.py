@@ -8,17 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from avlgan_jax import affect, truth
+from avlgan_jax import truth
 from avlgan_jax.evaluation import MODELS, choose_people
+from avlgan_jax.faces import emotions
+from avlgan_jax.faces.landmarks import in_plane
 from avlgan_jax.inference import Trained
-from avlgan_jax.landmarks import in_plane
 from avlgan_jax.records import Faces
 from avlgan_jax.truth import Render
 
 FACES = 6
 
 # Valence and arousal of an avImage matrix. Its corners lie outside the unit disc, where no label lies.
-MATRIX_STEPS = affect.matrix_axis(9)
+MATRIX_STEPS = emotions.matrix_axis(9)
 MATRICES = 4
 
 # One target a row in the chain and in the comparison with the truth: named points of Table II, all around the plane.
@@ -112,8 +113,8 @@ def _shown(faces: Faces, seed: int) -> Faces:
 def _asked(faces: Faces, seed: int) -> tuple[Faces, Float[np.ndarray, "n 2"]]:
     """The faces of `rows` and what each is asked for."""
     shown = _shown(faces, seed)
-    named = [affect.EXPRESSIONS.index(name) for name in ROW_EXPRESSIONS]
-    return shown, affect.TABLE_II[np.resize(named, len(shown))]
+    named = [emotions.EXPRESSIONS.index(name) for name in ROW_EXPRESSIONS]
+    return shown, emotions.TABLE_II[np.resize(named, len(shown))]
 
 
 def _outputs(

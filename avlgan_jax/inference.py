@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from avlgan_jax import chunks, models
-from avlgan_jax import landmarks as lm
 from avlgan_jax.config import Config
+from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.networks import Condition, image_to_float, image_to_uint8, parameter_count
 from avlgan_jax.optimizers import Params
 

@@ -15,10 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from avlgan_jax import affect, batches, digests, dispatch, hosts, samples, skips, states, telemetry, workdir
+from avlgan_jax import batches, digests, dispatch, hosts, samples, skips, states, telemetry, workdir
 from avlgan_jax.batches import Batch
 from avlgan_jax.checkpoints import Checkpoints
 from avlgan_jax.config import Config
+from avlgan_jax.faces import emotions
 from avlgan_jax.models import Model
 from avlgan_jax.records import Faces
 from avlgan_jax.signals import StopRequests
@@ -211,7 +212,7 @@ def _make_look(model: Model, unseen: Faces, seed: int) -> Callable[[State], dict
     plan = batches.Plan(
         indices=np.arange(count),
         flips=np.zeros(count, bool),
-        targets=affect.uniform_disc(np.random.default_rng(seed), count),
+        targets=emotions.sample_disc(np.random.default_rng(seed), count),
     )
     batch = batches.collect(unseen, plan, model.with_images)
     opposite = batch._replace(targets=-batch.targets)

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from avlgan_jax import landmarks as lm
 from avlgan_jax.config import AdversarialLoss
+from avlgan_jax.faces import landmarks as lm
 
 Logits = Float[Array, "batch *patches"]
 Scalar = Float[Array, ""]

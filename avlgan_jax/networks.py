@@ -14,8 +14,8 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, UInt8
 
-from avlgan_jax import landmarks as lm
 from avlgan_jax.config import LandmarkBody
+from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.layers import Conv, InstanceNorm, he_normal, torch_uniform
 
 Image = Float[Array, "batch height width 3"]

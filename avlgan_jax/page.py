@@ -9,7 +9,8 @@ import jinja2
 import numpy as np
 from PIL import Image
 
-from avlgan_jax import affect, atomic_files
+from avlgan_jax import atomic_files
+from avlgan_jax.faces import emotions
 from avlgan_jax.gallery import MATRIX_STEPS, Matrix
 from avlgan_jax.names import WEIGHTS
 from avlgan_jax.recipe import PARTS
@@ -41,7 +42,7 @@ def render_page(scores: dict, shown: list[Figure], matrices: list[Matrix]) -> st
         figures=[(figure, _webp(figure.png)) for figure in shown],
         pad={
             "steps": [float(step) for step in MATRIX_STEPS],
-            "pins": [[name, *map(float, at)] for name, at in zip(affect.EXPRESSIONS, affect.TABLE_II, strict=True)],
+            "pins": [[name, *map(float, at)] for name, at in zip(emotions.EXPRESSIONS, emotions.TABLE_II, strict=True)],
             "faces": [_pad_face(matrix) for matrix in matrices],
         },
     )
@@ -54,8 +55,8 @@ def _tables(scores: dict) -> dict:
         told |= {"table": table(scores), "columns": table_columns(scores), "compared": comparisons(scores)}
         told["nearer"] = nearer_to_truth(scores)
     if "table_ii" in scores:
-        paper = affect.TABLE_II.tolist()
-        told["means"] = list(zip(affect.EXPRESSIONS, scores["table_ii"].values(), paper, strict=True))
+        paper = emotions.TABLE_II.tolist()
+        told["means"] = list(zip(emotions.EXPRESSIONS, scores["table_ii"].values(), paper, strict=True))
     return told
 
 

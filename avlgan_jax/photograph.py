@@ -18,10 +18,10 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from avlgan_jax import crop
-from avlgan_jax.crop import Square
-from avlgan_jax.detectors import Candidate, Detector, is_complete
 from avlgan_jax.errors import UserError, one_line
+from avlgan_jax.faces import crop
+from avlgan_jax.faces.crop import CropSquare
+from avlgan_jax.faces.detectors import Candidate, Detector, is_complete
 
 Photo = UInt8[np.ndarray, "height width 3"]
 # Larger pictures are refused: a few kilobytes can unpack to any number of pixels.
@@ -38,7 +38,7 @@ class Face:
 
     image: UInt8[np.ndarray, "r r 3"]
     landmarks: Float[np.ndarray, "68 d"]
-    square: Square
+    square: CropSquare
 
 
 def read(path: Path) -> Photo:
@@ -66,8 +66,8 @@ def decode(content: bytes, name: str) -> Photo:
 
 def whole(photo: Photo, landmarks: Float[np.ndarray, "68 d"], resolution: int) -> Face:
     """The face of a picture that is a face already (a drawn one): all of its square, not cut closer."""
-    square = Square(0.0, 0.0, float(photo.shape[0]))
-    return Face(crop.cut(photo, square, resolution), square.to_crop(landmarks, resolution), square)
+    square = CropSquare(0.0, 0.0, float(photo.shape[0]))
+    return Face(crop.crop_square(photo, square, resolution), square.to_crop(landmarks, resolution), square)
 
 
 def faces(photo: Photo, detector: Detector, resolution: int, name: str, dimensions: int = 2) -> list[Face]:
@@ -95,7 +95,7 @@ def _cut(photo: Photo, found: Candidate, detector: str, resolution: int, dimensi
     landmarks = found.landmarks_3d if dimensions == 3 else found.landmarks
     if landmarks is None:
         raise UserError(f"these weights need 3-D landmarks, which {detector} does not find; use --landmarks fan3d")
-    return Face(crop.cut(photo, square, resolution), square.to_crop(landmarks, resolution), square)
+    return Face(crop.crop_square(photo, square, resolution), square.to_crop(landmarks, resolution), square)
 
 
 def _complete(detector: Detector, photo: Photo) -> list[Candidate]:

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import tyro
 
-from avlgan_jax import affect, atomic_files
+from avlgan_jax import atomic_files
 from avlgan_jax.errors import UserError, command
 from avlgan_jax.experiments.table_i import PAPER as TABLE_I
 from avlgan_jax.experiments.table_i import PAPER_2D, PAPER_3D
+from avlgan_jax.faces import emotions
 from avlgan_jax.names import WEIGHTS
 from avlgan_jax.page import template
 from avlgan_jax.recipe import PARTS
@@ -96,7 +97,7 @@ def render(reports: dict[str, dict], pictures: dict[str, dict[str, str]], words:
         claims={name: claims(found, _in_two_dimensions(found, reports)) for name, found in reports.items()},
         weight_names=WEIGHTS,
         parts=PARTS,
-        table_ii=list(zip(affect.EXPRESSIONS, affect.TABLE_II.tolist(), strict=True)),
+        table_ii=list(zip(emotions.EXPRESSIONS, emotions.TABLE_II.tolist(), strict=True)),
     )
 
 

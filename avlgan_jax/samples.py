@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from avlgan_jax import affect
-from avlgan_jax import landmarks as lm
 from avlgan_jax.batches import Batch
 from avlgan_jax.converter import State
+from avlgan_jax.faces import emotions
+from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.models import Model
 from avlgan_jax.networks import image_to_uint8
 from avlgan_jax.records import Faces
@@ -26,7 +26,7 @@ def grid(model: Model, state: State, faces: Faces) -> UInt8[np.ndarray, "height 
     below each row.
     """
     shown = faces.take(np.arange(min(ROWS, len(faces))))
-    count, targets = len(shown), affect.TABLE_II
+    count, targets = len(shown), emotions.TABLE_II
     batch = Batch(
         landmarks=np.repeat(lm.normalise(shown.landmarks, shown.resolution), len(targets), axis=0).astype(np.float32),
         emotions=np.repeat(shown.emotions, len(targets), axis=0),

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from avlgan_jax import drawing, figures, plots
+from avlgan_jax import figures, plots
 from avlgan_jax.evaluation import MODELS, Measured
 from avlgan_jax.experiments import circumplex
 from avlgan_jax.experiments.baby import FRAMES_PER_SECOND, PAPER, Frames
 from avlgan_jax.experiments.circumplex import Around
 from avlgan_jax.experiments.transfer import Transferred
+from avlgan_jax.faces import drawing
 from avlgan_jax.gallery import Expressions, Matrix, Rows
 from avlgan_jax.names import NAMES, WEIGHT_NAMES
 from avlgan_jax.recipe import PARTS, WHOLE

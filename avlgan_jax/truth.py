@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from avlgan_jax import procedural
+from avlgan_jax.faces import procedural
 from avlgan_jax.processes import single_threaded_context
 from avlgan_jax.records import Faces
 

@@ -19,8 +19,9 @@ os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 import numpy as np
 from PIL import Image
 
-from avlgan_jax import crop, metrics, procedural
-from avlgan_jax.detectors.dlib import Dlib
+from avlgan_jax import metrics
+from avlgan_jax.faces import crop, procedural
+from avlgan_jax.faces.detectors.dlib import Dlib
 from datasets import features, locating
 
 AFFECTNET = 291_650  # training and validation images of the newer release
@@ -94,7 +95,7 @@ def fan_rates(photographs: list[procedural.Rendering]) -> list[tuple[str, float]
         from face_alignment.detection.sfd.net_s3fd import s3fd
         from face_alignment.models import FAN
 
-        from avlgan_jax.detectors.fan import Fan
+        from avlgan_jax.faces.detectors.fan import Fan
 
         checkpoints = os.path.join(folder, "hub", "checkpoints")
         os.makedirs(checkpoints)
@@ -116,7 +117,7 @@ def main() -> None:
     arguments = parser.parse_args()
     photographs = faces(16, 224)
     squares = [crop.square_around(face.landmarks, face.image.shape) for face in photographs]
-    cropped = [crop.cut(f.image, s, RESOLUTION) for f, s in zip(photographs, squares, strict=True)]
+    cropped = [crop.crop_square(f.image, s, RESOLUTION) for f, s in zip(photographs, squares, strict=True)]
     jpegs = []
     for face in photographs:
         stream = io.BytesIO()
@@ -127,7 +128,9 @@ def main() -> None:
         ("decode a JPEG of 224 px", rate(locating.read_image, jpegs)),
         (
             "crop to 128 px",
-            rate(lambda p: crop.cut(p[0].image, p[1], RESOLUTION), list(zip(photographs, squares, strict=True))),
+            rate(
+                lambda p: crop.crop_square(p[0].image, p[1], RESOLUTION), list(zip(photographs, squares, strict=True))
+            ),
         ),
         ("encode PNG", rate(features.encode_png, cropped)),
         ("dlib, face and landmarks", rate(lambda face: dlib.detect([face.image]), photographs)),

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avlgan_jax import landmarks as lm
 from avlgan_jax.batches import Batch
 from avlgan_jax.config import AdversarialTraining, Config, ImageTraining, LandmarkTraining
+from avlgan_jax.faces import landmarks as lm
 
 Form = Literal["eager", "best"]
 

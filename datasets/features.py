@@ -7,7 +7,7 @@ import tensorflow_datasets as tfds
 from jaxtyping import UInt8
 from PIL import Image
 
-from avlgan_jax import affect, landmarks
+from avlgan_jax.faces import emotions, landmarks
 from avlgan_jax.records import AGE_GROUPS
 
 RESOLUTIONS = (32, 36, 48, 64, 96, 128, 256)
@@ -21,7 +21,7 @@ def faces(resolution: int, **beyond: tfds.features.FeatureConnector) -> tfds.fea
             "landmarks": tfds.features.Tensor(shape=(landmarks.COUNT, 2), dtype=np.float32),
             "valence": tfds.features.Scalar(np.float32),
             "arousal": tfds.features.Scalar(np.float32),
-            "expression": tfds.features.ClassLabel(names=list(affect.EXPRESSIONS)),
+            "expression": tfds.features.ClassLabel(names=list(emotions.EXPRESSIONS)),
             "id": tfds.features.Text(),
             "subject": tfds.features.Text(),
             "age_group": tfds.features.ClassLabel(names=list(AGE_GROUPS)),

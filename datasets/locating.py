@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageOps
 
-from avlgan_jax import affect, detectors, video
-from avlgan_jax.detectors import annotation
-from avlgan_jax.detectors.sidecar import Found, Sidecar
+from avlgan_jax.faces import detectors, emotions, video
+from avlgan_jax.faces.detectors import annotation
+from avlgan_jax.faces.detectors.sidecar import Found, Sidecar
 from datasets import pool
 
 UNREADABLE = "unreadable"
@@ -230,7 +230,7 @@ def _label_fault(photograph: Photograph) -> str | None:
         return NO_LABEL
     if not all(math.isfinite(value) and -1.0 <= value <= 1.0 for value in photograph.emotion):
         return OUT_OF_RANGE
-    if photograph.expression is not None and not 0 <= photograph.expression < len(affect.EXPRESSIONS):
+    if photograph.expression is not None and not 0 <= photograph.expression < len(emotions.EXPRESSIONS):
         return OUT_OF_RANGE
     return None
 

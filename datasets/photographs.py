@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 
-from avlgan_jax import affect, atomic_files, crop, detectors
-from avlgan_jax.detectors import annotation
+from avlgan_jax import atomic_files
 from avlgan_jax.errors import UserError
+from avlgan_jax.faces import crop, detectors, emotions
+from avlgan_jax.faces.detectors import annotation
 from datasets import features, locating, pool
 from datasets.builder import FacesBuilder
 from datasets.locating import Photograph, Rejection
@@ -112,11 +113,11 @@ def _example(photograph: Photograph, found: np.ndarray, folder: Path, resolution
     emotion = np.array(photograph.emotion, np.float32)
     expression = photograph.expression
     example = {
-        "image": io.BytesIO(features.encode_png(crop.cut(image, square, resolution))),
+        "image": io.BytesIO(features.encode_png(crop.crop_square(image, square, resolution))),
         "landmarks": square.to_crop(found[:, :2], resolution),
         "valence": emotion[0],
         "arousal": emotion[1],
-        "expression": int(affect.nearest_expression(emotion)) if expression is None else expression,
+        "expression": int(emotions.nearest_expression(emotion)) if expression is None else expression,
         "id": photograph.id,
         "subject": photograph.subject,
         "age_group": int(photograph.infant),

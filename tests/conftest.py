@@ -25,7 +25,7 @@ from jaxtyping import install_import_hook
 
 # Every jaxtyping signature of these modules is checked whenever a test calls (or JAX traces) it.
 for module in (
-    "landmarks",
+    "faces.landmarks",
     "augmentation",
     "batches",
     "convolutions",

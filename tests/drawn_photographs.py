@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from avlgan_jax import procedural
+from avlgan_jax.faces import procedural
 
 
 @functools.cache

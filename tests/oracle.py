@@ -5,7 +5,8 @@ import types
 
 import numpy as np
 
-from avlgan_jax import affect, truth
+from avlgan_jax import truth
+from avlgan_jax.faces.emotions import nearest_expression, sample_disc
 from avlgan_jax.records import Faces
 
 RESOLUTION = 32
@@ -13,7 +14,7 @@ RESOLUTION = 32
 
 def draw_faces(count: int, seed: int, infants: bool = True) -> Faces:
     """Drawn faces, two of each person, every second person an infant if there are any."""
-    emotions = affect.uniform_disc(np.random.default_rng(seed), count)
+    emotions = sample_disc(np.random.default_rng(seed), count)
     person = np.arange(count) // 2
     is_infant = (person % 2 == 1) & infants
     keys = np.stack([np.full(count, seed), person, np.arange(count), is_infant], axis=1)
@@ -22,7 +23,7 @@ def draw_faces(count: int, seed: int, infants: bool = True) -> Faces:
         images=np.stack([image for image, _ in pictures]),
         landmarks=np.stack([landmarks for _, landmarks in pictures]),
         emotions=emotions,
-        expressions=affect.nearest_expression(emotions),
+        expressions=nearest_expression(emotions),
         infants=is_infant,
         ids=np.array([f"face-{k}" for k in range(count)]),
         subjects=np.array([f"person-{k}" for k in person]),

@@ -15,9 +15,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 import avlgan_jax
-from avlgan_jax import detectors, video
 from avlgan_jax.app import server, session
 from avlgan_jax.errors import UserError
+from avlgan_jax.faces import detectors, video
 from benchmarks import app as bench
 
 BROWSER = bench.browser_path()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from avlgan_jax import batches
-from avlgan_jax import landmarks as lm
+from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.records import Faces
 
 

@@ -11,8 +11,8 @@ from building import all_faces, build, rejected
 from PIL import Image
 
 import datasets
-from avlgan_jax import crop
 from avlgan_jax.errors import UserError
+from avlgan_jax.faces import crop
 from datasets import locating
 from datasets.affectnet.affectnet_dataset_builder import COLUMNS, Options
 

@@ -12,8 +12,9 @@ import tensorflow_datasets as tfds
 from building import all_faces, build
 
 import datasets
-from avlgan_jax import procedural, records, video
+from avlgan_jax import records
 from avlgan_jax.errors import UserError
+from avlgan_jax.faces import procedural, video
 from datasets import locating
 from datasets.dyads.dyads_dataset_builder import DISAGREE, Options
 from datasets.procedural_faces import plan

@@ -10,8 +10,8 @@ from building import all_faces, build, rejected
 from PIL import Image
 
 import datasets
-from avlgan_jax import affect, crop
 from avlgan_jax.errors import UserError
+from avlgan_jax.faces import crop, emotions
 from datasets import locating
 
 
@@ -56,11 +56,11 @@ def test_everything_a_person_may_know_is_kept(tmp_path):
     assert sorted(faces) == sorted(row[0] for row in rows)
     first, second, third = faces["pictures/0.JPG"], faces["pictures/1.png"], faces["pictures/2.tif"]
     assert first["emotion"] == (0.5, -0.25) and first["infant"] and first["subject"] == "anna"
-    assert affect.EXPRESSIONS[first["expression"]] == "happy"
-    assert affect.EXPRESSIONS[second["expression"]] == "anger" and not second["infant"]
-    assert affect.EXPRESSIONS[third["expression"]] == "neutral"  # nearest to its emotion
+    assert emotions.EXPRESSIONS[first["expression"]] == "happy"
+    assert emotions.EXPRESSIONS[second["expression"]] == "anger" and not second["infant"]
+    assert emotions.EXPRESSIONS[third["expression"]] == "neutral"  # nearest to its emotion
     assert third["subject"] == "pictures/2.tif" and third["split"] == "validation"
-    assert affect.EXPRESSIONS[faces["pictures/4.webp"]["expression"]] == "happy"
+    assert emotions.EXPRESSIONS[faces["pictures/4.webp"]["expression"]] == "happy"
 
 
 def test_columns_are_named_by_options_and_the_delimiter_is_found(tmp_path):

@@ -4,8 +4,9 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 import datasets
-from avlgan_jax import affect, manifest, procedural, records
+from avlgan_jax import manifest, records
 from avlgan_jax.errors import UserError
+from avlgan_jax.faces import emotions, procedural
 from datasets.procedural_faces import plan
 
 SMALL = plan.Options(faces=44, held_out=16, dyads=1, dyad_seconds=0.2, seed=5)
@@ -78,7 +79,7 @@ def test_every_face_can_be_drawn_again_from_its_key(faces):
 
 def test_expressions_are_those_of_the_plane(faces):
     train = faces["train"]
-    np.testing.assert_array_equal(train.expressions, affect.nearest_expression(train.emotions))
+    np.testing.assert_array_equal(train.expressions, emotions.nearest_expression(train.emotions))
     assert np.abs(train.emotions).max() <= 1.0
 
 

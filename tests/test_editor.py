@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 import avlgan_jax
-from avlgan_jax import affect, editor
-from avlgan_jax import landmarks as lm
+from avlgan_jax import editor
 from avlgan_jax.errors import UserError
+from avlgan_jax.faces import landmarks as lm
+from avlgan_jax.faces.emotions import TABLE_II
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +15,7 @@ def model():
 
 def test_one_face_and_many_emotions_are_the_same_faces_one_by_one(model):
     image, points = model.draw(seed=1)
-    valence, arousal = affect.TABLE_II[:3].T
+    valence, arousal = TABLE_II[:3].T
     many = model.edit_with_landmarks(image, valence, arousal, points)
     assert many.images.shape == (3, *image.shape) and many.landmarks.shape == (3, 68, 2)
     for k in range(3):

@@ -7,10 +7,11 @@ import numpy as np
 import oracle
 import pytest
 
-from avlgan_jax import ablation, affect, evaluation
+from avlgan_jax import ablation, evaluation
 from avlgan_jax.ablation import Runs
 from avlgan_jax.experiments import baby, circumplex, runs, table_i, table_ii, transfer
-from avlgan_jax.landmarks import normalised_mean_error
+from avlgan_jax.faces.emotions import EXPRESSIONS, TABLE_II
+from avlgan_jax.faces.landmarks import normalised_mean_error
 
 
 @pytest.fixture(scope="module")
@@ -74,14 +75,14 @@ def test_the_response_of_black_and_white_is_a_half():
 def test_table_ii_by_hand(faces):
     expressions = np.array([1, 1, 2, 2, 2, 0, 0, 0], np.int32)
     told = table_ii.numbers(dataclasses.replace(faces, expressions=expressions))
-    assert list(told) == list(affect.EXPRESSIONS)
+    assert list(told) == list(EXPRESSIONS)
     assert told["happy"]["count"] == 2
     assert told["happy"]["valence"] == pytest.approx(faces.emotions[:2, 0].mean())
     assert told["sad"]["arousal"] == pytest.approx(faces.emotions[2:5, 1].mean())
     assert told["fear"] == {"count": 0, "valence": None, "arousal": None}
     means = table_ii.means(told)
     np.testing.assert_allclose(means[1], faces.emotions[:2].mean(axis=0), rtol=1e-6)
-    np.testing.assert_array_equal(means[4], affect.TABLE_II[4])
+    np.testing.assert_array_equal(means[4], TABLE_II[4])
 
 
 @pytest.fixture(scope="module")

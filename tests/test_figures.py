@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from avlgan_jax import affect, drawing, figures
+from avlgan_jax import figures
+from avlgan_jax.faces import drawing, emotions
 from avlgan_jax.gallery import MATRIX_STEPS, Rows
 
 
@@ -24,7 +25,7 @@ def shown_rows(count, with_truth=True):
         images=plain(np.zeros((count, 3))),
         landmarks=np.repeat(grid, count, axis=0).astype(np.float32),
         emotions=np.zeros((count, 2), np.float32),
-        targets=affect.TABLE_II[:count],
+        targets=emotions.TABLE_II[:count],
         moved=np.repeat(grid + 1.0, count, axis=0).astype(np.float32),
         outputs=outputs,
     )

@@ -17,9 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from avlgan_jax import config, records, reproduce, skips, telemetry, tfrecord, video
-from avlgan_jax.detectors import annotation
+from avlgan_jax import config, records, reproduce, skips, telemetry, tfrecord
 from avlgan_jax.errors import UserError
+from avlgan_jax.faces import video
+from avlgan_jax.faces.detectors import annotation
 from avlgan_jax.manifest import Manifest
 from avlgan_jax.presets import debug
 from datasets import labels, locating

@@ -4,7 +4,8 @@ import numpy as np
 import oracle
 import pytest
 
-from avlgan_jax import affect, gallery
+from avlgan_jax import gallery
+from avlgan_jax.faces import emotions
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +25,10 @@ def test_every_picture_shows_the_emotion_it_stands_for(faces):
     np.testing.assert_array_equal(rows.outputs["avlandmarkgan"], rows.outputs["truth"])
     np.testing.assert_array_equal(rows.outputs["avgan"], rows.images)
     np.testing.assert_array_equal(models.predict(rows.outputs["avlandmarkgan"]), rows.targets)
-    shown = gallery.expressions(models, faces, 0, affect.TABLE_II)
+    shown = gallery.expressions(models, faces, 0, emotions.TABLE_II)
     np.testing.assert_array_equal(shown.images, rows.images)
     for row in shown.outputs:
-        np.testing.assert_array_equal(models.predict(row), affect.TABLE_II)
+        np.testing.assert_array_equal(models.predict(row), emotions.TABLE_II)
     grid = gallery.matrices(models, faces, 0, oracle.render_all)[0].grids["avlandmarkgan"]
     top_left, bottom_right = models.predict(np.stack([grid[0, 0], grid[-1, -1]]))
     np.testing.assert_allclose(top_left, [-0.8, 0.8])

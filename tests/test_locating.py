@@ -4,7 +4,7 @@ import drawn_photographs as drawn
 import pytest
 from building import all_faces, build, rejected
 
-from avlgan_jax import video
+from avlgan_jax.faces import video
 from datasets import locating
 
 

@@ -6,9 +6,10 @@ import pytest
 from drawn_photographs import drawn_face
 from PIL import Image
 
-from avlgan_jax import crop, detectors, photograph
+from avlgan_jax import photograph
 from avlgan_jax.errors import UserError
-from avlgan_jax.procedural import named
+from avlgan_jax.faces import crop, detectors
+from avlgan_jax.faces.procedural import named
 
 R = 48
 
@@ -30,7 +31,7 @@ def test_faces_are_cut_as_for_training_from_left_to_right(detector, two):
     faces = photograph.faces(photo, detector, R, "two.png")
     assert len(faces) == 2 and faces[0].square.left < faces[1].square.left
     face = faces[1]
-    np.testing.assert_array_equal(face.image, crop.cut(photo, face.square, R))
+    np.testing.assert_array_equal(face.image, crop.crop_square(photo, face.square, R))
     back = face.square.to_photograph(face.landmarks, R)
     assert np.linalg.norm(back - truth, axis=-1).mean() < 8.0
 

@@ -79,7 +79,7 @@ def test_both_sides_compute_the_same_step(config, ours, form):
 
 
 def test_the_landmark_picture_is_the_same():
-    from avlgan_jax import landmarks as lm
+    from avlgan_jax.faces import landmarks as lm
     from benchmarks.pytorch_reference import draw
 
     points = _batch(5).landmarks

@@ -5,8 +5,9 @@ import json
 
 import pytest
 
-from avlgan_jax import affect, results
+from avlgan_jax import results
 from avlgan_jax.errors import UserError
+from avlgan_jax.faces import emotions
 from avlgan_jax.results import Arguments
 
 ROW = {
@@ -76,7 +77,7 @@ REPORT = {
         | {"real": correlation(0.95)},
     },
     "transfer": {},
-    "table_ii": {name: {"count": 1000, "valence": 0.123, "arousal": None} for name in affect.EXPRESSIONS},
+    "table_ii": {name: {"count": 1000, "valence": 0.123, "arousal": None} for name in emotions.EXPRESSIONS},
     "table_i": {
         "landmark.emotion_weight": weight_rows(5.0, lambda value: 0.3),
         "landmark.centre_weight": weight_rows(5.0, lambda value: 0.3 + value / 100),

@@ -6,8 +6,9 @@ from drawn_photographs import drawn_face
 from PIL import Image
 
 import synthesize
-from avlgan_jax import affect, film, video
+from avlgan_jax import film
 from avlgan_jax.errors import UserError
+from avlgan_jax.faces import emotions, video
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +62,10 @@ def test_a_walk_is_a_film(tmp_path):
 
 
 def test_a_walk_goes_straight_and_evenly():
-    walked = affect.walk(np.array([[0, 0], [0.6, 0], [0.6, 0.2]], np.float32), 9)
+    walked = emotions.emotion_path(np.array([[0, 0], [0.6, 0], [0.6, 0.2]], np.float32), 9)
     np.testing.assert_allclose(np.linalg.norm(np.diff(walked, axis=0), axis=-1), 0.1, atol=1e-6)
     np.testing.assert_allclose(walked[[0, 6, 8]], [[0, 0], [0.6, 0], [0.6, 0.2]], atol=1e-6)
-    np.testing.assert_allclose(affect.walk(np.full((3, 2), 0.5, np.float32), 4), 0.5)
+    np.testing.assert_allclose(emotions.emotion_path(np.full((3, 2), 0.5, np.float32), 4), 0.5)
 
 
 def test_a_dyad_is_transferred_and_a_seed_gives_the_same_file(tmp_path):

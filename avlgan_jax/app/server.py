@@ -24,12 +24,12 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from avlgan_jax import affect, landmarks
-from avlgan_jax import landmarks as lm
 from avlgan_jax.app.session import FILM_FPS, LONGEST_FILM, Answer, Session
-from avlgan_jax.detectors import Detector
 from avlgan_jax.editor import Editor
 from avlgan_jax.errors import UserError, one_line
+from avlgan_jax.faces import emotions, landmarks
+from avlgan_jax.faces import landmarks as lm
+from avlgan_jax.faces.detectors import Detector
 
 LARGEST_UPLOAD = 12 * 1024 * 1024  # bytes
 STATIC = Path(__file__).with_name("static")
@@ -60,7 +60,7 @@ def create(model: Editor, detector: Callable[[], Detector], host: str) -> Starle
                 "resolution": model.resolution,
                 "expressions": [
                     {"name": name, "valence": float(v), "arousal": float(a)}
-                    for name, (v, a) in zip(affect.EXPRESSIONS, affect.TABLE_II, strict=True)
+                    for name, (v, a) in zip(emotions.EXPRESSIONS, emotions.TABLE_II, strict=True)
                 ],
                 "groups": {name: [group.start, group.stop] for name, group in lm.GROUPS.items()},
                 "contours": landmarks.CONTOURS,

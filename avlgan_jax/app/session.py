@@ -12,15 +12,16 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from avlgan_jax import crop, drawing, editor, film, photograph, procedural, video
+from avlgan_jax import editor, film, photograph
 from avlgan_jax import transfer as transferring
-from avlgan_jax.crop import Square
-from avlgan_jax.detectors import Detector
 from avlgan_jax.editor import Editor
 from avlgan_jax.errors import UserError
-from avlgan_jax.landmarks import in_plane
+from avlgan_jax.faces import crop, drawing, procedural, video
+from avlgan_jax.faces.crop import CropSquare
+from avlgan_jax.faces.detectors import Detector
+from avlgan_jax.faces.landmarks import in_plane
+from avlgan_jax.faces.procedural import named
 from avlgan_jax.photograph import Face, Photo
-from avlgan_jax.procedural import named
 
 SHOWN = 256  # side of the face on the page, in pixels
 MATRIX = 9
@@ -72,11 +73,11 @@ class Session:
         resolution, dimensions = self._model.resolution, self._model.landmark_dimensions
         faces = photograph.faces(photo, self._detector(), resolution, "the picture", dimensions)
         largest = max(faces, key=lambda face: face.square.side)
-        return self._show(crop.cut(photo, largest.square, SHOWN), largest, len(faces))
+        return self._show(crop.crop_square(photo, largest.square, SHOWN), largest, len(faces))
 
     def _show(self, shown: Photo, face: Face, count: int) -> Answer:
         self._shown = shown
-        self._face = Face(face.image, face.landmarks, Square(0.0, 0.0, float(SHOWN)))
+        self._face = Face(face.image, face.landmarks, CropSquare(0.0, 0.0, float(SHOWN)))
         valence, arousal = self._model.predict(face.image).clip(-1.0, 1.0).tolist()
         return Answer({"valence": valence, "arousal": arousal, "faces": count, "landmarks": _flat(face.landmarks)})
 

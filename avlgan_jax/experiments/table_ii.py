@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from avlgan_jax import affect
+from avlgan_jax.faces import emotions
 from avlgan_jax.records import Faces
 
 
@@ -13,7 +13,7 @@ def numbers(faces: Faces) -> dict:
     The means of an expression nobody shows are None.
     """
     told = {}
-    for index, name in enumerate(affect.EXPRESSIONS):
+    for index, name in enumerate(emotions.EXPRESSIONS):
         members = np.flatnonzero(np.asarray(faces.expressions) == index)
         means = np.asarray(faces.emotions, np.float64)[members].mean(axis=0) if len(members) else (None, None)
         valence, arousal = (None if mean is None else float(mean) for mean in means)
@@ -24,4 +24,4 @@ def numbers(faces: Faces) -> dict:
 def means(told: dict) -> Float[np.ndarray, "8 2"]:
     """The (valence, arousal) of each expression by `numbers`; the paper's, where nobody shows it."""
     found = [(row["valence"], row["arousal"]) if row["count"] else None for row in told.values()]
-    return np.array([own or paper for own, paper in zip(found, affect.TABLE_II.tolist(), strict=True)], np.float32)
+    return np.array([own or paper for own, paper in zip(found, emotions.TABLE_II.tolist(), strict=True)], np.float32)

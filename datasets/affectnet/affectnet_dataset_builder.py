@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from avlgan_jax.detectors import NO_FACE, annotation
 from avlgan_jax.errors import UserError
+from avlgan_jax.faces.detectors import NO_FACE, annotation
 from datasets import labels, photographs
 from datasets.locating import NO_LABEL, Photograph, Rejection
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 from etils import epath
 
-from avlgan_jax import affect
-from avlgan_jax.detectors import annotation
 from avlgan_jax.errors import UserError
+from avlgan_jax.faces import emotions
+from avlgan_jax.faces.detectors import annotation
 from avlgan_jax.records import AGE_GROUPS
 from datasets import labels, photographs
 from datasets.locating import Photograph
@@ -87,7 +87,7 @@ def _photograph(row: dict[str, str], options: Options) -> Photograph:
 
 def _expression(text: str | None) -> int | None:
     name = (text or "").strip().lower()
-    return affect.EXPRESSIONS.index(name) if name in affect.EXPRESSIONS else labels.expression(text)
+    return emotions.EXPRESSIONS.index(name) if name in emotions.EXPRESSIONS else labels.expression(text)
 
 
 def _one_of(names: tuple[str, ...], text: str | None) -> str | None:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from avlgan_jax import affect, procedural
 from avlgan_jax.errors import UserError
+from avlgan_jax.faces import procedural
+from avlgan_jax.faces.emotions import nearest_expression
 
 SHOTS = 4  # pictures of each person
 
@@ -148,7 +149,7 @@ def _features(face: procedural.Face, emotion: np.ndarray, resolution: int, **bey
         "landmarks_3d": drawn.landmarks_3d.astype(np.float32),
         "valence": np.float32(emotion[0]),
         "arousal": np.float32(emotion[1]),
-        "expression": int(affect.nearest_expression(emotion)),
+        "expression": int(nearest_expression(emotion)),
         "age_group": int(face.infant),
         **beyond,
     }

@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float
 
-from avlgan_jax.procedural import painting
-from avlgan_jax.procedural.scene import Sheet
+from avlgan_jax.faces.procedural import painting
+from avlgan_jax.faces.procedural.scene import Sheet
 
 _DARK = np.array((0.07, 0.045, 0.04), np.float32)
 _WHITE = np.array((1.0, 1.0, 1.0), np.float32)

@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from avlgan_jax import procedural
 from avlgan_jax.errors import UserError
+from avlgan_jax.faces import procedural
 
 DRAWN = {"procedural": False, "procedural-infant": True}
 DRAWN_SIDE = 256

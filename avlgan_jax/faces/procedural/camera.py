@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from avlgan_jax.procedural.anatomy import Anatomy
-from avlgan_jax.procedural.faces import Shot
+from avlgan_jax.faces.procedural.anatomy import Anatomy
+from avlgan_jax.faces.procedural.identity import Shot
 
 _PIVOT = np.array([0.0, 0.45, -0.30])  # the head turns about its joint with the neck, roughly
 _DROP = 0.45  # how far the chin can come down (AU25, 26 and 27 in the strongest of faces), face units of an adult

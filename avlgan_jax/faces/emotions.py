@@ -43,14 +43,14 @@ def matrix_axis(n: int) -> Float[np.ndarray, "n"]:
     return np.linspace(-0.8, 0.8, n, dtype=np.float32)
 
 
-def uniform_disc(generator: np.random.Generator, count: int) -> Float[np.ndarray, "count 2"]:
+def sample_disc(generator: np.random.Generator, count: int) -> Float[np.ndarray, "count 2"]:
     """`count` emotions spread evenly over the unit disc of the valence-arousal plane."""
     radius = np.sqrt(generator.uniform(size=count))
     angle = generator.uniform(0.0, 2.0 * np.pi, size=count)
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1).astype(np.float32)
 
 
-def walk(points: Float[np.ndarray, "n 2"], count: int) -> Float[np.ndarray, "count 2"]:
+def emotion_path(points: Float[np.ndarray, "n 2"], count: int) -> Float[np.ndarray, "count 2"]:
     """`count` emotions at equal distances along the straight lines through `points`, the first and last included."""
     lengths = np.linalg.norm(np.diff(points, axis=0), axis=-1)
     # Points in one place take no way; a step of their own keeps the positions growing.

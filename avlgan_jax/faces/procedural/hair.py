@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
-from avlgan_jax.procedural import painting
-from avlgan_jax.procedural.scene import Sheet
+from avlgan_jax.faces.procedural import painting
+from avlgan_jax.faces.procedural.scene import Sheet
 
 # Style: height above the skull, and where the hair behind the head ends (face units), None for none.
 _STYLES = {

@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from avlgan_jax.detectors import Candidate
 from avlgan_jax.errors import UserError
+from avlgan_jax.faces.detectors import Candidate
 
 MODEL = "shape_predictor_68_face_landmarks.dat"
 SHA256 = "fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f"
@@ -27,7 +27,7 @@ THRESHOLD = -0.3  # not 0: of 1,007 tight crops 980 are found instead of 924, an
 
 
 class Dlib:
-    """Detector of the interface in `avlgan_jax.detectors`. About 0.03 s an image of 224 pixels on one core."""
+    """Detector of the interface in `avlgan_jax.faces.detectors`. About 0.03 s an image of 224 pixels on one core."""
 
     name = "dlib"
     version = "1"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int
 
-from avlgan_jax.procedural.faces import Face, sample_identity, sample_shot
+from avlgan_jax.faces.procedural.identity import Face, sample_identity, sample_shot
 
 FRAMES_PER_SECOND = 30
 PHASES = ("play", "still_face", "reunion")

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from avlgan_jax import landmarks
-from avlgan_jax.detectors import Candidate
 from avlgan_jax.errors import UserError
+from avlgan_jax.faces import landmarks
+from avlgan_jax.faces.detectors import Candidate
 
 _HOST = "https://www.adrianbulat.com/downloads"
 # Where face-alignment 1.5.0 gets its networks, and the file names under which it keeps and looks for them.

@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from avlgan_jax import affect
-from avlgan_jax.landmarks import CONTOURS
+from avlgan_jax.faces import emotions
+from avlgan_jax.faces.landmarks import CONTOURS
 
 GREY = (128, 128, 134, 255)
 FAINT = (128, 128, 134, 110)
@@ -28,7 +28,7 @@ def png(picture: Image.Image) -> bytes:
 
 def avimage_matrix(image: UInt8[np.ndarray, "h w 3"], grid: UInt8[np.ndarray, "n n h w 3"]) -> Image.Image:
     """Figure 5: the input at the top left, then its grid of outputs, valence across and arousal upwards."""
-    side, steps, values = 92, len(grid), affect.matrix_axis(len(grid))
+    side, steps, values = 92, len(grid), emotions.matrix_axis(len(grid))
     left, top = side + 84, 4
     canvas = blank_canvas(left + steps * (side + GAP), top + steps * (side + GAP) + 64)
     draw = ImageDraw.Draw(canvas)
@@ -50,7 +50,7 @@ def avimage_matrix(image: UInt8[np.ndarray, "h w 3"], grid: UInt8[np.ndarray, "n
 def expression_sheet(images: UInt8[np.ndarray, "n h w 3"], outputs: UInt8[np.ndarray, "n 8 h w 3"]) -> Image.Image:
     """Figure 6: each row a face as it came, then at the eight expressions of Table II."""
     side = 108
-    columns = ["input", *affect.EXPRESSIONS]
+    columns = ["input", *emotions.EXPRESSIONS]
     pictures = [[image, *row] for image, row in zip(images, outputs, strict=True)]
     return sheet(
         columns, [[framed_face(picture, side) for picture in row] for row in pictures], side, [None] * len(images)
@@ -111,7 +111,7 @@ def target_arrow(emotion: Float[np.ndarray, "2"], target: Float[np.ndarray, "2"]
     _dot(draw, place(target), 6 * scale, ACCENT)
     panel = panel.resize(size, Image.Resampling.LANCZOS)
     draw = ImageDraw.Draw(panel)
-    write(draw, (width / 2, height - 40), affect.EXPRESSIONS[int(affect.nearest_expression(target))], size=20)
+    write(draw, (width / 2, height - 40), emotions.EXPRESSIONS[int(emotions.nearest_expression(target))], size=20)
     write(draw, (width / 2, height - 15), f"{signed(target[0])}  {signed(target[1])}", size=18)
     return panel
 

@@ -1,4 +1,4 @@
-"""`python -m avlgan_jax.procedural OUT.png`: a contact sheet of procedural faces, and how fast they are drawn."""
+"""`python -m avlgan_jax.faces.procedural OUT.png`: a contact sheet of procedural faces, and how fast they are drawn."""
 
 import argparse
 import time
@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from avlgan_jax import atomic_files, errors
-from avlgan_jax.affect import EXPRESSIONS, TABLE_II
-from avlgan_jax.procedural import Face, render, sample_face
+from avlgan_jax.faces.emotions import EXPRESSIONS, TABLE_II
+from avlgan_jax.faces.procedural import Face, render, sample_face
 
 
 def contact_sheet(faces: list[Face], resolution: int) -> UInt8[np.ndarray, "h w 3"]:
@@ -48,7 +48,7 @@ def speed(count: int = 200, resolution: int = 64) -> float:
 @errors.command
 def main() -> None:
     """Parse the command line, draw, write."""
-    parser = argparse.ArgumentParser(prog="python -m avlgan_jax.procedural", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m avlgan_jax.faces.procedural", description=__doc__)
     parser.add_argument("out", type=Path, help="the PNG to write")
     parser.add_argument("--matrix", action="store_true", help="one face over the valence-arousal plane instead")
     parser.add_argument("--seed", type=int, default=0, help="seed of the faces (default 0)")

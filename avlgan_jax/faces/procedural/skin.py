@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
-from avlgan_jax.procedural import painting
-from avlgan_jax.procedural.scene import Sheet
+from avlgan_jax.faces.procedural import painting
+from avlgan_jax.faces.procedural.scene import Sheet
 
 _BLOOD = (1.04, 0.72, 0.70)
 

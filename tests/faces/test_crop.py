@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from avlgan_jax import crop, procedural
+from avlgan_jax.faces import crop, procedural
 
 
 def test_points_survive_the_round_trip():
@@ -22,7 +22,7 @@ def test_pixels_go_where_their_points_go(resolution):
         blob = np.exp(-((columns - point[0]) ** 2 + (rows - point[1]) ** 2) / (2 * 4.0**2))
         image = np.repeat((255 * blob).round().astype(np.uint8)[..., None], 3, axis=2)
         square = crop.square_around(points, image.shape, 0.3137)
-        seen = crop.cut(image, square, resolution)[..., 0].astype(float)
+        seen = crop.crop_square(image, square, resolution)[..., 0].astype(float)
         grid = np.mgrid[:resolution, :resolution] + 0.5
         found = [(grid[1] * seen).sum() / seen.sum(), (grid[0] * seen).sum() / seen.sum()]
         np.testing.assert_allclose(found, square.to_crop(point, resolution), atol=0.1)
@@ -32,13 +32,13 @@ def test_shrinking_is_antialiased():
     """A fine chequerboard becomes even grey; picking every n-th pixel would leave stripes or black."""
     board = (np.indices((512, 512)).sum(axis=0) % 2 * 255).astype(np.uint8)
     image = np.repeat(board[..., None], 3, axis=2)
-    seen = crop.cut(image, crop.Square(3.3, 7.7, 500.0), 64)
+    seen = crop.crop_square(image, crop.CropSquare(3.3, 7.7, 500.0), 64)
     assert np.abs(seen.astype(int) - 127).max() <= 3
 
 
 def test_a_cut_of_the_whole_at_its_own_size_changes_nothing():
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
-    np.testing.assert_array_equal(crop.cut(image, crop.Square(0.0, 0.0, 64.0), 64), image)
+    np.testing.assert_array_equal(crop.crop_square(image, crop.CropSquare(0.0, 0.0, 64.0), 64), image)
 
 
 def test_square_is_centred_with_its_margin_where_there_is_room():
@@ -52,7 +52,7 @@ def test_square_stays_inside_a_tight_photograph():
         square = crop.square_around(np.array([low, high]), (height, width, 3), 0.35)
         assert square.left >= 0 and square.top >= 0
         assert square.left + square.side <= width and square.top + square.side <= height
-        assert crop.cut(np.zeros((height, width, 3), np.uint8), square, 32).shape == (32, 32, 3)
+        assert crop.crop_square(np.zeros((height, width, 3), np.uint8), square, 32).shape == (32, 32, 3)
 
 
 @pytest.mark.parametrize("points", [[[5.0, 5.0]] * 68, [[300.0, 10.0], [400.0, 90.0]], [[-90.0, 10.0], [-9.0, 90.0]]])
@@ -63,11 +63,11 @@ def test_no_square_without_a_face_in_the_photograph(points):
 
 def test_cut_refuses_a_square_beyond_the_image():
     with pytest.raises(ValueError, match="leaves the image"):
-        crop.cut(np.zeros((50, 50, 3), np.uint8), crop.Square(-5.0, 0.0, 20.0), 16)
+        crop.crop_square(np.zeros((50, 50, 3), np.uint8), crop.CropSquare(-5.0, 0.0, 20.0), 16)
 
 
 def test_depth_is_scaled_with_the_crop_and_not_moved():
-    square = crop.Square(30.0, 20.0, 50.0)
+    square = crop.CropSquare(30.0, 20.0, 50.0)
     points = np.array([[30.0, 20.0, -4.0], [80.0, 45.0, 10.0]], np.float32)
     found = square.to_crop(points, 100)
     np.testing.assert_allclose(found, [[0.0, 0.0, -8.0], [100.0, 50.0, 20.0]])
@@ -78,7 +78,7 @@ def test_a_drawn_face_is_cropped_with_its_landmarks():
     """Cropping a face drawn large and drawing nothing else: landmarks on the dark pupils stay on dark pixels."""
     drawn = procedural.render(procedural.sample_face(3, 4, 0, False), 0.0, 0.0, 256)
     square = crop.square_around(drawn.landmarks, drawn.image.shape)
-    image, points = crop.cut(drawn.image, square, 128), square.to_crop(drawn.landmarks, 128)
+    image, points = crop.crop_square(drawn.image, square, 128), square.to_crop(drawn.landmarks, 128)
     eye = points[36:42].mean(axis=0)
     big_eye = drawn.landmarks[36:42].mean(axis=0)
     small = image[int(eye[1]), int(eye[0])].astype(int)

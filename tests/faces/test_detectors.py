@@ -9,11 +9,11 @@ import pytest
 from conftest import run
 from PIL import Image
 
-from avlgan_jax import detectors, landmarks, procedural
-from avlgan_jax.detectors import annotation, fan
-from avlgan_jax.detectors.dlib import SHA256, Dlib, checked
-from avlgan_jax.detectors.sidecar import Sidecar
 from avlgan_jax.errors import UserError
+from avlgan_jax.faces import detectors, landmarks, procedural
+from avlgan_jax.faces.detectors import annotation, fan
+from avlgan_jax.faces.detectors.dlib import SHA256, Dlib, checked
+from avlgan_jax.faces.detectors.sidecar import Sidecar
 
 
 @pytest.fixture(scope="module")

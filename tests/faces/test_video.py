@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from avlgan_jax import video
+from avlgan_jax.faces import video
 
 
 def _frames(count: int, height: int = 48, width: int = 64) -> list[np.ndarray]:

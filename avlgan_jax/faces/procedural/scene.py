@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
-from avlgan_jax.procedural import painting
-from avlgan_jax.procedural.anatomy import Anatomy
-from avlgan_jax.procedural.camera import Camera
-from avlgan_jax.procedural.faces import Face
-from avlgan_jax.procedural.painting import Box
+from avlgan_jax.faces.procedural import painting
+from avlgan_jax.faces.procedural.anatomy import Anatomy
+from avlgan_jax.faces.procedural.camera import Camera
+from avlgan_jax.faces.procedural.identity import Face
+from avlgan_jax.faces.procedural.painting import Box
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from avlgan_jax.procedural import painting
-from avlgan_jax.procedural.scene import Sheet
+from avlgan_jax.faces.procedural import painting
+from avlgan_jax.faces.procedural.scene import Sheet
 
 _SHADOW = (0.56, 0.41, 0.37)  # what a fold leaves of the skin's colour
 _LIGHT = (1.17, 1.14, 1.12)

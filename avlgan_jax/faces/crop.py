@@ -17,7 +17,7 @@ MARGIN = 0.35
 
 
 @dataclasses.dataclass(frozen=True)
-class Square:
+class CropSquare:
     """A square of a photograph: its left top corner and its side, in pixels of the photograph, not rounded."""
 
     left: float
@@ -36,7 +36,7 @@ class Square:
         return np.array([self.left, self.top, 0.0])[: points.shape[-1]]
 
 
-def square_around(points: Float[np.ndarray, "n 2"], shape: tuple[int, ...], margin: float = MARGIN) -> Square:
+def square_around(points: Float[np.ndarray, "n 2"], shape: tuple[int, ...], margin: float = MARGIN) -> CropSquare:
     """The square around a face, inside a photograph of `shape` (height, width, ...).
 
     `points` are landmarks, or the two corners of a box, in pixels. The square's centre is that of their extent, and it
@@ -53,10 +53,10 @@ def square_around(points: Float[np.ndarray, "n 2"], shape: tuple[int, ...], marg
         raise ValueError("the face lies outside the photograph")
     side = min(wanted, float(limit.min()))
     left, top = np.clip((low + high) / 2.0 - side / 2.0, 0.0, limit - side)
-    return Square(float(left), float(top), side)
+    return CropSquare(float(left), float(top), side)
 
 
-def cut(image: UInt8[np.ndarray, "h w 3"], square: Square, resolution: int) -> UInt8[np.ndarray, "r r 3"]:
+def crop_square(image: UInt8[np.ndarray, "h w 3"], square: CropSquare, resolution: int) -> UInt8[np.ndarray, "r r 3"]:
     """The square of the image, resized to `resolution` pixels with antialiasing and to a fraction of a pixel.
 
     Pillow's bicubic filter widens with the scale (a filter that does not moves a Fréchet distance, as clean-fid

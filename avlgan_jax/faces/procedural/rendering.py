@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from avlgan_jax.procedural import anatomy, camera, eyes, folds, hair, light, mouth, muscles, scene, skin
-from avlgan_jax.procedural.expression import action_units
-from avlgan_jax.procedural.faces import Face
+from avlgan_jax.faces.procedural import anatomy, camera, eyes, folds, hair, light, mouth, muscles, scene, skin
+from avlgan_jax.faces.procedural.expression import action_units
+from avlgan_jax.faces.procedural.identity import Face
 
 RESOLUTIONS = (32, 256)  # smallest and largest side of a picture
 

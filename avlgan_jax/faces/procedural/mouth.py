@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float
 
-from avlgan_jax.procedural import painting
-from avlgan_jax.procedural.scene import Sheet
+from avlgan_jax.faces.procedural import painting
+from avlgan_jax.faces.procedural.scene import Sheet
 
 _CAVITY = np.array((0.16, 0.045, 0.045), np.float32)
 _TONGUE = np.array((0.68, 0.35, 0.35), np.float32)

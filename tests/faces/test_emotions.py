@@ -1,19 +1,24 @@
 import numpy as np
 
-from avlgan_jax import affect
+from avlgan_jax.faces import emotions
 
 
 def test_the_centroids_of_table_ii_are_their_own_nearest():
-    np.testing.assert_array_equal(affect.nearest_expression(affect.TABLE_II), np.arange(8))
+    np.testing.assert_array_equal(emotions.nearest_expression(emotions.TABLE_II), np.arange(8))
 
 
 def test_nearest_expression_of_some_points():
     points = np.array([[0.9, 0.3], [-0.8, -0.4], [0.2, 0.9], [0.0, 0.0]])
-    assert [affect.EXPRESSIONS[i] for i in affect.nearest_expression(points)] == ["happy", "sad", "surprise", "neutral"]
+    assert [emotions.EXPRESSIONS[i] for i in emotions.nearest_expression(points)] == [
+        "happy",
+        "sad",
+        "surprise",
+        "neutral",
+    ]
 
 
 def test_the_disc_is_filled_evenly():
-    points = affect.uniform_disc(np.random.default_rng(0), 20_000)
+    points = emotions.sample_disc(np.random.default_rng(0), 20_000)
     radius = np.linalg.norm(points, axis=1)
     assert points.dtype == np.float32 and radius.max() <= 1
     np.testing.assert_allclose((radius < 0.5).mean(), 0.25, atol=0.01)  # a quarter of the area

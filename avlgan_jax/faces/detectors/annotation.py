@@ -5,7 +5,7 @@ import math
 import numpy as np
 from jaxtyping import Float
 
-from avlgan_jax import landmarks
+from avlgan_jax.faces import landmarks
 
 NAME = "annotation"
 

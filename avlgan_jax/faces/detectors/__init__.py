@@ -19,9 +19,9 @@ INCOMPLETE = "incomplete landmarks"
 
 # Module and class of each. The modules import torch, face_alignment or dlib only when a detector is made.
 CLASSES = {
-    "fan": ("avlgan_jax.detectors.fan", "Fan"),
-    "fan3d": ("avlgan_jax.detectors.fan", "Fan3d"),
-    "dlib": ("avlgan_jax.detectors.dlib", "Dlib"),
+    "fan": ("avlgan_jax.faces.detectors.fan", "Fan"),
+    "fan3d": ("avlgan_jax.faces.detectors.fan", "Fan3d"),
+    "dlib": ("avlgan_jax.faces.detectors.dlib", "Dlib"),
 }
 
 

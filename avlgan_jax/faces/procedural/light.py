@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
-from avlgan_jax.procedural.camera import Camera
-from avlgan_jax.procedural.faces import Face
+from avlgan_jax.faces.procedural.camera import Camera
+from avlgan_jax.faces.procedural.identity import Face
 
 _GRID = 72  # light is smooth: it is computed on this grid, whatever the canvas
 _HEAD = {False: ((0.0, 0.12, -0.30), (1.10, 1.78, 1.12)), True: ((0.0, -0.10, -0.30), (1.12, 1.52, 1.12))}

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from avlgan_jax import landmarks
-from avlgan_jax.procedural.faces import Identity
+from avlgan_jax.faces import landmarks
+from avlgan_jax.faces.procedural.identity import Identity
 
 # Landmarks 0-8 (jaw), 17-21 (brow), 27-33 (nose), 36-41 (eye), 48-51, 57-62, 66, 67 (mouth): x, y, z.
 _ADULT = {

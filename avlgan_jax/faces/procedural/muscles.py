@@ -3,9 +3,9 @@
 import numpy as np
 from jaxtyping import Float
 
-from avlgan_jax import landmarks
-from avlgan_jax.procedural.anatomy import Anatomy
-from avlgan_jax.procedural.faces import Identity
+from avlgan_jax.faces import landmarks
+from avlgan_jax.faces.procedural.anatomy import Anatomy
+from avlgan_jax.faces.procedural.identity import Identity
 
 # For each AU, at intensity 1, in face units of an adult: landmark (half on the picture's left): (dx, dy, dz).
 _PULLS = {

@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from avlgan_jax import affect, landmarks
-from avlgan_jax.procedural import (
+from avlgan_jax.faces import landmarks
+from avlgan_jax.faces.emotions import TABLE_II, nearest_expression
+from avlgan_jax.faces.procedural import (
     ACTION_UNITS,
     FRAMES_PER_SECOND,
     PHASES,
@@ -20,15 +21,15 @@ from avlgan_jax.procedural import (
     sample_emotion,
     sample_face,
 )
-from avlgan_jax.procedural import eyes as eyes_module
-from avlgan_jax.procedural import mouth as mouth_module
+from avlgan_jax.faces.procedural import eyes as eyes_module
+from avlgan_jax.faces.procedural import mouth as mouth_module
 
-HAPPY, SAD, SURPRISE, FEAR, DISGUST, ANGER, CONTEMPT = (tuple(map(float, row)) for row in affect.TABLE_II[1:])
+HAPPY, SAD, SURPRISE, FEAR, DISGUST, ANGER, CONTEMPT = (tuple(map(float, row)) for row in TABLE_II[1:])
 NEUTRAL = (0.0, 0.0)
 
 _DIGEST = """
 import hashlib
-from avlgan_jax.procedural import render, sample_face
+from avlgan_jax.faces.procedural import render, sample_face
 digest = hashlib.sha256()
 for subject, infant in ((3, False), (4, True), (11, False)):
     drawn = render(sample_face(5, subject, 2, infant), -0.5, 0.6, 64)
@@ -106,7 +107,7 @@ def test_emotions_fill_the_disc_as_affectnet_does():
     emotions = np.stack([sample_emotion(generator) for _ in range(4000)])
     assert emotions.dtype == np.float32
     assert (np.linalg.norm(emotions, axis=1) < 1.0).all()
-    classes = np.bincount(affect.nearest_expression(emotions), minlength=8) / len(emotions)
+    classes = np.bincount(nearest_expression(emotions), minlength=8) / len(emotions)
     assert classes[1] > 0.25 and classes[0] > 0.2, "dense near happy and neutral"
     assert classes.min() > 0.02, "and no expression is missing"
     occupied, _, _ = np.histogram2d(*emotions.T, bins=6, range=[[-1, 1], [-1, 1]])
@@ -351,7 +352,7 @@ def test_frames_of_a_dyad_can_be_drawn():
 
 def _command(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-m", "avlgan_jax.procedural", *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "avlgan_jax.faces.procedural", *arguments], capture_output=True, text=True, check=False
     )
 
 

@@ -1,7 +1,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from avlgan_jax import landmarks as lm
+from avlgan_jax.faces import landmarks as lm
 
 
 def test_the_seven_groups_hold_every_point_once():
@@ -21,7 +21,7 @@ def test_mirroring_twice_is_nothing_and_keeps_sides_apart():
 
 
 def test_a_mirrored_drawn_face_has_mirrored_landmarks():
-    from avlgan_jax import procedural
+    from avlgan_jax.faces import procedural
 
     face = procedural.sample_face(0, 1, 0, infant=False)
     points = lm.normalise(procedural.render(face, 0.5, 0.0, 64).landmarks, 64)

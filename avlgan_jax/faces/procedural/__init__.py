@@ -1,0 +1,23 @@
+"""Procedural faces: people drawn from a seed, whose expression is a function of valence and arousal.
+
+`python -m avlgan_jax.faces.procedural OUT.png` draws a contact sheet.
+"""
+
+from avlgan_jax.faces.procedural.dyads import FRAMES_PER_SECOND, PHASES, Dyad, dyad
+from avlgan_jax.faces.procedural.expression import ACTION_UNITS, action_units, sample_emotion
+from avlgan_jax.faces.procedural.identity import Face, sample_face
+from avlgan_jax.faces.procedural.rendering import Rendering, render
+
+__all__ = [
+    "ACTION_UNITS",
+    "FRAMES_PER_SECOND",
+    "PHASES",
+    "Dyad",
+    "Face",
+    "Rendering",
+    "action_units",
+    "dyad",
+    "render",
+    "sample_emotion",
+    "sample_face",
+]
