@@ -80,9 +80,10 @@ def evaluate(arguments: Arguments) -> Path:
     """
     from tqdm import tqdm
 
-    from avlgan_jax import config, evaluation, page, records, section_iv, states, tables, truth
+    from avlgan_jax import config, evaluation, page, section_iv, states, tables, truth
+    from avlgan_jax.data import records
+    from avlgan_jax.data.manifest import find_manifest
     from avlgan_jax.devices import choose_devices
-    from avlgan_jax.manifest import find_manifest
 
     weights = _inception(arguments)
     devices = choose_devices(arguments.devices, 0)

@@ -29,9 +29,10 @@ from typing import Annotated, Generic, Literal, TypeVar
 import tyro
 
 import datasets
-from avlgan_jax import errors, records
+from avlgan_jax import errors
+from avlgan_jax.data import records
+from avlgan_jax.data.manifest import Manifest, find_manifest, verify_records
 from avlgan_jax.errors import UserError
-from avlgan_jax.manifest import Manifest, find_manifest, verify_records
 
 Options = TypeVar("Options")
 

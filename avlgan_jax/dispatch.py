@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from avlgan_jax.batches import Picks, Store, Stream, gather
+from avlgan_jax.data.batches import Picks, Store, Stream, gather
 from avlgan_jax.devices import DEVICE_AXIS
 
 State = Any

@@ -12,10 +12,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped, UInt8
 
 from avlgan_jax import metrics
+from avlgan_jax.data.records import Faces
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces.landmarks import normalised_mean_error
 from avlgan_jax.inference import Trained
-from avlgan_jax.records import Faces
 from avlgan_jax.truth import Picture, Render
 from avlgan_jax.truth import keys as truth_keys
 

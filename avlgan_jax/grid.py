@@ -13,11 +13,12 @@ from flax import struct
 from jaxtyping import Array, Int, Key
 from tqdm import tqdm
 
-from avlgan_jax import batches, dispatch, models, records, signals, states
-from avlgan_jax.batches import Batch
+from avlgan_jax import dispatch, models, signals, states
 from avlgan_jax.checkpoints import Checkpoints
 from avlgan_jax.config import Config
 from avlgan_jax.converter import Converter, State, Turn, Weights
+from avlgan_jax.data import batches, records
+from avlgan_jax.data.batches import Batch
 from avlgan_jax.models import Model
 from avlgan_jax.optimizers import Params
 

@@ -15,13 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from avlgan_jax import batches, digests, dispatch, hosts, samples, skips, states, telemetry, workdir
-from avlgan_jax.batches import Batch
+from avlgan_jax import digests, dispatch, hosts, samples, skips, states, telemetry, workdir
 from avlgan_jax.checkpoints import Checkpoints
 from avlgan_jax.config import Config
+from avlgan_jax.data import batches
+from avlgan_jax.data.batches import Batch
+from avlgan_jax.data.records import Faces
 from avlgan_jax.faces import emotions
 from avlgan_jax.models import Model
-from avlgan_jax.records import Faces
 from avlgan_jax.signals import StopRequests
 from avlgan_jax.telemetry import Telemetry
 from avlgan_jax.watch import Watch, signs_of_collapse

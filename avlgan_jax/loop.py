@@ -14,26 +14,14 @@ from pathlib import Path
 
 import jax
 
-from avlgan_jax import (
-    batches,
-    buckets,
-    digests,
-    dispatch,
-    hosts,
-    manifest,
-    models,
-    records,
-    signals,
-    skips,
-    states,
-    workdir,
-)
-from avlgan_jax.batches import Batch, Picks, Store
+from avlgan_jax import buckets, digests, dispatch, hosts, models, signals, skips, states, workdir
 from avlgan_jax.config import Config, ModelName
+from avlgan_jax.data import batches, manifest, records
+from avlgan_jax.data.batches import Batch, Picks, Store
+from avlgan_jax.data.records import Faces
 from avlgan_jax.devices import choose_devices, data_fits, place
 from avlgan_jax.journal import Bystander, Journal
 from avlgan_jax.models import Model
-from avlgan_jax.records import Faces
 from avlgan_jax.skips import Skips
 
 

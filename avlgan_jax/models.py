@@ -6,9 +6,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
-from avlgan_jax.batches import Batch
 from avlgan_jax.config import Config, ImageTraining, ModelName, Training
 from avlgan_jax.converter import Converter
+from avlgan_jax.data.batches import Batch
 from avlgan_jax.networks import (
     Condition,
     ImageDiscriminator,

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
+from avlgan_jax.data.records import Faces
 from avlgan_jax.faces import procedural
 from avlgan_jax.processes import single_threaded_context
-from avlgan_jax.records import Faces
 
 Picture = tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, "68 2"]]
 Render = Callable[[Int[np.ndarray, "n 4"], Float[np.ndarray, "n 2"]], Iterator[Picture]]

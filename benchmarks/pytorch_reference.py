@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avlgan_jax.batches import Batch
 from avlgan_jax.config import AdversarialTraining, Config, ImageTraining, LandmarkTraining
+from avlgan_jax.data.batches import Batch
 from avlgan_jax.faces import landmarks as lm
 
 Form = Literal["eager", "best"]

@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from avlgan_jax import batches, records, telemetry
+from avlgan_jax import telemetry
+from avlgan_jax.data import batches, records
 from avlgan_jax.presets import PRESETS
 from benchmarks.timing import Case, Setting, alternate, single
 

@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from avlgan_jax import batches, dispatch, models
+from avlgan_jax import dispatch, models
 from avlgan_jax.config import Config, ModelName
 from avlgan_jax.converter import State
+from avlgan_jax.data import batches
 from avlgan_jax.devices import choose_devices
 from avlgan_jax.models import Model
 from avlgan_jax.presets import paper

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from avlgan_jax import manifest
+from avlgan_jax.data import manifest
 from datasets import features
 
 

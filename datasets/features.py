@@ -7,8 +7,8 @@ import tensorflow_datasets as tfds
 from jaxtyping import UInt8
 from PIL import Image
 
+from avlgan_jax.data.records import AGE_GROUPS
 from avlgan_jax.faces import emotions, landmarks
-from avlgan_jax.records import AGE_GROUPS
 
 RESOLUTIONS = (32, 36, 48, 64, 96, 128, 256)
 

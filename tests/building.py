@@ -6,8 +6,8 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 
 import datasets
-from avlgan_jax import records
-from avlgan_jax.manifest import Manifest, verify_records
+from avlgan_jax.data import records
+from avlgan_jax.data.manifest import Manifest, verify_records
 
 
 def build(name: str, manual_dir: Path, data_dir: Path, resolution: int = 64, workers: int = 1, **options):

@@ -26,8 +26,8 @@ from jaxtyping import install_import_hook
 # Every jaxtyping signature of these modules is checked whenever a test calls (or JAX traces) it.
 for module in (
     "faces.landmarks",
-    "augmentation",
-    "batches",
+    "data.augmentation",
+    "data.batches",
     "convolutions",
     "layers",
     "losses",
@@ -37,7 +37,8 @@ for module in (
 ):
     install_import_hook(f"avlgan_jax.{module}", "beartype.beartype")
 
-from avlgan_jax import atomic_files, records, workdir
+from avlgan_jax import atomic_files, workdir
+from avlgan_jax.data import records
 
 IN_HASTE = os.environ["XLA_FLAGS"].split()[-1]
 ROOT = Path(__file__).resolve().parents[1]

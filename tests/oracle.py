@@ -6,8 +6,8 @@ import types
 import numpy as np
 
 from avlgan_jax import truth
+from avlgan_jax.data.records import Faces
 from avlgan_jax.faces.emotions import nearest_expression, sample_disc
-from avlgan_jax.records import Faces
 
 RESOLUTION = 32
 

@@ -9,9 +9,9 @@ import optax
 import pytest
 
 from avlgan_jax import losses, models
-from avlgan_jax.batches import Batch
 from avlgan_jax.config import Config, ImageTraining, LandmarkTraining
 from avlgan_jax.converter import Weights
+from avlgan_jax.data.batches import Batch
 from avlgan_jax.networks import Condition, image_to_float
 
 

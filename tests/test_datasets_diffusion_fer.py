@@ -9,9 +9,9 @@ from building import all_faces, build, rejected
 from PIL import Image
 
 import datasets
+from avlgan_jax.data.manifest import Manifest
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import crop
-from avlgan_jax.manifest import Manifest
 from datasets import locating, photographs
 from datasets.diffusion_fer.diffusion_fer_dataset_builder import PREFIX
 

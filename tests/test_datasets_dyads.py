@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 from building import all_faces, build
 
 import datasets
-from avlgan_jax import records
+from avlgan_jax.data import records
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import procedural, video
 from datasets import locating

@@ -4,7 +4,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 import datasets
-from avlgan_jax import manifest, records
+from avlgan_jax.data import manifest, records
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import emotions, procedural
 from datasets.procedural_faces import plan

@@ -17,11 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from avlgan_jax import config, records, reproduce, skips, telemetry, tfrecord
+from avlgan_jax import config, reproduce, skips, telemetry
+from avlgan_jax.data import records, tfrecord
+from avlgan_jax.data.manifest import Manifest
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import video
 from avlgan_jax.faces.detectors import annotation
-from avlgan_jax.manifest import Manifest
 from avlgan_jax.presets import debug
 from datasets import labels, locating
 from datasets.face_folder import face_folder_dataset_builder as face_folder

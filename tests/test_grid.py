@@ -7,8 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-from avlgan_jax import ablation, batches, models, records, states
+from avlgan_jax import ablation, models, states
 from avlgan_jax.ablation import Plan
+from avlgan_jax.data import batches, records
 from avlgan_jax.presets import debug
 
 

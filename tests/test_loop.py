@@ -15,8 +15,9 @@ import pytest
 from conftest import ROOT
 from training_processes import start, steps_saved, wait_for
 
-from avlgan_jax import batches, loop, records, states, telemetry, workdir
+from avlgan_jax import loop, states, telemetry, workdir
 from avlgan_jax.config import ImageTraining, LandmarkTraining
+from avlgan_jax.data import batches, records
 from avlgan_jax.errors import UserError
 from avlgan_jax.presets import debug
 

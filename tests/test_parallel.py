@@ -11,8 +11,9 @@ import pytest
 from conftest import ROOT
 from test_converter import built, random_batch, small
 
-from avlgan_jax import batches, models
+from avlgan_jax import models
 from avlgan_jax.config import RegressorTraining
+from avlgan_jax.data import batches
 from avlgan_jax.devices import choose_devices, data_fits, place
 from avlgan_jax.dispatch import choose_steps_per_dispatch, make_dispatch
 from avlgan_jax.errors import UserError

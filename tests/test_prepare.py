@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT, run_here
 from PIL import Image
 
-from avlgan_jax.manifest import find_manifest, records_digest, verify_records
+from avlgan_jax.data.manifest import find_manifest, records_digest, verify_records
 
 SMALL = ["--faces", "24", "--held-out", "8", "--dyads", "1", "--dyad-seconds", "0.1", "--resolution", "32"]
 

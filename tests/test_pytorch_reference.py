@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from avlgan_jax import models, states
-from avlgan_jax.batches import Batch
 from avlgan_jax.config import Config
+from avlgan_jax.data.batches import Batch
 from avlgan_jax.presets import paper
 
 torch = pytest.importorskip("torch")

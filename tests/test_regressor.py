@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from avlgan_jax import models
-from avlgan_jax.batches import Batch
 from avlgan_jax.config import RegressorTraining
+from avlgan_jax.data.batches import Batch
 from avlgan_jax.presets import debug
 
 

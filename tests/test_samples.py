@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from avlgan_jax import models, records, samples, states
+from avlgan_jax import models, samples, states
+from avlgan_jax.data import records
 from avlgan_jax.presets import debug
 
 

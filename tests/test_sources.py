@@ -16,7 +16,7 @@ from test_datasets_dyads import write_dyads
 
 import datasets
 from avlgan_jax.config import MODEL_NAMES
-from avlgan_jax.manifest import Manifest, verify_records
+from avlgan_jax.data.manifest import Manifest, verify_records
 from datasets.photographs import split_of
 
 REAL = ROOT.parent / "shared" / "data" / "diffusion_fer"

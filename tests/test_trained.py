@@ -3,8 +3,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from avlgan_jax import evaluation, inference, models, records, scores, states, workdir
+from avlgan_jax import evaluation, inference, models, scores, states, workdir
 from avlgan_jax.config import MODEL_NAMES
+from avlgan_jax.data import records
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.networks import Condition, image_to_float, image_to_uint8

@@ -6,10 +6,10 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from avlgan_jax import evaluation, metrics
+from avlgan_jax.data.records import Faces
 from avlgan_jax.evaluation import Lens, Reference, Trials
 from avlgan_jax.faces.landmarks import normalised_mean_error
 from avlgan_jax.inference import Trained
-from avlgan_jax.records import Faces
 
 MEASURES = ("rmse", "frechet_regressor", "fid", "truth_landmark_nme", "truth_psnr")
 

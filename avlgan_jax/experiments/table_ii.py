@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float
 
+from avlgan_jax.data.records import Faces
 from avlgan_jax.faces import emotions
-from avlgan_jax.records import Faces
 
 
 def numbers(faces: Faces) -> dict:

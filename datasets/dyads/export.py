@@ -8,7 +8,8 @@ import numpy as np
 import tyro
 from PIL import Image
 
-from avlgan_jax import errors, records
+from avlgan_jax import errors
+from avlgan_jax.data import records
 from avlgan_jax.errors import UserError
 from datasets.dyads.dyads_dataset_builder import FULL_SCALE, PERSONS, RATINGS
 

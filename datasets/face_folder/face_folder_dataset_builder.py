@@ -7,10 +7,10 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 from etils import epath
 
+from avlgan_jax.data.records import AGE_GROUPS
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import emotions
 from avlgan_jax.faces.detectors import annotation
-from avlgan_jax.records import AGE_GROUPS
 from datasets import labels, photographs
 from datasets.locating import Photograph
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from avlgan_jax import augmentation
-from avlgan_jax.augmentation import Changes
+from avlgan_jax.data import augmentation
+from avlgan_jax.data.augmentation import Changes
 from avlgan_jax.faces import landmarks as lm
 
 SIDE = 64

@@ -20,10 +20,11 @@ from jaxtyping import Bool, Float, Int, Shaped, UInt8
 from PIL import Image
 from tqdm import tqdm
 
-from avlgan_jax import atomic_files, tfrecord
+from avlgan_jax import atomic_files
 from avlgan_jax.atomic_files import file_sha256
+from avlgan_jax.data import tfrecord
+from avlgan_jax.data.manifest import MANIFEST, Manifest, prepare_command, record_files, require_manifest, verify_records
 from avlgan_jax.errors import UserError
-from avlgan_jax.manifest import MANIFEST, Manifest, prepare_command, record_files, require_manifest, verify_records
 
 AGE_GROUPS = ("adult", "infant")
 LANDMARKS_3D = "landmarks_3d"

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from avlgan_jax import records, tfrecord
+from avlgan_jax.data import records, tfrecord
+from avlgan_jax.data.manifest import MANIFEST, find_manifest, records_digest, write_manifest
 from avlgan_jax.errors import UserError
-from avlgan_jax.manifest import MANIFEST, find_manifest, records_digest, write_manifest
 
 SIDE = 32
 FEATURES = {
@@ -237,7 +237,7 @@ def test_digest_follows_the_faces_and_nothing_else(data_dir, written):
 
 def test_loading_needs_no_tensorflow(written):
     script = (
-        "import sys; from avlgan_jax import records;"
+        "import sys; from avlgan_jax.data import records;"
         f"faces = records.load({str(written[0])!r}, 'faces', 32, 'train');"
         "print(len(faces), 'tensorflow' in sys.modules)"
     )

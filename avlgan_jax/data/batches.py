@@ -12,12 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float32, Int, Int32, UInt8
 
-from avlgan_jax import augmentation
-from avlgan_jax.augmentation import Changes
 from avlgan_jax.config import Config, Targets, Training
+from avlgan_jax.data import augmentation
+from avlgan_jax.data.augmentation import Changes
+from avlgan_jax.data.records import Faces
 from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces.emotions import sample_disc
-from avlgan_jax.records import Faces
 
 # Independent streams of randomness: epoch order; flips, targets and changes.
 _ORDER, _STEP = 0, 1

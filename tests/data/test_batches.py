@@ -4,9 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from avlgan_jax import batches
+from avlgan_jax.data import batches
+from avlgan_jax.data.records import Faces
 from avlgan_jax.faces import landmarks as lm
-from avlgan_jax.records import Faces
 
 
 @pytest.fixture

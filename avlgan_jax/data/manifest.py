@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from avlgan_jax import atomic_files, tfrecord
+from avlgan_jax import atomic_files
 from avlgan_jax.atomic_files import file_sha256
+from avlgan_jax.data import tfrecord
 from avlgan_jax.errors import UserError
 
 MANIFEST = "manifest.json"
