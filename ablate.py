@@ -47,7 +47,8 @@ def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
     import dataclasses
 
-    from avlgan_jax import ablation, devices, recipe, workdir
+    from avlgan_jax import ablation, recipe, workdir
+    from avlgan_jax.runtime import devices
 
     devices.keep_compiled(workdir.compiled(arguments.workdir))
     devices.set_up_cpu()

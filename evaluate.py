@@ -83,7 +83,7 @@ def evaluate(arguments: Arguments) -> Path:
     from avlgan_jax import config, evaluation, page, section_iv, states, tables, truth
     from avlgan_jax.data import records
     from avlgan_jax.data.manifest import find_manifest
-    from avlgan_jax.devices import choose_devices
+    from avlgan_jax.runtime.devices import choose_devices
 
     weights = _inception(arguments)
     devices = choose_devices(arguments.devices, 0)
@@ -199,7 +199,7 @@ def main() -> None:
     """The command line."""
     arguments = tyro.cli(Arguments, description=__doc__)
     from avlgan_jax import workdir
-    from avlgan_jax.devices import keep_compiled, set_up_cpu
+    from avlgan_jax.runtime.devices import keep_compiled, set_up_cpu
 
     keep_compiled(workdir.compiled(arguments.workdir))
     set_up_cpu()

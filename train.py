@@ -15,11 +15,11 @@ from typing import Annotated, Literal
 
 import tyro
 
-from avlgan_jax import signals
-from avlgan_jax.cluster import Cluster
 from avlgan_jax.config import MODEL_NAMES, Config
 from avlgan_jax.errors import command
 from avlgan_jax.presets import PRESETS
+from avlgan_jax.runtime import signals
+from avlgan_jax.runtime.cluster import Cluster
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,15 @@ def main() -> None:
     arguments = parse()
     with signals.stop_requests(last=True):
         # Loading JAX takes a second or two, so it comes after the command line has been found to be sound.
-        from avlgan_jax import buckets, devices, hosts, loop, workdir
+        from avlgan_jax import buckets, loop, workdir
+        from avlgan_jax.runtime import devices, multihost
 
         if arguments.deterministic:
             devices.deterministic()
         devices.set_up_cpu()
-        with hosts.joined(arguments.cluster), contextlib.ExitStack() as stack:
+        with multihost.joined(arguments.cluster), contextlib.ExitStack() as stack:
             folder, publish = Path(arguments.workdir), buckets.nothing
-            if hosts.is_first():
+            if multihost.is_first():
                 folder, publish = stack.enter_context(buckets.opened(arguments.workdir))
                 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
                     devices.keep_compiled(workdir.compiled(folder))

@@ -19,9 +19,9 @@ from jaxtyping import Array, Float, Int, Key
 from avlgan_jax import losses
 from avlgan_jax.config import AdversarialTraining, LandmarkTraining
 from avlgan_jax.data.batches import Batch
-from avlgan_jax.devices import mean_over_devices
 from avlgan_jax.networks import Condition, Verdict
 from avlgan_jax.optimizers import Params, averaged, copy
+from avlgan_jax.runtime.devices import mean_over_devices
 
 Metrics = dict[str, Float[Array, ""]]
 Source = Float[Array, "batch *shape"]

@@ -13,7 +13,7 @@ from flax import struct
 from jaxtyping import Array, Int, Key
 from tqdm import tqdm
 
-from avlgan_jax import dispatch, models, signals, states
+from avlgan_jax import models, states
 from avlgan_jax.checkpoints import Checkpoints
 from avlgan_jax.config import Config
 from avlgan_jax.converter import Converter, State, Turn, Weights
@@ -21,6 +21,7 @@ from avlgan_jax.data import batches, records
 from avlgan_jax.data.batches import Batch
 from avlgan_jax.models import Model
 from avlgan_jax.optimizers import Params
+from avlgan_jax.runtime import dispatch, signals
 
 
 class Grid(struct.PyTreeNode):

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from avlgan_jax import chunks, models
+from avlgan_jax import models
 from avlgan_jax.config import Config
 from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.networks import Condition, image_to_float, image_to_uint8, parameter_count
 from avlgan_jax.optimizers import Params
+from avlgan_jax.runtime import chunks
 
 Images = UInt8[np.ndarray, "n h w 3"]
 Points = Float[np.ndarray, "n 68 d"]

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from avlgan_jax import digests, dispatch, hosts, samples, skips, states, telemetry, workdir
+from avlgan_jax import digests, samples, skips, states, telemetry, workdir
 from avlgan_jax.checkpoints import Checkpoints
 from avlgan_jax.config import Config
 from avlgan_jax.data import batches
@@ -23,7 +23,8 @@ from avlgan_jax.data.batches import Batch
 from avlgan_jax.data.records import Faces
 from avlgan_jax.faces import emotions
 from avlgan_jax.models import Model
-from avlgan_jax.signals import StopRequests
+from avlgan_jax.runtime import dispatch, multihost
+from avlgan_jax.runtime.signals import StopRequests
 from avlgan_jax.telemetry import Telemetry
 from avlgan_jax.watch import Watch, signs_of_collapse
 
@@ -72,7 +73,7 @@ class Journal:
     def begin(self, state: State, stop: StopRequests) -> None:
         """Open the books at the step of `state`, and make up for a look that a stop left out."""
         training = self._model.training
-        state = hosts.local(state)
+        state = multihost.local(state)
         start = int(state.step)
         left_out = start and self._is_due(start) and not telemetry.has(self._folder, start, "validation/score")
         if start >= training.steps and not left_out:
@@ -88,7 +89,7 @@ class Journal:
     @contextlib.contextmanager
     def saving_meanwhile(self, step: int, state: State, stop: StopRequests) -> Iterator[None]:
         """Within, a request to stop saves a copy of `state` at once and ends the process, whatever this one does."""
-        with stop.at_once(functools.partial(self._save_here, step, dispatch.copy(hosts.local(state)))):
+        with stop.at_once(functools.partial(self._save_here, step, dispatch.copy(multihost.local(state)))):
             yield
 
     def waited(self, seconds: float) -> None:
@@ -105,7 +106,7 @@ class Journal:
         config = self._config
         if not self._is_due(step) and not stopping and step % config.log_every and step % config.checkpoint_every:
             return
-        state = hosts.local(state)
+        state = multihost.local(state)
         at_end = stopping or step == self._model.training.steps
         saves = step % config.checkpoint_every == 0 or at_end
         if saves:  # first the save before: no line tells of a step that two checkpoints would be lost with

@@ -14,14 +14,15 @@ from pathlib import Path
 
 import jax
 
-from avlgan_jax import buckets, digests, dispatch, hosts, models, signals, skips, states, workdir
+from avlgan_jax import buckets, digests, models, skips, states, workdir
 from avlgan_jax.config import Config, ModelName
 from avlgan_jax.data import batches, manifest, records
 from avlgan_jax.data.batches import Batch, Picks, Store
 from avlgan_jax.data.records import Faces
-from avlgan_jax.devices import choose_devices, data_fits, place
 from avlgan_jax.journal import Bystander, Journal
 from avlgan_jax.models import Model
+from avlgan_jax.runtime import dispatch, multihost, signals
+from avlgan_jax.runtime.devices import choose_devices, data_fits, place
 from avlgan_jax.skips import Skips
 
 
@@ -43,7 +44,7 @@ def train(
     data_dir = buckets.data(config.data_dir, config.data, config.resolution)
     faces = records.load(data_dir, config.data, config.resolution, "train", config.landmark_dimensions)
     unseen = records.load(data_dir, config.data, config.resolution, "validation", config.landmark_dimensions)
-    if hosts.is_first():
+    if multihost.is_first():
         workdir.claim(directory, config, manifest.records_digest(data_dir, config.data, config.resolution))
 
     # --- model, devices, state ---------------------------------------------------------------------------------
@@ -56,14 +57,14 @@ def train(
         journal = open_books.enter_context(
             contextlib.closing(_open_journal(config, model, directory, faces, unseen, publish))
         )
-        state = hosts.state_of_first(journal.restore(resume_skip), devices)
+        state = multihost.state_of_first(journal.restore(resume_skip), devices)
         skipped = skips.of_first(journal.skips)
         start = int(state.step)
 
         # --- steps ---------------------------------------------------------------------------------------------
         with stop.between_steps():
             journal.begin(state, stop)
-            agreement = hosts.Agreement(devices)
+            agreement = multihost.Agreement(devices)
             dispatches: dict[tuple[str, int], dispatch.Dispatch] = {}
             for first, last, stream, orders in _stream(model, config, faces, store, skipped, start, journal):
                 turn = model.trainer.turn(first)
@@ -87,7 +88,7 @@ def train(
 def _open_journal(
     config: Config, model: Model, directory: Path, faces: Faces, unseen: Faces, publish: Callable[[], None]
 ) -> Journal | Bystander:
-    if not hosts.is_first():
+    if not multihost.is_first():
         return Bystander(functools.partial(states.fresh_state, model, config))
     frozen = {}
     if model.looks_through is not None:
@@ -101,7 +102,7 @@ def _on_devices(config: Config, faces: Faces, model: Model, devices: list[jax.De
     store = batches.store(faces, model.with_images)
     fits = not config.augment and data_fits(config.data_on_device, store.nbytes, devices)
     # All processes of a run do as the first: their devices might not have the same memory.
-    return place(store, devices) if hosts.text_of_first(str(fits)) == str(True) else None
+    return place(store, devices) if multihost.text_of_first(str(fits)) == str(True) else None
 
 
 def _stream(
@@ -114,7 +115,7 @@ def _stream(
     journal: Journal | Bystander,
 ) -> Iterator[tuple[int, int, Batch | Picks, list[str]]]:
     """Each dispatch to be made: its first step, the one after its last, their batches, and the digests of these."""
-    share = hosts.share(model.training.batch_size)
+    share = multihost.share(model.training.batch_size)
 
     def make(first: int, last: int) -> tuple[Batch | Picks, list[str]]:
         """This process's share of the batches, and the digests of the whole batches' plans."""

@@ -12,9 +12,9 @@ from jaxtyping import Array, Float, Int, Key
 from avlgan_jax import losses
 from avlgan_jax.config import RegressorTraining
 from avlgan_jax.data.batches import Batch
-from avlgan_jax.devices import mean_over_devices
 from avlgan_jax.networks import image_to_float
 from avlgan_jax.optimizers import Params, averaged, copy
+from avlgan_jax.runtime.devices import mean_over_devices
 
 
 class State(struct.PyTreeNode):

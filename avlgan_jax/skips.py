@@ -9,9 +9,9 @@ import dataclasses
 import json
 from pathlib import Path
 
-from avlgan_jax import hosts
 from avlgan_jax.atomic_files import write_text
 from avlgan_jax.errors import UserError
+from avlgan_jax.runtime import multihost
 
 BAD, SKIPPED = "bad_step.json", "skipped.json"
 # Batches are a function of the step; those of steps no run will reach take the place of what is skipped.
@@ -42,7 +42,7 @@ def read(folder: Path) -> Skips:
 
 def of_first(ours: Skips) -> Skips:
     """What the first of a run's processes skips."""
-    return Skips(tuple(map(tuple, json.loads(hosts.text_of_first(json.dumps(ours.intervals))))))
+    return Skips(tuple(map(tuple, json.loads(multihost.text_of_first(json.dumps(ours.intervals))))))
 
 
 def resume_past(folder: Path, start: int) -> Skips:

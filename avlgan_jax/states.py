@@ -4,13 +4,14 @@ from pathlib import Path
 
 import jax
 
-from avlgan_jax import dispatch, models, workdir
+from avlgan_jax import models, workdir
 from avlgan_jax.checkpoints import Checkpoints
 from avlgan_jax.config import MODEL_NAMES, Config, ModelName
 from avlgan_jax.errors import UserError
 from avlgan_jax.inference import Trained, Weights, assemble
 from avlgan_jax.models import Model
 from avlgan_jax.optimizers import Params
+from avlgan_jax.runtime import dispatch
 
 
 def load(directory: Path, **placing) -> Trained:

@@ -31,7 +31,8 @@ def _haste(setting: Setting) -> Iterator[Case]:
     """Compiling the initial state of each converter that sees images."""
     import jax
 
-    from avlgan_jax import dispatch, models, presets, states
+    from avlgan_jax import models, presets, states
+    from avlgan_jax.runtime import dispatch
 
     config = (presets.debug if setting.tiny else presets.demo)()
     for name in ("landmark",) if setting.tiny else ("image", "avgan"):
@@ -71,7 +72,7 @@ def _memory(setting: Setting) -> Case:
 
 def report_steps(keep: bool, tiny: bool) -> None:
     """Print, as JSON, the median seconds of a joint step in this process, and the page faults of one."""
-    from avlgan_jax import devices
+    from avlgan_jax.runtime import devices
 
     devices.one_device_per_core()
     if keep:

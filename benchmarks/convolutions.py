@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from avlgan_jax import convolutions
-from avlgan_jax.devices import set_up_cpu
+from avlgan_jax.runtime.devices import set_up_cpu
 
 BATCH, CALLS = 16, 9
 

@@ -53,7 +53,7 @@ def operations(setting: Setting) -> Iterator[Case]:
 
 def report(whose: str, side: int, width: int, batch_size: int) -> None:
     """Print, as JSON, the milliseconds of a step by kind; XLA's dump goes to the folder named on the command line."""
-    from avlgan_jax import devices
+    from avlgan_jax.runtime import devices
 
     devices.set_up_cpu()
     config = configured(side, width, batch_size)

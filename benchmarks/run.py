@@ -63,7 +63,7 @@ def main() -> None:
         os.environ["JAX_PLATFORMS"] = "cpu"
     import jax
 
-    from avlgan_jax import devices
+    from avlgan_jax.runtime import devices
 
     devices.set_up_cpu()
     found = "cpu" if jax.default_backend() == "cpu" else "gpu"

@@ -8,13 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from avlgan_jax import dispatch, models
+from avlgan_jax import models
 from avlgan_jax.config import Config, ModelName
 from avlgan_jax.converter import State
 from avlgan_jax.data import batches
-from avlgan_jax.devices import choose_devices
 from avlgan_jax.models import Model
 from avlgan_jax.presets import paper
+from avlgan_jax.runtime import dispatch
+from avlgan_jax.runtime.devices import choose_devices
 from avlgan_jax.states import state_shapes
 from benchmarks.timing import Case, Measurement, Setting, alternate
 

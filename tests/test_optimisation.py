@@ -2,7 +2,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from avlgan_jax import devices, networks, optimizers
+from avlgan_jax import networks, optimizers
+from avlgan_jax.runtime import devices
 
 
 def test_pixels_to_floats_and_back():

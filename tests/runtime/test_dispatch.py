@@ -14,10 +14,10 @@ from test_converter import built, random_batch, small
 from avlgan_jax import models
 from avlgan_jax.config import RegressorTraining
 from avlgan_jax.data import batches
-from avlgan_jax.devices import choose_devices, data_fits, place
-from avlgan_jax.dispatch import choose_steps_per_dispatch, make_dispatch
 from avlgan_jax.errors import UserError
 from avlgan_jax.presets import debug
+from avlgan_jax.runtime.devices import choose_devices, data_fits, place
+from avlgan_jax.runtime.dispatch import choose_steps_per_dispatch, make_dispatch
 
 
 def case(name):
@@ -137,7 +137,7 @@ def test_loops_are_for_accelerators_and_dense_networks():
 
 def told_by(code):
     """What a fresh process prints that first sets up its CPU."""
-    code = "from avlgan_jax import devices; devices.set_up_cpu()\n" + textwrap.dedent(code)
+    code = "from avlgan_jax.runtime import devices; devices.set_up_cpu()\n" + textwrap.dedent(code)
     environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=ROOT)
     assert done.returncode == 0, done.stderr

@@ -2,8 +2,8 @@
 
 import pytest
 
-from avlgan_jax.cluster import Cluster, find
 from avlgan_jax.errors import UserError
+from avlgan_jax.runtime.cluster import Cluster, find
 
 SLURM = {"SLURM_JOB_ID": "7", "SLURM_STEP_NODELIST": "node[01-02]", "SLURM_NTASKS": "2", "SLURM_PROCID": "1"}
 OPEN_MPI = {"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "3"}

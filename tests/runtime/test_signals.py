@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from avlgan_jax import signals
+from avlgan_jax.runtime import signals
 
 # What a shell starts in the background has SIGINT ignored, and hands that on.
 HEAD = """import signal, sys, time

@@ -17,12 +17,12 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding, PartitionSpec
 
-from avlgan_jax import cluster as clusters
 from avlgan_jax import errors
-from avlgan_jax.cluster import Cluster
-from avlgan_jax.devices import DEVICE_AXIS, place
 from avlgan_jax.errors import UserError
-from avlgan_jax.signals import RESTART_EXIT_CODE, Interrupted
+from avlgan_jax.runtime import cluster as clusters
+from avlgan_jax.runtime.cluster import Cluster
+from avlgan_jax.runtime.devices import DEVICE_AXIS, place
+from avlgan_jax.runtime.signals import RESTART_EXIT_CODE, Interrupted
 
 State = Any
 # A process that has said nothing for so long is taken for dead, and the others end.

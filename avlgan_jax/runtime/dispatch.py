@@ -15,7 +15,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from avlgan_jax.data.batches import Picks, Store, Stream, gather
-from avlgan_jax.devices import DEVICE_AXIS
+from avlgan_jax.runtime.devices import DEVICE_AXIS
 
 State = Any
 Dispatch = Callable[[State, Stream], tuple[State, dict[str, jax.Array]]]

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from avlgan_jax.devices import DEVICE_AXIS
+from avlgan_jax.runtime.devices import DEVICE_AXIS
 
 
 def in_chunks(

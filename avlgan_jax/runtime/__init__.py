@@ -1,0 +1,1 @@
+"""Devices, processes and signals. It knows steps and states as trees of arrays, and no model."""
