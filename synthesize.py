@@ -209,11 +209,11 @@ def transfer(request: Transfer) -> Path:
     from tqdm import tqdm
 
     from avlgan_jax import motion
-    from avlgan_jax import transfer as transferring
     from avlgan_jax.editor import smooth
     from avlgan_jax.faces import video
     from avlgan_jax.faces.procedural import named
     from avlgan_jax.film import FPS, PERSONS, Page, drawn_source, filmed_source, perform
+    from avlgan_jax.models import transfer as transferring
 
     out = _writable(request.out, (".mp4", ".gif"))
     if not request.seconds > 0.0 or request.every < 1:

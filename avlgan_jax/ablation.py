@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from avlgan_jax import atomic_files, grid, inference, loop, states
+from avlgan_jax import atomic_files, grid, loop, states
 from avlgan_jax.config import Config
-from avlgan_jax.converter import Weights
 from avlgan_jax.errors import UserError
 from avlgan_jax.grid import Grid
-from avlgan_jax.inference import Trained
-from avlgan_jax.optimizers import Params
+from avlgan_jax.models import inference
+from avlgan_jax.models.converter import Weights
+from avlgan_jax.models.inference import Trained
+from avlgan_jax.models.optimizers import Params
 from avlgan_jax.runs import FOLDER, finished, take_landmark_converter, with_value
 
 # Table I: the values, and the four weights in the order of the paper's columns, by their names in the config.

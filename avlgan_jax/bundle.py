@@ -23,7 +23,7 @@ from avlgan_jax import atomic_files, states, workdir
 from avlgan_jax import config as configuration
 from avlgan_jax.config import Config
 from avlgan_jax.errors import UserError, one_line
-from avlgan_jax.inference import Weights
+from avlgan_jax.models.inference import Weights
 
 FORMAT = "avlgan_jax bundle 1"
 CONFIG, WEIGHTS, CARD, PROGRAM = "config.json", "weights.safetensors", "README.md", "edit.jaxexport"

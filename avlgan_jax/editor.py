@@ -15,11 +15,12 @@ from jaxtyping import Float, UInt8
 from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter1d
 
-from avlgan_jax import bundle, inference, transfer
+from avlgan_jax import bundle
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces.emotions import matrix_axis
 from avlgan_jax.faces.landmarks import COUNT
 from avlgan_jax.faces.procedural import named
+from avlgan_jax.models import inference, transfer
 
 # Numbers of faces for which a network is compiled: one at a time (a person dragging), a handful, a film.
 SIZES = (1, 16, 64)

@@ -15,7 +15,7 @@ from avlgan_jax import metrics
 from avlgan_jax.data.records import Faces
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces.landmarks import normalised_mean_error
-from avlgan_jax.inference import Trained
+from avlgan_jax.models.inference import Trained
 from avlgan_jax.truth import Picture, Render
 from avlgan_jax.truth import keys as truth_keys
 

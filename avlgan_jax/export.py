@@ -45,7 +45,7 @@ def program(config, weights) -> bytes:
     import jax.numpy as jnp
     from jax import export
 
-    from avlgan_jax.inference import Networks
+    from avlgan_jax.models.inference import Networks
 
     networks = Networks(config)
     half = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float16), {k: weights[k] for k in ("landmark", "image")})
@@ -71,7 +71,7 @@ def card(bundle, name: str) -> str:
     """The model card, in Markdown."""
     import jinja2
 
-    from avlgan_jax.inference import parameter_counts
+    from avlgan_jax.models.inference import parameter_counts
 
     text = Path(__file__).with_name("templates").joinpath("card.md").read_text()
     page = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(text)

@@ -13,7 +13,7 @@ from avlgan_jax.data.records import Faces
 from avlgan_jax.evaluation import MODELS, choose_people
 from avlgan_jax.faces import emotions
 from avlgan_jax.faces.landmarks import in_plane
-from avlgan_jax.inference import Trained
+from avlgan_jax.models.inference import Trained
 from avlgan_jax.truth import Render
 
 FACES = 6

@@ -13,14 +13,15 @@ from flax import struct
 from jaxtyping import Array, Int, Key
 from tqdm import tqdm
 
-from avlgan_jax import models, states
+from avlgan_jax import states
 from avlgan_jax.checkpoints import Checkpoints
 from avlgan_jax.config import Config
-from avlgan_jax.converter import Converter, State, Turn, Weights
 from avlgan_jax.data import batches, records
 from avlgan_jax.data.batches import Batch
-from avlgan_jax.models import Model
-from avlgan_jax.optimizers import Params
+from avlgan_jax.models import build
+from avlgan_jax.models.build import Model
+from avlgan_jax.models.converter import Converter, State, Turn, Weights
+from avlgan_jax.models.optimizers import Params
 from avlgan_jax.runtime import dispatch, signals
 
 
@@ -39,7 +40,7 @@ def train(config: Config, weights: list[Weights], seeds: list[int], folder: Path
     Raises UserError where the data is missing; `signals.Interrupted`, after saving, when the process is asked to stop.
     """
     faces = records.load(Path(config.data_dir), config.data, config.resolution, "train", config.landmark_dimensions)
-    model = models.build("landmark", config, len(faces))
+    model = build.build("landmark", config, len(faces))
     steps = model.training.steps
     keeper = Checkpoints(folder, config.keep_checkpoints)
     state = _restored(keeper, model, config, seeds, len(weights))
@@ -74,7 +75,7 @@ def load(config: Config, count: int, seeds: list[int], folder: Path) -> Params |
     try:
         if keeper.latest() != config.landmark.steps:
             return None
-        return _restored(keeper, models.build("landmark", config, 1), config, seeds, count).members.evaluated
+        return _restored(keeper, build.build("landmark", config, 1), config, seeds, count).members.evaluated
     finally:
         keeper.close()
 

@@ -22,7 +22,7 @@ from avlgan_jax.data import batches
 from avlgan_jax.data.batches import Batch
 from avlgan_jax.data.records import Faces
 from avlgan_jax.faces import emotions
-from avlgan_jax.models import Model
+from avlgan_jax.models.build import Model
 from avlgan_jax.runtime import dispatch, multihost
 from avlgan_jax.runtime.signals import StopRequests
 from avlgan_jax.telemetry import Telemetry

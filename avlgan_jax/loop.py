@@ -14,13 +14,14 @@ from pathlib import Path
 
 import jax
 
-from avlgan_jax import buckets, digests, models, skips, states, workdir
+from avlgan_jax import buckets, digests, skips, states, workdir
 from avlgan_jax.config import Config, ModelName
 from avlgan_jax.data import batches, manifest, records
 from avlgan_jax.data.batches import Batch, Picks, Store
 from avlgan_jax.data.records import Faces
 from avlgan_jax.journal import Bystander, Journal
-from avlgan_jax.models import Model
+from avlgan_jax.models import build
+from avlgan_jax.models.build import Model
 from avlgan_jax.runtime import dispatch, multihost, signals
 from avlgan_jax.runtime.devices import choose_devices, data_fits, place
 from avlgan_jax.skips import Skips
@@ -48,7 +49,7 @@ def train(
         workdir.claim(directory, config, manifest.records_digest(data_dir, config.data, config.resolution))
 
     # --- model, devices, state ---------------------------------------------------------------------------------
-    model = models.build(name, config, len(faces))
+    model = build.build(name, config, len(faces))
     devices = choose_devices(config.devices, model.training.batch_size, model.with_images)
     store = _on_devices(config, faces, model, devices)
     with signals.stop_requests() as stop, contextlib.ExitStack() as open_books:

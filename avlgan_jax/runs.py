@@ -6,8 +6,8 @@ from pathlib import Path
 
 from avlgan_jax import atomic_files, states, workdir
 from avlgan_jax.config import Config, ModelName
-from avlgan_jax.converter import State
 from avlgan_jax.errors import UserError
+from avlgan_jax.models.converter import State
 
 FOLDER = "ablation"
 

@@ -6,13 +6,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from avlgan_jax.converter import State
 from avlgan_jax.data.batches import Batch
 from avlgan_jax.data.records import Faces
 from avlgan_jax.faces import emotions
 from avlgan_jax.faces import landmarks as lm
-from avlgan_jax.models import Model
-from avlgan_jax.networks import image_to_uint8
+from avlgan_jax.models.build import Model
+from avlgan_jax.models.converter import State
+from avlgan_jax.models.networks import image_to_uint8
 
 ROWS = 6
 _POINTS_SIDE = 128

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import jax
 
-from avlgan_jax import models, workdir
+from avlgan_jax import workdir
 from avlgan_jax.checkpoints import Checkpoints
 from avlgan_jax.config import MODEL_NAMES, Config, ModelName
 from avlgan_jax.errors import UserError
-from avlgan_jax.inference import Trained, Weights, assemble
-from avlgan_jax.models import Model
-from avlgan_jax.optimizers import Params
+from avlgan_jax.models import build
+from avlgan_jax.models.build import Model
+from avlgan_jax.models.inference import Trained, Weights, assemble
+from avlgan_jax.models.optimizers import Params
 from avlgan_jax.runtime import dispatch
 
 
@@ -31,7 +32,7 @@ def read(directory: Path) -> tuple[Config, Weights, dict[str, int]]:
 
 def weight_shapes(config: Config) -> Weights:
     """The weights that a config's networks need, as shapes."""
-    states = {name: state_shapes(models.build(name, config, 1), config) for name in MODEL_NAMES}
+    states = {name: state_shapes(build.build(name, config, 1), config) for name in MODEL_NAMES}
     return _weights(states)
 
 
@@ -55,7 +56,7 @@ def restore(directory: Path, config: Config, name: ModelName, step: int | None =
         found = keeper.latest() if step is None else step
         if found is None:
             raise UserError(f"no checkpoint in {folder}; train the model: python train.py {name} ...")
-        model = models.build(name, config, 1)
+        model = build.build(name, config, 1)
         return keeper.restore(found, state_shapes(model, config))
     finally:
         keeper.close()
@@ -66,10 +67,10 @@ def fresh_state(model: Model, config: Config, frozen: Params | None = None):
     if frozen is None:
         frozen = {}
         if model.looks_through is not None:
-            frozen = fresh_state(models.build(model.looks_through, config, 1), config).generator
+            frozen = fresh_state(build.build(model.looks_through, config, 1), config).generator
     # One stream of randomness for each model, whichever are trained.
     key = jax.random.fold_in(jax.random.key(config.seed), MODEL_NAMES.index(model.name))
-    batch = models.empty_batch(config, 1, model.with_images)
+    batch = build.empty_batch(config, 1, model.with_images)
     return dispatch.compiled_in_haste(model.trainer.init)(key, batch, frozen)
 
 
@@ -77,6 +78,6 @@ def state_shapes(model: Model, config: Config):
     """The shapes of a state, which are enough to restore one; nothing is drawn or compiled."""
     frozen = {}
     if model.looks_through is not None:
-        frozen = state_shapes(models.build(model.looks_through, config, 1), config).generator
-    batch = models.empty_batch(config, 1, model.with_images)
+        frozen = state_shapes(build.build(model.looks_through, config, 1), config).generator
+    batch = build.empty_batch(config, 1, model.with_images)
     return jax.eval_shape(model.trainer.init, jax.random.key(config.seed), batch, frozen)

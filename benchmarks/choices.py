@@ -31,14 +31,15 @@ def _haste(setting: Setting) -> Iterator[Case]:
     """Compiling the initial state of each converter that sees images."""
     import jax
 
-    from avlgan_jax import models, presets, states
+    from avlgan_jax import presets, states
+    from avlgan_jax.models import build
     from avlgan_jax.runtime import dispatch
 
     config = (presets.debug if setting.tiny else presets.demo)()
     for name in ("landmark",) if setting.tiny else ("image", "avgan"):
-        model = models.build(name, config, 1)
+        model = build.build(name, config, 1)
         frozen = states.state_shapes(model, config).frozen
-        arguments = (jax.random.key(0), models.empty_batch(config, 1, model.with_images), frozen)
+        arguments = (jax.random.key(0), build.empty_batch(config, 1, model.with_images), frozen)
 
         def compile_by(form, init=model.trainer.init, arguments=arguments) -> None:
             form(init).lower(*arguments).compile()

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from avlgan_jax import convolutions
+from avlgan_jax.models import convolutions
 from avlgan_jax.runtime.devices import set_up_cpu
 
 BATCH, CALLS = 16, 9

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 import jax
 import numpy as np
 
-from avlgan_jax import inception, inference, metrics, states
+from avlgan_jax import inception, metrics, states
 from avlgan_jax.config import Config
-from avlgan_jax.inference import Trained, Weights
+from avlgan_jax.models import inference
+from avlgan_jax.models.inference import Trained, Weights
 from benchmarks.timing import Case, Setting, alternate
 from benchmarks.training import IMAGE_CASES, TINY, configured, drawn
 

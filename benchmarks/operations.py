@@ -127,11 +127,11 @@ def _theirs(config) -> Counter[str]:
     import jax
     from torch.profiler import ProfilerActivity, profile
 
-    from avlgan_jax import models
+    from avlgan_jax.models import build
     from benchmarks.pytorch_reference import image_reference
     from benchmarks.training import FACES, drawn_state, example_batches
 
-    model = models.build("image", config, FACES)
+    model = build.build("image", config, FACES)
     reference = image_reference(config, drawn_state(model, config), "best")
     batch = jax.tree.map(lambda leaf: leaf[0], example_batches(config, model, 1))
     for _ in range(2):

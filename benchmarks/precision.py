@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from avlgan_jax import ablation, evaluation, inference, loop, metrics, runs, states, telemetry, truth, workdir
+from avlgan_jax import ablation, evaluation, loop, metrics, runs, states, telemetry, truth, workdir
 from avlgan_jax.atomic_files import write_text
 from avlgan_jax.config import Config
 from avlgan_jax.data import records
 from avlgan_jax.data.records import Faces
 from avlgan_jax.errors import command
 from avlgan_jax.evaluation import Trials
+from avlgan_jax.models import inference
 from avlgan_jax.runtime import devices
 
 PRECISIONS = ("float32", "bfloat16")

@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from avlgan_jax import models
 from avlgan_jax.config import Config, ModelName
-from avlgan_jax.converter import State
 from avlgan_jax.data import batches
-from avlgan_jax.models import Model
+from avlgan_jax.models import build
+from avlgan_jax.models.build import Model
+from avlgan_jax.models.converter import State
 from avlgan_jax.presets import paper
 from avlgan_jax.runtime import dispatch
 from avlgan_jax.runtime.devices import choose_devices
@@ -79,7 +79,7 @@ class OurRun:
     """A training run of ours as `loop` dispatches it. A call is one dispatch, from batches on the host to its end."""
 
     def __init__(self, config: Config, name: ModelName):
-        self.model = models.build(name, config, FACES)
+        self.model = build.build(name, config, FACES)
         self.steps = dispatch.choose_steps_per_dispatch(0, self.model.with_images)
         self.batches = example_batches(config, self.model, self.steps)
         self.start = drawn_state(self.model, config)
@@ -177,7 +177,7 @@ def flop_per_image(config: Config) -> float:
     from benchmarks.pytorch_reference import image_reference
 
     alone = dataclasses.replace(config, image=dataclasses.replace(config.image, batch_size=1))
-    model = models.build("image", alone, FACES)
+    model = build.build("image", alone, FACES)
     batch = example_batches(alone, model, 1)
     with FlopCounterMode(display=False) as counter:
         image_reference(alone, drawn_state(model, alone), "best").step(jax.tree.map(lambda leaf: leaf[0], batch))
@@ -200,7 +200,7 @@ def memory(setting: Setting) -> Iterator[Case]:
     config, facts = configured(side, width, batch_size), {}
     for name, again in (("activations kept, GB", False), ("computed again, GB", True)):
         changed = dataclasses.replace(config, image=dataclasses.replace(config.image, rematerialise=again))
-        model = models.build("image", changed, FACES)
+        model = build.build("image", changed, FACES)
         batch = jax.tree.map(lambda leaf: leaf[0], example_batches(changed, model, 1))
         shapes = state_shapes(model, changed), batch, jax.eval_shape(lambda: jax.random.key(0))
         compiled = jax.jit(model.trainer.step, donate_argnums=0).lower(*shapes).compile()

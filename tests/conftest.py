@@ -28,12 +28,12 @@ for module in (
     "faces.landmarks",
     "data.augmentation",
     "data.batches",
-    "convolutions",
-    "layers",
-    "losses",
-    "networks",
-    "optimizers",
-    "metrics",
+    "models.convolutions",
+    "models.layers",
+    "models.losses",
+    "models.networks",
+    "models.optimizers",
+    "evaluation.metrics",
 ):
     install_import_hook(f"avlgan_jax.{module}", "beartype.beartype")
 

@@ -7,8 +7,9 @@ import pytest
 from safetensors.numpy import load_file
 
 import avlgan_jax
-from avlgan_jax import bundle, inference
+from avlgan_jax import bundle
 from avlgan_jax.errors import UserError
+from avlgan_jax.models import inference
 
 
 @pytest.fixture(scope="module")

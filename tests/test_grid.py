@@ -7,9 +7,10 @@ import jax
 import numpy as np
 import pytest
 
-from avlgan_jax import ablation, models, states
+from avlgan_jax import ablation, states
 from avlgan_jax.ablation import Plan
 from avlgan_jax.data import batches, records
+from avlgan_jax.models import build
 from avlgan_jax.presets import debug
 
 
@@ -38,7 +39,7 @@ def test_a_member_is_what_the_same_training_gives_alone(config, grid):
         ),
     )
     faces = records.load(config.data_dir, config.data, config.resolution, "train")
-    model = models.build("landmark", alone, len(faces))
+    model = build.build("landmark", alone, len(faces))
     state = states.fresh_state(model, alone)
     step = jax.jit(model.trainer.step, static_argnames="turn")
     for number in range(5):

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from avlgan_jax import models
 from avlgan_jax.config import MODEL_NAMES, Config
+from avlgan_jax.models import build
 from avlgan_jax.presets import PRESETS
 
 
@@ -16,7 +16,7 @@ def test_the_paper_is_the_defaults():
 def test_every_preset_builds_every_model(preset):
     config = PRESETS[preset]()
     for name in MODEL_NAMES:
-        assert models.build(name, config, 1000).name == name
+        assert build.build(name, config, 1000).name == name
 
 
 @pytest.mark.parametrize("preset", PRESETS)

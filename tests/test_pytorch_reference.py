@@ -6,9 +6,10 @@ import jax
 import numpy as np
 import pytest
 
-from avlgan_jax import models, states
+from avlgan_jax import states
 from avlgan_jax.config import Config
 from avlgan_jax.data.batches import Batch
+from avlgan_jax.models import build
 from avlgan_jax.presets import paper
 
 torch = pytest.importorskip("torch")
@@ -47,7 +48,7 @@ def _uneven(params):
 @pytest.fixture(scope="module", params=["image", "landmark"])
 def ours(config, request):
     """A state of ours, and its losses and generator after a few steps."""
-    model = models.build(request.param, config, 10_000)
+    model = build.build(request.param, config, 10_000)
     start = states.fresh_state(model, config)
     start = start.replace(
         generator=_uneven(start.generator), discriminator=_uneven(start.discriminator), frozen=_uneven(start.frozen)

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from avlgan_jax import models, samples, states
+from avlgan_jax import samples, states
 from avlgan_jax.data import records
+from avlgan_jax.models import build
 from avlgan_jax.presets import debug
 
 
@@ -10,7 +11,7 @@ from avlgan_jax.presets import debug
 def test_a_row_a_face_a_column_an_expression(name, shape, data_dir):
     config = debug()
     faces = records.load(data_dir, config.data, config.resolution, "validation")
-    model = models.build(name, config, 100)
+    model = build.build(name, config, 100)
     picture = samples.grid(model, states.fresh_state(model, config), faces)
     assert picture.shape == shape and picture.dtype == np.uint8
     np.testing.assert_array_equal(picture[:32, :32], faces.images[0])
@@ -22,7 +23,7 @@ def test_a_row_a_face_a_column_an_expression(name, shape, data_dir):
 def test_the_landmark_converters_grid_shows_points(data_dir):
     config = debug()
     faces = records.load(data_dir, config.data, config.resolution, "validation")
-    model = models.build("landmark", config, 100)
+    model = build.build("landmark", config, 100)
     picture = samples.grid(model, states.fresh_state(model, config), faces)
     assert picture.shape == (6 * 128, 9 * 128, 3)
     assert 0.005 < np.mean(picture[:128, :128] < 200) < 0.2

@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Float
 
 from avlgan_jax import editor, film, photograph
-from avlgan_jax import transfer as transferring
 from avlgan_jax.editor import Editor
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import crop, drawing, procedural, video
@@ -21,6 +20,7 @@ from avlgan_jax.faces.crop import CropSquare
 from avlgan_jax.faces.detectors import Detector
 from avlgan_jax.faces.landmarks import in_plane
 from avlgan_jax.faces.procedural import named
+from avlgan_jax.models import transfer as transferring
 from avlgan_jax.photograph import Face, Photo
 
 SHOWN = 256  # side of the face on the page, in pixels

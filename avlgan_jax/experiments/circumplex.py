@@ -13,7 +13,7 @@ from avlgan_jax import metrics, truth
 from avlgan_jax.data.records import Faces
 from avlgan_jax.evaluation import GROUPS, MODELS, by_group, take
 from avlgan_jax.faces.landmarks import normalised_mean_error
-from avlgan_jax.inference import Trained
+from avlgan_jax.models.inference import Trained
 from avlgan_jax.truth import Picture, Render
 
 # The plane is asked at its centre and on rings around it.

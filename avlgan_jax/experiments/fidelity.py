@@ -15,7 +15,7 @@ from avlgan_jax.errors import UserError
 from avlgan_jax.evaluation import MODELS, Trials
 from avlgan_jax.faces.detectors import dlib as predictor
 from avlgan_jax.faces.landmarks import in_plane, normalised_mean_error
-from avlgan_jax.inference import Trained
+from avlgan_jax.models.inference import Trained
 
 # The descriptor takes longer than all the rest of a trial, so one in forty is looked at: 250 of the paper's 10,000.
 EVERY = 40

@@ -9,7 +9,7 @@ from avlgan_jax import evaluation, metrics
 from avlgan_jax.data.records import Faces
 from avlgan_jax.evaluation import Lens, Reference, Trials
 from avlgan_jax.faces.landmarks import normalised_mean_error
-from avlgan_jax.inference import Trained
+from avlgan_jax.models.inference import Trained
 
 MEASURES = ("rmse", "frechet_regressor", "fid", "truth_landmark_nme", "truth_psnr")
 

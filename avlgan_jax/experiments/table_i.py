@@ -10,7 +10,7 @@ import numpy as np
 
 from avlgan_jax.ablation import Runs
 from avlgan_jax.experiments.runs import MEASURES, Setting, measure
-from avlgan_jax.inference import Trained
+from avlgan_jax.models.inference import Trained
 
 # Table I of the paper: (FID, RMSE) by weight and value.
 PAPER = {

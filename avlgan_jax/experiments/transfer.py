@@ -13,8 +13,8 @@ from avlgan_jax import metrics
 from avlgan_jax.data.records import Faces
 from avlgan_jax.evaluation import CHUNK, choose_people
 from avlgan_jax.experiments import baby
-from avlgan_jax.inference import Trained
-from avlgan_jax.transfer import Portrait, perform, read
+from avlgan_jax.models.inference import Trained
+from avlgan_jax.models.transfer import Portrait, perform, read
 
 # Of a longer film so many frames, evenly spread, make the curves.
 FRAMES = 300

@@ -11,10 +11,10 @@ import pytest
 from conftest import ROOT
 from test_converter import built, random_batch, small
 
-from avlgan_jax import models
 from avlgan_jax.config import RegressorTraining
 from avlgan_jax.data import batches
 from avlgan_jax.errors import UserError
+from avlgan_jax.models import build
 from avlgan_jax.presets import debug
 from avlgan_jax.runtime.devices import choose_devices, data_fits, place
 from avlgan_jax.runtime.dispatch import choose_steps_per_dispatch, make_dispatch
@@ -24,7 +24,7 @@ def case(name):
     config = small(batch_size=4, adversarial_loss="wgan_gp")
     if name == "regressor":
         config = dataclasses.replace(debug(), regressor=RegressorTraining(width=8, batch_size=4))
-        model = models.build(name, config, 100)
+        model = build.build(name, config, 100)
         init = jax.jit(model.trainer.init)
         return model, lambda: init(jax.random.key(0), random_batch(config), {}), random_batch(config, 4)
     model, _, _ = built(name, config)

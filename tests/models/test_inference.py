@@ -3,12 +3,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from avlgan_jax import evaluation, inference, models, scores, states, workdir
+from avlgan_jax import evaluation, scores, states, workdir
 from avlgan_jax.config import MODEL_NAMES
 from avlgan_jax.data import records
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import landmarks as lm
-from avlgan_jax.networks import Condition, image_to_float, image_to_uint8
+from avlgan_jax.models import build, inference
+from avlgan_jax.models.networks import Condition, image_to_float, image_to_uint8
 
 
 def test_the_functions_are_the_networks_with_the_averaged_weights(trained_run):
@@ -22,19 +23,19 @@ def test_the_functions_are_the_networks_with_the_averaged_weights(trained_run):
 
     pictures = image_to_float(jnp.asarray(some.images))
     points = lm.normalise(jnp.asarray(some.landmarks), config.resolution)
-    moved = apply("landmark", models.landmark_generator(config), points, Condition(jnp.asarray(wanted))).output
+    moved = apply("landmark", build.landmark_generator(config), points, Condition(jnp.asarray(wanted))).output
     np.testing.assert_allclose(
         models_.convert_landmarks(some.landmarks, wanted), lm.to_pixels(moved, config.resolution), atol=1e-4
     )
-    emotions, features = apply("regressor", models.judge_network(config), pictures)
+    emotions, features = apply("regressor", build.judge_network(config), pictures)
     np.testing.assert_allclose(models_.predict(some.images), emotions, atol=1e-4)
     np.testing.assert_allclose(models_.regress(some.images)[1], features, atol=1e-4)
     painted = apply(
-        "image", models.image_generator(config.image), pictures, Condition(jnp.asarray(wanted), moved)
+        "image", build.image_generator(config.image), pictures, Condition(jnp.asarray(wanted), moved)
     ).output
     ours = models_.convert["avlandmarkgan"](some.images, some.landmarks, wanted)
     assert np.abs(ours.astype(int) - np.asarray(image_to_uint8(painted)).astype(int)).max() <= 1
-    baseline = apply("avgan", models.image_generator(config.avgan), pictures, Condition(jnp.asarray(wanted))).output
+    baseline = apply("avgan", build.image_generator(config.avgan), pictures, Condition(jnp.asarray(wanted))).output
     theirs = models_.convert["avgan"](some.images, some.landmarks, wanted)
     assert np.abs(theirs.astype(int) - np.asarray(image_to_uint8(baseline)).astype(int)).max() <= 1
     assert models_.judge(some.images).shape == (3, 2)

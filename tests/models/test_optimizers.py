@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from avlgan_jax import networks, optimizers
+from avlgan_jax.models import networks, optimizers
 from avlgan_jax.runtime import devices
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import optax
 import pytest
 
-from avlgan_jax import losses, models
 from avlgan_jax.config import Config, ImageTraining, LandmarkTraining
-from avlgan_jax.converter import Weights
 from avlgan_jax.data.batches import Batch
-from avlgan_jax.networks import Condition, image_to_float
+from avlgan_jax.models import build, losses
+from avlgan_jax.models.converter import Weights
+from avlgan_jax.models.networks import Condition, image_to_float
 
 
 def small(**changes):
@@ -41,11 +41,11 @@ def random_batch(config, size=2):
 
 
 def built(name, config):
-    model = models.build(name, config, 100)
+    model = build.build(name, config, 100)
     batch = random_batch(config)
     frozen = {}
     if model.looks_through:
-        through = models.landmark_generator(config)
+        through = build.landmark_generator(config)
         frozen = through.init(jax.random.key(9), batch.landmarks, Condition(batch.emotions))["params"]
     return model, jax.jit(model.trainer.init)(jax.random.key(0), batch, frozen), batch
 
@@ -60,7 +60,7 @@ def test_equation_10_update_by_hand():
     model, state, batch = built("image", config)
     trainer, training = model.trainer, config.image
     x = image_to_float(batch.images)
-    moved = models.landmark_generator(config).apply({"params": state.frozen}, batch.landmarks, Condition(batch.targets))
+    moved = build.landmark_generator(config).apply({"params": state.frozen}, batch.landmarks, Condition(batch.targets))
     own, target = Condition(batch.emotions, batch.landmarks), Condition(batch.targets, moved.output)
 
     def judge(d, picture):
@@ -209,7 +209,7 @@ def test_noise_follows_the_place_in_the_global_batch():
 
 
 def test_learning_rate_schedules():
-    from avlgan_jax.optimizers import adam
+    from avlgan_jax.models.optimizers import adam
 
     def updates(training, count):
         optimizer = adam(training, steps_per_epoch=2, updates=4)
@@ -251,9 +251,9 @@ def test_computing_activations_again_changes_no_gradient_and_keeps_less():
     config, kept, gradients = small(masked=True), [], []
     batch = random_batch(config)
     inputs = image_to_float(batch.images), Condition(batch.targets, batch.landmarks)
-    weights = jax.jit(models.image_generator(config.image).init)(jax.random.key(0), *inputs)
+    weights = jax.jit(build.image_generator(config.image).init)(jax.random.key(0), *inputs)
     for on in (False, True):
-        network = models.image_generator(dataclasses.replace(config.image, rematerialise=on))
+        network = build.image_generator(dataclasses.replace(config.image, rematerialise=on))
 
         def generate(weights, network=network):
             return network.apply(weights, *inputs).output

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from avlgan_jax import models
 from avlgan_jax.config import Config
 from avlgan_jax.faces import landmarks as lm
-from avlgan_jax.networks import Condition, image_to_float, image_to_uint8, parameter_count
-from avlgan_jax.optimizers import Params
+from avlgan_jax.models import build
+from avlgan_jax.models.networks import Condition, image_to_float, image_to_uint8, parameter_count
+from avlgan_jax.models.optimizers import Params
 from avlgan_jax.runtime import chunks
 
 Images = UInt8[np.ndarray, "n h w 3"]
@@ -89,11 +89,11 @@ class Networks:
 
     def __init__(self, config: Config):
         self.config = config
-        self._regressor = models.judge_network(config)
-        self._move = models.landmark_generator(config)
-        self._paint = models.image_generator(config.image)
-        self._avgan = models.image_generator(config.avgan)
-        self._image_trainer = models.build("image", config, 1).trainer
+        self._regressor = build.judge_network(config)
+        self._move = build.landmark_generator(config)
+        self._paint = build.image_generator(config.image)
+        self._avgan = build.image_generator(config.avgan)
+        self._image_trainer = build.build("image", config, 1).trainer
 
     def predict(self, weights: Weights, images: jax.Array) -> tuple[jax.Array, jax.Array]:
         """The regressor's emotions and pooled features."""

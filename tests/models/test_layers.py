@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from avlgan_jax import convolutions, layers
+from avlgan_jax.models import convolutions, layers
 
 
 def transposed_by_hand(x, kernel):

@@ -16,11 +16,11 @@ import optax
 from flax import struct
 from jaxtyping import Array, Float, Int, Key
 
-from avlgan_jax import losses
 from avlgan_jax.config import AdversarialTraining, LandmarkTraining
 from avlgan_jax.data.batches import Batch
-from avlgan_jax.networks import Condition, Verdict
-from avlgan_jax.optimizers import Params, averaged, copy
+from avlgan_jax.models import losses
+from avlgan_jax.models.networks import Condition, Verdict
+from avlgan_jax.models.optimizers import Params, averaged, copy
 from avlgan_jax.runtime.devices import mean_over_devices
 
 Metrics = dict[str, Float[Array, ""]]

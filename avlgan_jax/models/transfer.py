@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from avlgan_jax.inference import Emotions, Images, Points, Trained
+from avlgan_jax.models.inference import Emotions, Images, Points, Trained
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from avlgan_jax import models
 from avlgan_jax.config import RegressorTraining
 from avlgan_jax.data.batches import Batch
+from avlgan_jax.models import build
 from avlgan_jax.presets import debug
 
 
@@ -15,7 +15,7 @@ def test_it_learns_a_rule_that_can_be_seen():
     generator = np.random.default_rng(0)
     section = RegressorTraining(steps=60, width=8, batch_size=16, learning_rate=2e-3, beta1=0.9)
     config = dataclasses.replace(debug(), regressor=section)
-    model = models.build("regressor", config, 100)
+    model = build.build("regressor", config, 100)
 
     def batch():
         emotions = generator.uniform(-1, 1, (16, 2)).astype(np.float32)

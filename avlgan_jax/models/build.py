@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from avlgan_jax.config import Config, ImageTraining, ModelName, Training
-from avlgan_jax.converter import Converter
 from avlgan_jax.data.batches import Batch
-from avlgan_jax.networks import (
+from avlgan_jax.models.converter import Converter
+from avlgan_jax.models.networks import (
     Condition,
     ImageDiscriminator,
     ImageGenerator,
@@ -19,8 +19,8 @@ from avlgan_jax.networks import (
     ResNetDiscriminator,
     image_to_float,
 )
-from avlgan_jax.optimizers import Params, adam
-from avlgan_jax.regressor import Judge
+from avlgan_jax.models.optimizers import Params, adam
+from avlgan_jax.models.regressor import Judge
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ import optax
 from flax import struct
 from jaxtyping import Array, Float, Int, Key
 
-from avlgan_jax import losses
 from avlgan_jax.config import RegressorTraining
 from avlgan_jax.data.batches import Batch
-from avlgan_jax.networks import image_to_float
-from avlgan_jax.optimizers import Params, averaged, copy
+from avlgan_jax.models import losses
+from avlgan_jax.models.networks import image_to_float
+from avlgan_jax.models.optimizers import Params, averaged, copy
 from avlgan_jax.runtime.devices import mean_over_devices
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import oracle
 import pytest
 
-from avlgan_jax import transfer
 from avlgan_jax.experiments.transfer import MOMENTS, choose_moments
+from avlgan_jax.models import transfer
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from jax import lax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from avlgan_jax.convolutions import Image, Output, conv, preferred_form, upsample_conv
+from avlgan_jax.models.convolutions import Image, Output, conv, preferred_form, upsample_conv
 
 # PyTorch's default initialisation of convolutions and dense layers: uniform within 1/sqrt(fan in).
 torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")

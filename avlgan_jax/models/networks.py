@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, UInt8
 
 from avlgan_jax.config import LandmarkBody
 from avlgan_jax.faces import landmarks as lm
-from avlgan_jax.layers import Conv, InstanceNorm, he_normal, torch_uniform
+from avlgan_jax.models.layers import Conv, InstanceNorm, he_normal, torch_uniform
 
 Image = Float[Array, "batch height width 3"]
 Points = Float[Array, "batch 68 d"]  # d: (x, y), or (x, y, z) where the config asks for 3-D landmarks

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from avlgan_jax import losses
 from avlgan_jax.faces import landmarks as lm
+from avlgan_jax.models import losses
 
 REAL, FAKE = jnp.array([[2.0], [-1.0]]), jnp.array([[0.5], [-3.0]])
 

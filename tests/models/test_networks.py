@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from avlgan_jax import networks
-from avlgan_jax.networks import Condition
+from avlgan_jax.models import networks
+from avlgan_jax.models.networks import Condition
 
 EMOTIONS = jnp.array([[0.5, -0.2], [-0.7, 0.4]])
 

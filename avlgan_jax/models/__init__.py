@@ -1,0 +1,1 @@
+"""Networks, losses and steps of the four models, and trained networks as functions on numpy arrays."""
