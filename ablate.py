@@ -47,12 +47,13 @@ def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
     import dataclasses
 
-    from avlgan_jax import ablation, recipe, workdir
     from avlgan_jax.runtime import devices
+    from avlgan_jax.training import workdir
+    from avlgan_jax.training.ablation import recipe, table_i
 
     devices.keep_compiled(workdir.compiled(arguments.workdir))
     devices.set_up_cpu()
-    plan = ablation.Plan(arguments.seeds, arguments.landmark_steps, arguments.image_steps)
+    plan = table_i.Plan(arguments.seeds, arguments.landmark_steps, arguments.image_steps)
     config = workdir.read_config(arguments.workdir)
     if arguments.data_dir is not None:
         config = dataclasses.replace(config, data_dir=os.fspath(arguments.data_dir))
@@ -60,12 +61,12 @@ def main() -> None:
         for part in recipe.parts(config):
             recipe.train(config, arguments.workdir, part)
     else:
-        ablation.claim(arguments.workdir, plan)
+        table_i.claim(arguments.workdir, plan)
     if arguments.what in ("table_i", "landmark"):
-        ablation.train_landmarks(config, plan, arguments.workdir)
+        table_i.train_landmarks(config, plan, arguments.workdir)
     if arguments.what in ("table_i", "image"):
-        for column, value in ablation.image_cells(config):
-            ablation.train_image(config, plan, arguments.workdir, column, value)
+        for column, value in table_i.image_cells(config):
+            table_i.train_image(config, plan, arguments.workdir, column, value)
     evaluate.evaluate(
         evaluate.Arguments(
             arguments.workdir,

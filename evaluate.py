@@ -80,10 +80,11 @@ def evaluate(arguments: Arguments) -> Path:
     """
     from tqdm import tqdm
 
-    from avlgan_jax import config, evaluation, page, section_iv, states, tables, truth
+    from avlgan_jax import config, evaluation, page, section_iv, tables, truth
     from avlgan_jax.data import records
     from avlgan_jax.data.manifest import find_manifest
     from avlgan_jax.runtime.devices import choose_devices
+    from avlgan_jax.training import states
 
     weights = _inception(arguments)
     devices = choose_devices(arguments.devices, 0)
@@ -143,13 +144,14 @@ def evaluate(arguments: Arguments) -> Path:
 
 def _experiments(arguments: Arguments):
     """The names of the experiments asked for, and for the scene what has been trained for the ABLATIONS among them."""
-    from avlgan_jax import ablation, recipe, section_iv
+    from avlgan_jax import section_iv
+    from avlgan_jax.training.ablation import recipe, table_i
 
     names = [arguments.experiment] if arguments.experiment else list(section_iv.EXPERIMENTS)
     if not arguments.all and not arguments.experiment:
         names = [name for name in names if name not in ABLATIONS]
     trainings = {}
-    for name, field, load in (("table_i", "ablated", ablation.load), ("recipe", "recipe", recipe.load)):
+    for name, field, load in (("table_i", "ablated", table_i.load), ("recipe", "recipe", recipe.load)):
         if name not in names:
             continue
         trainings[field] = load(arguments.workdir)
@@ -198,8 +200,8 @@ def _versions() -> dict[str, str]:
 def main() -> None:
     """The command line."""
     arguments = tyro.cli(Arguments, description=__doc__)
-    from avlgan_jax import workdir
     from avlgan_jax.runtime.devices import keep_compiled, set_up_cpu
+    from avlgan_jax.training import workdir
 
     keep_compiled(workdir.compiled(arguments.workdir))
     set_up_cpu()

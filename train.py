@@ -65,8 +65,8 @@ def main() -> None:
     arguments = parse()
     with signals.stop_requests(last=True):
         # Loading JAX takes a second or two, so it comes after the command line has been found to be sound.
-        from avlgan_jax import buckets, loop, workdir
         from avlgan_jax.runtime import devices, multihost
+        from avlgan_jax.training import buckets, loop, workdir
 
         if arguments.deterministic:
             devices.deterministic()

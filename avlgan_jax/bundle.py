@@ -19,11 +19,12 @@ from flax import traverse_util
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from avlgan_jax import atomic_files, states, workdir
+from avlgan_jax import atomic_files
 from avlgan_jax import config as configuration
 from avlgan_jax.config import Config
 from avlgan_jax.errors import UserError, one_line
 from avlgan_jax.models.inference import Weights
+from avlgan_jax.training import states, workdir
 
 FORMAT = "avlgan_jax bundle 1"
 CONFIG, WEIGHTS, CARD, PROGRAM = "config.json", "weights.safetensors", "README.md", "edit.jaxexport"

@@ -13,9 +13,9 @@ from avlgan_jax import atomic_files
 from avlgan_jax.faces import emotions
 from avlgan_jax.gallery import MATRIX_STEPS, Matrix
 from avlgan_jax.names import WEIGHTS
-from avlgan_jax.recipe import PARTS
 from avlgan_jax.sections import Figure
 from avlgan_jax.tables import comparisons, nearer_to_truth, number, spread, table, table_columns, value_range
+from avlgan_jax.training.ablation.recipe import PARTS
 
 
 def template(name: str) -> jinja2.Template:

@@ -21,8 +21,8 @@ from avlgan_jax.experiments.table_i import PAPER_2D, PAPER_3D
 from avlgan_jax.faces import emotions
 from avlgan_jax.names import WEIGHTS
 from avlgan_jax.page import template
-from avlgan_jax.recipe import PARTS
 from avlgan_jax.tables import comparisons, table_columns
+from avlgan_jax.training.ablation.recipe import PARTS
 
 METRICS = "metrics.json"
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from avlgan_jax import evaluation, gallery, scores, sections
-from avlgan_jax.ablation import Runs
 from avlgan_jax.data.records import Faces
 from avlgan_jax.evaluation import Advance, Lens, Trials
 from avlgan_jax.experiments import baby, circumplex, fidelity, runs, table_i, table_ii, transfer
 from avlgan_jax.gallery import Matrix
 from avlgan_jax.models.inference import Trained
 from avlgan_jax.sections import Figure
+from avlgan_jax.training.ablation.table_i import Runs
 from avlgan_jax.truth import Render
 from avlgan_jax.truth import keys as truth_keys
 

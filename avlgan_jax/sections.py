@@ -14,7 +14,7 @@ from avlgan_jax.experiments.transfer import Transferred
 from avlgan_jax.faces import drawing
 from avlgan_jax.gallery import Expressions, Matrix, Rows
 from avlgan_jax.names import NAMES, WEIGHT_NAMES
-from avlgan_jax.recipe import PARTS, WHOLE
+from avlgan_jax.training.ablation.recipe import PARTS, WHOLE
 
 
 @dataclass(frozen=True)

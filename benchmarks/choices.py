@@ -31,9 +31,10 @@ def _haste(setting: Setting) -> Iterator[Case]:
     """Compiling the initial state of each converter that sees images."""
     import jax
 
-    from avlgan_jax import presets, states
+    from avlgan_jax import presets
     from avlgan_jax.models import build
     from avlgan_jax.runtime import dispatch
+    from avlgan_jax.training import states
 
     config = (presets.debug if setting.tiny else presets.demo)()
     for name in ("landmark",) if setting.tiny else ("image", "avgan"):

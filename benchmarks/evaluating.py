@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 import jax
 import numpy as np
 
-from avlgan_jax import inception, metrics, states
+from avlgan_jax import inception, metrics
 from avlgan_jax.config import Config
 from avlgan_jax.models import inference
 from avlgan_jax.models.inference import Trained, Weights
+from avlgan_jax.training import states
 from benchmarks.timing import Case, Setting, alternate
 from benchmarks.training import IMAGE_CASES, TINY, configured, drawn
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from avlgan_jax import ablation, evaluation, loop, metrics, runs, states, telemetry, truth, workdir
+from avlgan_jax import evaluation, metrics, truth
 from avlgan_jax.atomic_files import write_text
 from avlgan_jax.config import Config
 from avlgan_jax.data import records
@@ -23,6 +23,8 @@ from avlgan_jax.errors import command
 from avlgan_jax.evaluation import Trials
 from avlgan_jax.models import inference
 from avlgan_jax.runtime import devices
+from avlgan_jax.training import loop, metric_writer, states, workdir
+from avlgan_jax.training.ablation import runs, table_i
 
 PRECISIONS = ("float32", "bfloat16")
 LOSSES = ("g/emotion", "g/reconstruction", "d/emotion", "d/adversarial")
@@ -57,7 +59,7 @@ def compare(arguments: Arguments) -> dict[str, dict[str, list[float]]]:
     for seed in range(arguments.seeds):
         for precision in PRECISIONS:
             varied = runs.with_value(
-                ablation.adapted(config, ablation.Plan(image_steps=arguments.steps)), "image.precision", precision
+                table_i.adapted(config, table_i.Plan(image_steps=arguments.steps)), "image.precision", precision
             )
             varied = dataclasses.replace(varied, seed=config.seed + seed)
             folder = arguments.workdir / runs.FOLDER / "precision" / f"{precision}-{seed}"
@@ -88,7 +90,7 @@ def _judged(models: inference.Trained, config: Config, faces: Faces, trials: Tri
 
 
 def _losses(folder: Path) -> dict[str, float]:
-    lines = [line for line in telemetry.read(folder) if "g/emotion" in line]
+    lines = [line for line in metric_writer.read(folder) if "g/emotion" in line]
     last = [line for line in lines if line["step"] > lines[-1]["step"] - LAST]
     return {name: float(np.mean([line[name] for line in last])) for name in LOSSES}
 

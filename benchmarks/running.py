@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from avlgan_jax import telemetry
 from avlgan_jax.data import batches, records
 from avlgan_jax.presets import PRESETS
+from avlgan_jax.training import metric_writer
 from benchmarks.timing import Case, Setting, alternate, single
 
 ROOT = Path(__file__).parents[1]
@@ -99,12 +99,12 @@ def _environment(setting: Setting) -> dict[str, str]:
 
 def _to_first_step(command: list[str], folder: Path, environment: dict[str, str]) -> tuple[float, float]:
     """Seconds until the model's `folder` tells of a step, and the peak memory in GB of the process, which is ended."""
-    (folder / telemetry.METRICS).unlink(missing_ok=True)
+    (folder / metric_writer.METRICS).unlink(missing_ok=True)
     started = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, *command], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    while not telemetry.has(folder, 1, "g/loss") and process.poll() is None:
+    while not metric_writer.has(folder, 1, "g/loss") and process.poll() is None:
         time.sleep(0.01)
     seconds = time.perf_counter() - started
     if process.poll() is not None:

@@ -16,7 +16,7 @@ from avlgan_jax.models.converter import State
 from avlgan_jax.presets import paper
 from avlgan_jax.runtime import dispatch
 from avlgan_jax.runtime.devices import choose_devices
-from avlgan_jax.states import state_shapes
+from avlgan_jax.training.states import state_shapes
 from benchmarks.timing import Case, Measurement, Setting, alternate
 
 FACES = 10_000  # of the data set that is imagined; it sets the length of an epoch

@@ -37,8 +37,9 @@ for module in (
 ):
     install_import_hook(f"avlgan_jax.{module}", "beartype.beartype")
 
-from avlgan_jax import atomic_files, workdir
+from avlgan_jax import atomic_files
 from avlgan_jax.data import records
+from avlgan_jax.training import workdir
 
 IN_HASTE = os.environ["XLA_FLAGS"].split()[-1]
 ROOT = Path(__file__).resolve().parents[1]

@@ -20,7 +20,7 @@ import numpy as np
 from conftest import ROOT
 from training_processes import ended, leaves, start, start_job, steps_saved
 
-from avlgan_jax import telemetry
+from avlgan_jax.training import metric_writer
 
 STEPS, EVERY = 240, 20
 OPTIONS = ("--landmark.steps", STEPS, "--log-every", EVERY, "--checkpoint-every", EVERY, "--sample-every", 3 * EVERY)
@@ -49,7 +49,7 @@ class Lab:
         began = time.monotonic()
         self.whole = self.run(folder / "whole")
         self.seconds = time.monotonic() - began
-        self.leaves, self.metrics = leaves(self.whole), (self.whole / "landmark" / telemetry.METRICS).read_bytes()
+        self.leaves, self.metrics = leaves(self.whole), (self.whole / "landmark" / metric_writer.METRICS).read_bytes()
         self._made = 0
 
     def start(self, run: Path, *options, devices=2) -> subprocess.Popen:
@@ -92,12 +92,12 @@ class Lab:
 
 def digests(run: Path) -> tuple[str, str]:
     """What the lines of metrics.jsonl say of every batch and every loss, wherever one line ends and the next begins."""
-    told = [line["digests"] for line in telemetry.read(run / "landmark") if "digests" in line]
+    told = [line["digests"] for line in metric_writer.read(run / "landmark") if "digests" in line]
     return "".join(one["batches"] for one in told), "".join(one["losses"] for one in told)
 
 
 def last_line(run: Path) -> int:
-    return max((line["step"] for line in telemetry.read(run / "landmark")), default=0)
+    return max((line["step"] for line in metric_writer.read(run / "landmark")), default=0)
 
 
 @contextlib.contextmanager

@@ -7,11 +7,11 @@ import numpy as np
 import oracle
 import pytest
 
-from avlgan_jax import ablation, evaluation
-from avlgan_jax.ablation import Runs
+from avlgan_jax import evaluation
 from avlgan_jax.experiments import baby, circumplex, runs, table_i, table_ii, transfer
 from avlgan_jax.faces.emotions import EXPRESSIONS, TABLE_II
 from avlgan_jax.faces.landmarks import normalised_mean_error
+from avlgan_jax.training.ablation.table_i import COLUMNS, VALUES, Runs
 
 
 @pytest.fixture(scope="module")
@@ -263,7 +263,7 @@ def test_table_i_gives_fid_where_it_is_asked_for(faces):
 
 def test_the_papers_table_i_is_whole():
     for values in table_i.PAPER.values():
-        assert tuple(values) == ablation.VALUES
+        assert tuple(values) == VALUES
     # One training stands in all four columns: 5, 5, 5 and 10.
-    own = (table_i.PAPER[column][value] for column, value in zip(ablation.COLUMNS, (5.0, 5.0, 5.0, 10.0), strict=True))
+    own = (table_i.PAPER[column][value] for column, value in zip(COLUMNS, (5.0, 5.0, 5.0, 10.0), strict=True))
     assert set(own) == {(22.13, 0.200)}

@@ -17,13 +17,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from avlgan_jax import config, reproduce, skips, telemetry
+from avlgan_jax import config
 from avlgan_jax.data import records, tfrecord
 from avlgan_jax.data.manifest import Manifest
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import video
 from avlgan_jax.faces.detectors import annotation
 from avlgan_jax.presets import debug
+from avlgan_jax.training import compare_runs, metric_writer, skipped_steps
 from datasets import labels, locating
 from datasets.face_folder import face_folder_dataset_builder as face_folder
 
@@ -239,14 +240,14 @@ def test_metrics_files(count, tmp_path):
     sound = "".join(json.dumps(line) + "\n" for line in lines)
 
     def check(text):
-        (tmp_path / telemetry.METRICS).write_text(text, errors="replace")
-        telemetry.Telemetry(tmp_path, "image", 2, 4, batch_size=1, leaves=["step"]).close()
-        assert all(isinstance(line, dict) for line in telemetry.read(tmp_path))
+        (tmp_path / metric_writer.METRICS).write_text(text, errors="replace")
+        metric_writer.Telemetry(tmp_path, "image", 2, 4, batch_size=1, leaves=["step"]).close()
+        assert all(isinstance(line, dict) for line in metric_writer.read(tmp_path))
         try:
-            found = reproduce.trace(tmp_path)
+            found = compare_runs.trace(tmp_path)
         except UserError:
             return
-        assert reproduce.compare_traces(found, found) == []
+        assert compare_runs.compare_traces(found, found) == []
 
     fuzz(count // 2, text_files(sound), check)
 
@@ -254,9 +255,9 @@ def test_metrics_files(count, tmp_path):
 @COUNTS
 def test_skipped_steps(count, tmp_path):
     def check(text):
-        (tmp_path / skips.SKIPPED).write_text(text, errors="replace")
+        (tmp_path / skipped_steps.SKIPPED).write_text(text, errors="replace")
         try:
-            found = skips.read(tmp_path)
+            found = skipped_steps.read(tmp_path)
         except UserError as error:
             assert "skipped.json is damaged" in str(error)
             return

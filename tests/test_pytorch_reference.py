@@ -6,11 +6,11 @@ import jax
 import numpy as np
 import pytest
 
-from avlgan_jax import states
 from avlgan_jax.config import Config
 from avlgan_jax.data.batches import Batch
 from avlgan_jax.models import build
 from avlgan_jax.presets import paper
+from avlgan_jax.training import states
 
 torch = pytest.importorskip("torch")
 

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from conftest import IN_HASTE, ROOT
 
-from avlgan_jax import states, workdir
+from avlgan_jax.training import states, workdir
 
 
 def start(data_dir, folder, model="landmark", *options, devices=None, processes=1) -> subprocess.Popen:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from avlgan_jax.ablation import Runs
 from avlgan_jax.experiments.runs import MEASURES, Setting, measure
 from avlgan_jax.models.inference import Trained
+from avlgan_jax.training.ablation.table_i import Runs
 
 # Table I of the paper: (FID, RMSE) by weight and value.
 PAPER = {

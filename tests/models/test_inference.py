@@ -3,13 +3,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from avlgan_jax import evaluation, scores, states, workdir
+from avlgan_jax import evaluation, scores
 from avlgan_jax.config import MODEL_NAMES
 from avlgan_jax.data import records
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.models import build, inference
 from avlgan_jax.models.networks import Condition, image_to_float, image_to_uint8
+from avlgan_jax.training import states, workdir
 
 
 def test_the_functions_are_the_networks_with_the_averaged_weights(trained_run):

@@ -4,8 +4,6 @@ from pathlib import Path
 
 import jax
 
-from avlgan_jax import workdir
-from avlgan_jax.checkpoints import Checkpoints
 from avlgan_jax.config import MODEL_NAMES, Config, ModelName
 from avlgan_jax.errors import UserError
 from avlgan_jax.models import build
@@ -13,6 +11,8 @@ from avlgan_jax.models.build import Model
 from avlgan_jax.models.inference import Trained, Weights, assemble
 from avlgan_jax.models.optimizers import Params
 from avlgan_jax.runtime import dispatch
+from avlgan_jax.training import workdir
+from avlgan_jax.training.checkpoints import Checkpoints
 
 
 def load(directory: Path, **placing) -> Trained:

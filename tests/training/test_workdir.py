@@ -1,8 +1,8 @@
 import pytest
 
-from avlgan_jax import workdir
 from avlgan_jax.config import Config
 from avlgan_jax.errors import UserError
+from avlgan_jax.training import workdir
 
 
 def test_claiming_twice_is_fine_and_the_config_comes_back(tmp_path):

@@ -4,10 +4,11 @@ import dataclasses
 import shutil
 from pathlib import Path
 
-from avlgan_jax import atomic_files, states, workdir
+from avlgan_jax import atomic_files
 from avlgan_jax.config import Config, ModelName
 from avlgan_jax.errors import UserError
 from avlgan_jax.models.converter import State
+from avlgan_jax.training import states, workdir
 
 FOLDER = "ablation"
 

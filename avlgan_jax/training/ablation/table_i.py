@@ -12,15 +12,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from avlgan_jax import atomic_files, grid, loop, states
+from avlgan_jax import atomic_files
 from avlgan_jax.config import Config
 from avlgan_jax.errors import UserError
-from avlgan_jax.grid import Grid
 from avlgan_jax.models import inference
 from avlgan_jax.models.converter import Weights
 from avlgan_jax.models.inference import Trained
 from avlgan_jax.models.optimizers import Params
-from avlgan_jax.runs import FOLDER, finished, take_landmark_converter, with_value
+from avlgan_jax.training import loop, states
+from avlgan_jax.training.ablation import landmark_grid
+from avlgan_jax.training.ablation.landmark_grid import Grid
+from avlgan_jax.training.ablation.runs import FOLDER, finished, take_landmark_converter, with_value
 
 # Table I: the values, and the four weights in the order of the paper's columns, by their names in the config.
 VALUES = (0.0, 0.1, 1.0, 5.0, 10.0, 100.0)
@@ -101,7 +103,7 @@ def members(config: Config) -> list[Weights]:
 def train_landmarks(config: Config, plan: Plan, directory: Path) -> Grid:
     """Train all landmark converters of Table I, `plan.seeds` of each. Raises as `grid.train` does."""
     folder = _landmark_checkpoints(directory)
-    return grid.train(adapted(config, plan), members(config), _seeds(config, plan), folder)
+    return landmark_grid.train(adapted(config, plan), members(config), _seeds(config, plan), folder)
 
 
 # --- the image converters, one after another -------------------------------------------------------------------------
@@ -174,10 +176,10 @@ def _load_landmarks(config: Config, plan: Plan, directory: Path) -> list[list[Pa
     if not folder.is_dir():
         return []
     weights, seeds = members(config), _seeds(config, plan)
-    found = grid.load(adapted(config, plan), len(weights), seeds, folder)
+    found = landmark_grid.load(adapted(config, plan), len(weights), seeds, folder)
     if found is None:
         return []
-    return [[grid.member(found, seed, place) for seed in range(len(seeds))] for place in range(len(weights))]
+    return [[landmark_grid.member(found, seed, place) for seed in range(len(seeds))] for place in range(len(weights))]
 
 
 def _landmark_cells(config: Config) -> Iterator[tuple[str, float, int]]:

@@ -13,8 +13,6 @@ from flax import struct
 from jaxtyping import Array, Int, Key
 from tqdm import tqdm
 
-from avlgan_jax import states
-from avlgan_jax.checkpoints import Checkpoints
 from avlgan_jax.config import Config
 from avlgan_jax.data import batches, records
 from avlgan_jax.data.batches import Batch
@@ -23,6 +21,8 @@ from avlgan_jax.models.build import Model
 from avlgan_jax.models.converter import Converter, State, Turn, Weights
 from avlgan_jax.models.optimizers import Params
 from avlgan_jax.runtime import dispatch, signals
+from avlgan_jax.training import states
+from avlgan_jax.training.checkpoints import Checkpoints
 
 
 class Grid(struct.PyTreeNode):

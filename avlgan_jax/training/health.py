@@ -8,9 +8,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from avlgan_jax import digests, skips
 from avlgan_jax.config import AdversarialTraining, Training
 from avlgan_jax.errors import UserError
+from avlgan_jax.training import fingerprints, skipped_steps
 
 # Metrics of a dispatch are looked at when this many later ones are under way, so that the device is not waited for.
 BEHIND = 2
@@ -59,10 +59,10 @@ class Watch:
 
     def look_through(self, step: int, state: Any) -> str:
         """The digests of the state's leaves. Raises UserError if one of them is not finite."""
-        values, finite = digests.of_leaves(state)
+        values, finite = fingerprints.of_leaves(state)
         if not finite.all():
-            self._stop(step - 1, digests.names(state)[int(np.argmin(finite))], "not finite")
-        return digests.text(values)
+            self._stop(step - 1, fingerprints.names(state)[int(np.argmin(finite))], "not finite")
+        return fingerprints.text(values)
 
     def waiting(self) -> float:
         """Share of the time since the last call spent waiting for data."""
@@ -77,13 +77,13 @@ class Watch:
         if bad:
             name = min(bad, key=bad.__getitem__)
             self._stop(first + bad[name], name, str(values[name][bad[name]]))
-        self._losses += digests.of_metrics(values)
+        self._losses += fingerprints.of_metrics(values)
         for name, value in values.items():
             self._checked.setdefault(name, []).append(value)
 
     def _stop(self, step: int, name: str, value: str) -> None:
         found = {"step": step, "name": name, "value": value, "checkpoint": self.saved} | self._identify(step)
-        path = skips.write_bad(self._folder, found)
+        path = skipped_steps.write_bad(self._folder, found)
         raise UserError(
             f"{name} is {value} at step {step}, whose faces are in {path}; the state of step {self.saved} is good: "
             "give the command again with --resume-skip to go on from there past these batches, or lower the learning "

@@ -14,17 +14,17 @@ from pathlib import Path
 
 import jax
 
-from avlgan_jax import buckets, digests, skips, states, workdir
 from avlgan_jax.config import Config, ModelName
 from avlgan_jax.data import batches, manifest, records
 from avlgan_jax.data.batches import Batch, Picks, Store
 from avlgan_jax.data.records import Faces
-from avlgan_jax.journal import Bystander, Journal
 from avlgan_jax.models import build
 from avlgan_jax.models.build import Model
 from avlgan_jax.runtime import dispatch, multihost, signals
 from avlgan_jax.runtime.devices import choose_devices, data_fits, place
-from avlgan_jax.skips import Skips
+from avlgan_jax.training import buckets, fingerprints, skipped_steps, states, workdir
+from avlgan_jax.training.journal import Bystander, Journal
+from avlgan_jax.training.skipped_steps import Skips
 
 
 def train(
@@ -59,7 +59,7 @@ def train(
             contextlib.closing(_open_journal(config, model, directory, faces, unseen, publish))
         )
         state = multihost.state_of_first(journal.restore(resume_skip), devices)
-        skipped = skips.of_first(journal.skips)
+        skipped = skipped_steps.of_first(journal.skips)
         start = int(state.step)
 
         # --- steps ---------------------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ def _stream(
             made = [batches.collect(faces, plan, model.with_images, share) for plan in plans]
         else:
             made = [batches.pick(plan, share) for plan in plans]
-        return batches.stack(made), [digests.of_arrays(jax.tree.leaves(plan)) for plan in plans]
+        return batches.stack(made), [fingerprints.of_arrays(jax.tree.leaves(plan)) for plan in plans]
 
     per_dispatch = dispatch.choose_steps_per_dispatch(config.steps_per_dispatch, convolves=model.with_images)
     due = (config.log_every, config.checkpoint_every, config.sample_every)

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from avlgan_jax import loop, presets, states
+from avlgan_jax import presets
 from avlgan_jax.config import Config, ModelName
 from avlgan_jax.models import inference
 from avlgan_jax.models.inference import Trained
-from avlgan_jax.runs import FOLDER, finished, take_landmark_converter, with_value
+from avlgan_jax.training import loop, states
+from avlgan_jax.training.ablation.runs import FOLDER, finished, take_landmark_converter, with_value
 
 
 @dataclass(frozen=True)

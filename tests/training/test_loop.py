@@ -15,11 +15,11 @@ import pytest
 from conftest import ROOT
 from training_processes import start, steps_saved, wait_for
 
-from avlgan_jax import loop, states, telemetry, workdir
 from avlgan_jax.config import ImageTraining, LandmarkTraining
 from avlgan_jax.data import batches, records
 from avlgan_jax.errors import UserError
 from avlgan_jax.presets import debug
+from avlgan_jax.training import loop, metric_writer, states, workdir
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def leaves(state):
 
 def lines(folder):
     """What metrics.jsonl tells, but for the line that names the leaves."""
-    return [line for line in telemetry.read(folder) if "leaves" not in line]
+    return [line for line in metric_writer.read(folder) if "leaves" not in line]
 
 
 def test_stopping_half_way_changes_no_bit(config, tmp_path):
@@ -219,7 +219,7 @@ def test_a_request_during_the_last_save_does_not_cut_it_short(data_dir, tmp_path
     code = """
         import os, signal, sys, time
         import train
-        from avlgan_jax.checkpoints import Checkpoints
+        from avlgan_jax.training.checkpoints import Checkpoints
         close = Checkpoints.close
         def close_when_asked_to_stop(self):
             os.kill(os.getpid(), signal.SIGTERM)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from flax import struct
 
-from avlgan_jax.checkpoints import MANIFEST, Checkpoints
 from avlgan_jax.errors import UserError
+from avlgan_jax.training.checkpoints import MANIFEST, Checkpoints
 
 
 class State(struct.PyTreeNode):

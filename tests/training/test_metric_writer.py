@@ -4,7 +4,7 @@ import sys
 import numpy as np
 from conftest import ROOT
 
-from avlgan_jax.telemetry import Telemetry, has, read
+from avlgan_jax.training.metric_writer import Telemetry, has, read
 
 
 def test_lines_and_pictures(tmp_path, capsys):
@@ -39,5 +39,5 @@ def test_trouble_is_told_once(tmp_path, capsys):
 
 def test_training_starts_without_pytorch():
     """tensorboardX would import it, which takes seconds, and this package must be able to all the same."""
-    program = "import sys, avlgan_jax.loop; assert 'torch' not in sys.modules; import torch; torch.zeros(1)"
+    program = "import sys, avlgan_jax.training.loop; assert 'torch' not in sys.modules; import torch; torch.zeros(1)"
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)

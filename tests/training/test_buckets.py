@@ -3,8 +3,8 @@
 import pytest
 from etils import epath
 
-from avlgan_jax import buckets
 from avlgan_jax.errors import UserError
+from avlgan_jax.training import buckets
 
 
 @pytest.fixture

@@ -7,11 +7,12 @@ import jax
 import numpy as np
 import pytest
 
-from avlgan_jax import ablation, states
-from avlgan_jax.ablation import Plan
 from avlgan_jax.data import batches, records
 from avlgan_jax.models import build
 from avlgan_jax.presets import debug
+from avlgan_jax.training import states
+from avlgan_jax.training.ablation import table_i
+from avlgan_jax.training.ablation.table_i import Plan
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +26,12 @@ def config(data_dir):
 @pytest.fixture(scope="module")
 def grid(config, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    return folder, ablation.train_landmarks(config, Plan(seeds=2), folder)
+    return folder, table_i.train_landmarks(config, Plan(seeds=2), folder)
 
 
 def test_a_member_is_what_the_same_training_gives_alone(config, grid):
     _, found = grid
-    weights, seed, place = ablation.members(config), 1, 4
+    weights, seed, place = table_i.members(config), 1, 4
     alone = dataclasses.replace(
         config,
         seed=config.seed + seed,
@@ -63,5 +64,5 @@ def test_a_run_that_was_stopped_goes_on_where_it_stood(config, grid, tmp_path):
     folder, whole = grid
     shutil.copytree(folder, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "ablation" / "landmark" / "checkpoints" / "5")
-    again = ablation.train_landmarks(config, Plan(seeds=2), tmp_path / "run")
+    again = table_i.train_landmarks(config, Plan(seeds=2), tmp_path / "run")
     jax.tree.map(np.testing.assert_array_equal, again.members, whole.members)

@@ -6,10 +6,10 @@ import json
 import pytest
 from conftest import RESOLUTION, run
 
-from avlgan_jax import ablation, runs
-from avlgan_jax.ablation import Plan
 from avlgan_jax.errors import UserError
 from avlgan_jax.presets import debug
+from avlgan_jax.training.ablation import runs, table_i
+from avlgan_jax.training.ablation.table_i import Plan
 
 
 @pytest.fixture(scope="module")
@@ -18,32 +18,32 @@ def config(data_dir):
 
 
 def test_the_grid_has_every_value_once_and_the_configs_own(config):
-    weights = ablation.members(config)
+    weights = table_i.members(config)
     assert weights[0] == (config.landmark.emotion_weight, config.landmark.centre_weight, 0.0)
-    assert len(weights) == len(set(weights)) == 2 * len(ablation.VALUES) - 1
+    assert len(weights) == len(set(weights)) == 2 * len(table_i.VALUES) - 1
     odd = runs.with_value(config, "image.emotion_weight", 3.0)
-    assert ablation.values(odd, "image.emotion_weight") == [0.0, 0.1, 1.0, 3.0, 5.0, 10.0, 100.0]
-    cells = ablation.image_cells(odd)
+    assert table_i.values(odd, "image.emotion_weight") == [0.0, 0.1, 1.0, 3.0, 5.0, 10.0, 100.0]
+    cells = table_i.image_cells(odd)
     assert cells[0] == ("image.emotion_weight", 3.0)
     assert len(cells) == len(set(cells)) == 1 + 6 + 5
 
 
 def test_another_plan_is_refused(tmp_path):
-    ablation.claim(tmp_path, Plan(seeds=2))
-    ablation.claim(tmp_path, Plan(seeds=2))
-    assert ablation.read_plan(tmp_path) == Plan(seeds=2)
+    table_i.claim(tmp_path, Plan(seeds=2))
+    table_i.claim(tmp_path, Plan(seeds=2))
+    assert table_i.read_plan(tmp_path) == Plan(seeds=2)
     with pytest.raises(UserError, match="has another plan"):
-        ablation.claim(tmp_path, Plan(seeds=3))
+        table_i.claim(tmp_path, Plan(seeds=3))
     with pytest.raises(UserError, match="--seeds is 0"):
         Plan(seeds=0)
-    assert ablation.read_plan(tmp_path / "nowhere") is None
+    assert table_i.read_plan(tmp_path / "nowhere") is None
 
 
 def test_each_cell_has_its_own_folder_and_the_workdirs_own_run_serves(config, tmp_path):
     own = config.image.emotion_weight
 
     def folder(plan, column, value):
-        return ablation.image_folder(config, plan, tmp_path, column, value).relative_to(tmp_path)
+        return table_i.image_folder(config, plan, tmp_path, column, value).relative_to(tmp_path)
 
     assert str(folder(Plan(), "image.landmark_weight", 0.1)) == "ablation/image/landmark_weight=0.1"
     assert str(folder(Plan(), "image.emotion_weight", own)) == "."
@@ -55,9 +55,9 @@ def test_each_cell_has_its_own_folder_and_the_workdirs_own_run_serves(config, tm
 
 def test_shorter_runs_keep_the_share_of_the_discriminators_time_alone(config):
     longer = dataclasses.replace(config, image=dataclasses.replace(config.image, steps=100, d_warmup=40))
-    adapted = ablation.adapted(longer, Plan(image_steps=50))
+    adapted = table_i.adapted(longer, Plan(image_steps=50))
     assert (adapted.image.steps, adapted.image.d_warmup) == (50, 20)
-    assert ablation.adapted(longer, Plan()) == longer
+    assert table_i.adapted(longer, Plan()) == longer
 
 
 @pytest.mark.slow
@@ -69,9 +69,9 @@ def test_one_command_trains_table_i_and_tells_it(data_dir, tmp_path):
     report = tmp_path / "experiments" / "table_i"
     assert told.rstrip().endswith(f"report: {report / 'index.html'}")
     found = json.loads((report / "metrics.json").read_text())["table_i"]
-    assert list(found) == list(ablation.COLUMNS)
+    assert list(found) == list(table_i.COLUMNS)
     for column, rows in found.items():
-        assert [row["value"] for row in rows if row["paper"]] == list(ablation.VALUES)
+        assert [row["value"] for row in rows if row["paper"]] == list(table_i.VALUES)
         assert sum(row["own"] for row in rows) == 1
         seeds = 2 if column.startswith("landmark") else 1
         assert all(len(row["seeds"]["rmse"]) == seeds and row["rmse"] > 0.0 for row in rows)

@@ -7,8 +7,9 @@ import shutil
 import pytest
 from conftest import run
 
-from avlgan_jax import presets, recipe
-from avlgan_jax.recipe import PARTS
+from avlgan_jax import presets
+from avlgan_jax.training.ablation import recipe
+from avlgan_jax.training.ablation.recipe import PARTS
 
 
 def test_without_a_part_only_its_fields_are_the_papers():

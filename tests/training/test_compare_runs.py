@@ -8,10 +8,10 @@ import pytest
 from conftest import run as run_script
 from conftest import run_here
 
-from avlgan_jax import loop, reproduce
 from avlgan_jax.config import LandmarkTraining
 from avlgan_jax.errors import UserError
 from avlgan_jax.presets import debug
+from avlgan_jax.training import compare_runs, loop
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def run(config, tmp_path_factory):
 
 
 def command(*arguments):
-    done = run_here("avlgan_jax.reproduce", *arguments)
+    done = run_here("avlgan_jax.training.compare_runs", *arguments)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -71,7 +71,7 @@ def test_another_order_of_the_data_is_told_apart(run, tmp_path):
 
 
 def test_the_first_leaf_is_named(run, tmp_path):
-    leaves = reproduce.trace(run / "landmark").leaves
+    leaves = compare_runs.trace(run / "landmark").leaves
     place = leaves.index("generator/Dense_0/kernel")
 
     def change(lines):
@@ -112,12 +112,12 @@ def test_no_run_is_one_line(tmp_path):
     assert code == 2 and "no training run in" in told
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 2}\n')
     with pytest.raises(UserError, match="holds no digests"):
-        reproduce.trace(tmp_path)
+        compare_runs.trace(tmp_path)
 
 
 @pytest.mark.slow
 def test_self_trains_twice_in_fresh_processes(data_dir):
     options = ["--self", "all", "--preset", "debug", "--data-dir", str(data_dir)]
-    told = run_script("-m", "avlgan_jax.reproduce", *options).stdout
+    told = run_script("-m", "avlgan_jax.training.compare_runs", *options).stdout
     for name in ("regressor", "landmark", "image", "avgan"):
         assert f"{name}: the same batches and losses in 4 steps" in told

@@ -15,8 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from avlgan_jax import digests, samples, skips, states, telemetry, workdir
-from avlgan_jax.checkpoints import Checkpoints
 from avlgan_jax.config import Config
 from avlgan_jax.data import batches
 from avlgan_jax.data.batches import Batch
@@ -25,8 +23,10 @@ from avlgan_jax.faces import emotions
 from avlgan_jax.models.build import Model
 from avlgan_jax.runtime import dispatch, multihost
 from avlgan_jax.runtime.signals import StopRequests
-from avlgan_jax.telemetry import Telemetry
-from avlgan_jax.watch import Watch, signs_of_collapse
+from avlgan_jax.training import fingerprints, metric_writer, sample_grid, skipped_steps, states, workdir
+from avlgan_jax.training.checkpoints import Checkpoints
+from avlgan_jax.training.health import Watch, signs_of_collapse
+from avlgan_jax.training.metric_writer import Telemetry
 
 VALIDATION_FACES = 128
 State = Any
@@ -56,7 +56,7 @@ class Journal:
         self._score = -math.inf
         self._telemetry: Telemetry | None = None
         self._watch = Watch(self._folder, self._identify)
-        self.skips = skips.Skips()
+        self.skips = skipped_steps.Skips()
 
     def restore(self, resume_skip: bool) -> State:
         """The state that training goes on from: that of the newest sound checkpoint, else a fresh one."""
@@ -67,7 +67,9 @@ class Journal:
         else:
             state = self._keeper.restore(latest, states.state_shapes(self._model, self._config))
             self._score = self._keeper.score(latest)
-        self.skips = skips.resume_past(self._folder, latest or 0) if resume_skip else skips.read(self._folder)
+        self.skips = (
+            skipped_steps.resume_past(self._folder, latest or 0) if resume_skip else skipped_steps.read(self._folder)
+        )
         return state
 
     def begin(self, state: State, stop: StopRequests) -> None:
@@ -75,12 +77,12 @@ class Journal:
         training = self._model.training
         state = multihost.local(state)
         start = int(state.step)
-        left_out = start and self._is_due(start) and not telemetry.has(self._folder, start, "validation/score")
+        left_out = start and self._is_due(start) and not metric_writer.has(self._folder, start, "validation/score")
         if start >= training.steps and not left_out:
             print(f"{self._model.name}: {start} of {training.steps} steps are done already")
             return
         self._keeper.make_sure_of_room(start, state)
-        names = digests.names(state)
+        names = fingerprints.names(state)
         self._telemetry = Telemetry(self._folder, self._model.name, start, training.steps, training.batch_size, names)
         self._look = _make_look(self._model, self._unseen, self._config.seed)
         if left_out:
@@ -170,7 +172,7 @@ class Journal:
     def _write_samples(self, step: int, state: State) -> None:
         if self._model.name == "regressor":
             return
-        picture = samples.grid(self._model, state, self._unseen)
+        picture = sample_grid.grid(self._model, state, self._unseen)
         folder = self._folder / "samples"
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture).save(folder / f"{step:08d}.png")
@@ -182,7 +184,7 @@ class Bystander:
 
     def __init__(self, fresh: Callable[[], State]):
         self._fresh = fresh
-        self.skips = skips.Skips()
+        self.skips = skipped_steps.Skips()
 
     def restore(self, resume_skip: bool) -> State:
         """Any state: the first process's takes its place."""

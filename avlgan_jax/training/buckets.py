@@ -15,8 +15,8 @@ from pathlib import Path
 from etils import epath
 
 from avlgan_jax import atomic_files
-from avlgan_jax.checkpoints import MANIFEST
 from avlgan_jax.errors import UserError, one_line
+from avlgan_jax.training.checkpoints import MANIFEST
 
 Publish = Callable[[], None]
 # Not worth carrying: compiled programs are for one machine.

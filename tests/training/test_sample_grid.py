@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from avlgan_jax import samples, states
 from avlgan_jax.data import records
 from avlgan_jax.models import build
 from avlgan_jax.presets import debug
+from avlgan_jax.training import sample_grid, states
 
 
 @pytest.mark.parametrize(("name", "shape"), [("image", (12 * 32, 9 * 32, 3)), ("avgan", (6 * 32, 9 * 32, 3))])
@@ -12,7 +12,7 @@ def test_a_row_a_face_a_column_an_expression(name, shape, data_dir):
     config = debug()
     faces = records.load(data_dir, config.data, config.resolution, "validation")
     model = build.build(name, config, 100)
-    picture = samples.grid(model, states.fresh_state(model, config), faces)
+    picture = sample_grid.grid(model, states.fresh_state(model, config), faces)
     assert picture.shape == shape and picture.dtype == np.uint8
     np.testing.assert_array_equal(picture[:32, :32], faces.images[0])
     if name == "image":  # the row below shows the same face with its points
@@ -24,6 +24,6 @@ def test_the_landmark_converters_grid_shows_points(data_dir):
     config = debug()
     faces = records.load(data_dir, config.data, config.resolution, "validation")
     model = build.build("landmark", config, 100)
-    picture = samples.grid(model, states.fresh_state(model, config), faces)
+    picture = sample_grid.grid(model, states.fresh_state(model, config), faces)
     assert picture.shape == (6 * 128, 9 * 128, 3)
     assert 0.005 < np.mean(picture[:128, :128] < 200) < 0.2

@@ -5,7 +5,7 @@ import pytest
 
 from avlgan_jax.config import ImageTraining, LandmarkTraining, RegressorTraining
 from avlgan_jax.errors import UserError
-from avlgan_jax.watch import Watch, signs_of_collapse
+from avlgan_jax.training.health import Watch, signs_of_collapse
 
 TRAINING = ImageTraining(steps=1000, d_warmup=100)
 

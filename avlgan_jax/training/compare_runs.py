@@ -1,7 +1,7 @@
 """Did two training runs do the same? If not, from which step on, and in what first?
 
-    python -m avlgan_jax.reproduce runs/a runs/b
-    python -m avlgan_jax.reproduce --self all --preset debug --data-dir data
+    python -m avlgan_jax.training.compare_runs runs/a runs/b
+    python -m avlgan_jax.training.compare_runs --self all --preset debug --data-dir data
 
 The first compares two workdirs by the digests in their metrics.jsonl, model by model and step by step, and then the
 reports byte by byte. The second takes the arguments of train.py but `--workdir`, trains twice in fresh processes, and
@@ -20,11 +20,11 @@ from typing import Annotated
 import tyro
 
 from avlgan_jax import config as configuration
-from avlgan_jax import digests, telemetry, workdir
 from avlgan_jax.config import MODEL_NAMES
 from avlgan_jax.errors import UserError, command
+from avlgan_jax.training import fingerprints, metric_writer, workdir
 
-_TRAIN = Path(__file__).resolve().parents[1] / "train.py"
+_TRAIN = Path(__file__).resolve().parents[2] / "train.py"
 _REPORT = "report"
 
 
@@ -47,13 +47,15 @@ class Trace:
 def trace(folder: Path) -> Trace:
     """Read the digests of the model in `folder`. Raises UserError where there are none."""
     found = Trace((), {}, {}, {})
-    for line in telemetry.read(folder):
+    for line in metric_writer.read(folder):
         try:
             found = _with_line(found, line)
         except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{folder / telemetry.METRICS} has a line that training did not write ({error})") from None
+            raise UserError(
+                f"{folder / metric_writer.METRICS} has a line that training did not write ({error})"
+            ) from None
     if not found.states:
-        raise UserError(f"{folder / telemetry.METRICS} holds no digests; train with this version to have them")
+        raise UserError(f"{folder / metric_writer.METRICS} holds no digests; train with this version to have them")
     return found
 
 
@@ -64,9 +66,9 @@ def _with_line(found: Trace, line: dict) -> Trace:
         return found
     last, told = operator.index(line["step"]), line["digests"]
     for name, of_step in (("batches", found.batches), ("losses", found.losses)):
-        window = digests.split(told[name])
+        window = fingerprints.split(told[name])
         of_step.update(zip(range(last - len(window), last), window, strict=True))
-    found.states[last] = tuple(digests.split(told["state"]))
+    found.states[last] = tuple(fingerprints.split(told["state"]))
     if len(found.states[last]) != len(found.leaves):
         raise ValueError(f"{len(found.states[last])} digests of {len(found.leaves)} leaves")
     return found
@@ -106,7 +108,7 @@ def compare(one: Path, two: Path) -> Iterator[tuple[bool, str]]:
     apart = configuration.differences(workdir.read_config(one), workdir.read_config(two))
     yield not apart, f"config: {'; '.join(apart) or 'the same'}"
     for name in MODEL_NAMES:
-        present = [(run / name / telemetry.METRICS).exists() for run in (one, two)]
+        present = [(run / name / metric_writer.METRICS).exists() for run in (one, two)]
         if not any(present):
             continue
         if not all(present):

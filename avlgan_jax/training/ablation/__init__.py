@@ -1,0 +1,1 @@
+"""Trainings behind the ablations: Table I, and the parts of the recipe."""
