@@ -80,9 +80,10 @@ def evaluate(arguments: Arguments) -> Path:
     """
     from tqdm import tqdm
 
-    from avlgan_jax import config, evaluation, page, section_iv, tables, truth
+    from avlgan_jax import config, page, section_iv, tables, truth
     from avlgan_jax.data import records
     from avlgan_jax.data.manifest import find_manifest
+    from avlgan_jax.evaluation.trials import draw_trials, work
     from avlgan_jax.runtime.devices import choose_devices
     from avlgan_jax.training import states
 
@@ -98,12 +99,12 @@ def evaluate(arguments: Arguments) -> Path:
     frames = faces
     if "dyads" in manifest.splits:
         frames = records.load(data_dir, data, resolution, "dyads", dimensions)
-    trials = evaluation.draw_trials(faces.emotions, arguments.samples, seed)
+    trials = draw_trials(faces.emotions, arguments.samples, seed)
     names, trainings = _experiments(arguments)
 
     with contextlib.ExitStack() as stack:
         render = stack.enter_context(truth.renderer(resolution)) if truth.keys(faces) is not None else None
-        total = evaluation.work(faces, training, arguments.samples) if "trials" in names else 0
+        total = work(faces, training, arguments.samples) if "trials" in names else 0
         progress = stack.enter_context(tqdm(total=total, unit=" pictures", smoothing=0.1))
         lens = None
         if weights is not None and {"trials", *ABLATIONS} & set(names):
@@ -178,14 +179,13 @@ def _inception(arguments: Arguments):
 
 def _lens(weights, mode, devices, training, data_dir, digest):
     """The eyes of FID, and the training pictures seen through them, measured once for all runs."""
-    from avlgan_jax import evaluation, inception, references
+    from avlgan_jax import inception, references
+    from avlgan_jax.evaluation.trials import Lens, measure_reference
 
     extract = inception.extractor(weights.params, mode, devices)
     identity = references.Identity(weights.sha256, mode, training.resolution, len(training), digest)
-    reference = references.stored(
-        data_dir, identity, lambda: evaluation.measure_reference(extract, training, lambda done: None)
-    )
-    return evaluation.Lens(extract, reference)
+    reference = references.stored(data_dir, identity, lambda: measure_reference(extract, training, lambda done: None))
+    return Lens(extract, reference)
 
 
 def _versions() -> dict[str, str]:

@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 
 from avlgan_jax import truth
 from avlgan_jax.data.records import Faces
-from avlgan_jax.evaluation import MODELS, choose_people
+from avlgan_jax.evaluation.trials import MODELS, choose_people
 from avlgan_jax.faces import emotions
 from avlgan_jax.faces.landmarks import in_plane
 from avlgan_jax.models.inference import Trained

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from avlgan_jax import atomic_files
-from avlgan_jax.evaluation import Reference
+from avlgan_jax.evaluation.trials import Reference
 from avlgan_jax.metrics import Moments
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from avlgan_jax import bootstrap, metrics
-from avlgan_jax.evaluation import GROUPS, MODELS, PAIRED_FEATURES, Answers, Measured, Reference, by_group
+from avlgan_jax.evaluation.trials import GROUPS, MODELS, PAIRED_FEATURES, Answers, Measured, Reference, by_group
 
 SCHEMA_VERSION = 1
 AXES = ("valence", "arousal")

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avlgan_jax import evaluation, gallery, scores, sections
+from avlgan_jax import gallery, scores, sections
 from avlgan_jax.data.records import Faces
-from avlgan_jax.evaluation import Advance, Lens, Trials
+from avlgan_jax.evaluation import trials
+from avlgan_jax.evaluation.trials import Advance, Lens, Trials
 from avlgan_jax.experiments import baby, circumplex, fidelity, runs, table_i, table_ii, transfer
 from avlgan_jax.gallery import Matrix
 from avlgan_jax.models.inference import Trained
@@ -91,7 +92,7 @@ def _faces(scene: Scene) -> Told:
 
 
 def _trials(scene: Scene) -> Told:
-    measured = evaluation.measure(
+    measured = trials.measure(
         scene.models, scene.faces, scene.training, scene.trials, scene.render, scene.advance, scene.inception
     )
     numbers = scores.score(measured) | {"intervals": scores.intervals(measured, scene.seed)}
@@ -144,7 +145,7 @@ def _setting(scene: Scene) -> runs.Setting:
         pictures = scene.render(truth_keys(scene.faces)[scene.trials.sources], scene.trials.targets)
         truth = runs.Truth(*(np.stack(column) for column in zip(*pictures, strict=True)))
     judge = scene.models.regress
-    reference = evaluation.measure_reference(lambda images: judge(images)[1], scene.training, lambda done: None)
+    reference = trials.measure_reference(lambda images: judge(images)[1], scene.training, lambda done: None)
     return runs.Setting(scene.faces, scene.trials, reference, scene.inception, truth)
 
 

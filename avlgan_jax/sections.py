@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from avlgan_jax import figures, plots
-from avlgan_jax.evaluation import MODELS, Measured
+from avlgan_jax import plots
+from avlgan_jax.evaluation.report import sheets
+from avlgan_jax.evaluation.trials import MODELS, Measured
 from avlgan_jax.experiments import circumplex
 from avlgan_jax.experiments.baby import FRAMES_PER_SECOND, PAPER, Frames
 from avlgan_jax.experiments.circumplex import Around
@@ -54,7 +55,7 @@ def outputs(rows: Rows) -> Figure:
             "The two models",
             arrow + "What these photographed people would really look like then, nobody knows.",
             "Rows of faces: input, avGAN and avLandmarkGAN",
-            figures.against_truth(rows),
+            sheets.against_truth(rows),
         )
     return _figure(
         "truth",
@@ -62,7 +63,7 @@ def outputs(rows: Rows) -> Figure:
         arrow + "Because these faces are drawn by the project, the last column can show what the answer should have "
         "been: the same face, light and noise, drawn with that emotion.",
         "Rows of faces: input, avGAN, avLandmarkGAN and the truth",
-        figures.against_truth(rows),
+        sheets.against_truth(rows),
     )
 
 
@@ -74,7 +75,7 @@ def chain(rows: Rows) -> Figure:
         "The landmark converter moves the 68 points to the target emotion (pale: where they were); the image "
         "converter repaints the face to fit them (Figure 2 of the paper).",
         "Rows of four pictures: input, its landmarks, the converted landmarks, the output",
-        figures.chain(rows),
+        sheets.chain(rows),
     )
 
 
@@ -208,7 +209,7 @@ def transfer(found: Transferred) -> Figure:
         "curves are the valence that the regressor sees in the film and in the performance; dotted, the moments shown, "
         "which are named with the number of their frame.",
         "Pairs of faces from a film above the pair that performs it, and curves of their valence",
-        drawing.stacked([figures.transfer_sheet(found), plots.curves(seconds, panels, marks, "seconds")]),
+        drawing.stacked([sheets.transfer_sheet(found), plots.curves(seconds, panels, marks, "seconds")]),
     )
 
 
@@ -240,5 +241,5 @@ def recipe(shown: Rows) -> Figure:
         "The workdir's own training, then the same again without one part at a time, with the paper's choice in its "
         "place.",
         "Rows of faces: the input, the outputs of each training, and the truth where it is known",
-        figures.recipe_sheet(shown, titles),
+        sheets.recipe_sheet(shown, titles),
     )

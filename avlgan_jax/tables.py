@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avlgan_jax.evaluation import GROUPS, MODELS
+from avlgan_jax.evaluation.trials import GROUPS, MODELS
 from avlgan_jax.names import ROW_NAMES
 
 # The columns of the result table: key in metrics.json, heading, decimals, and whether more is better. A column without

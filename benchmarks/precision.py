@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from avlgan_jax import evaluation, metrics, truth
+from avlgan_jax import metrics, truth
 from avlgan_jax.atomic_files import write_text
 from avlgan_jax.config import Config
 from avlgan_jax.data import records
 from avlgan_jax.data.records import Faces
 from avlgan_jax.errors import command
-from avlgan_jax.evaluation import Trials
+from avlgan_jax.evaluation.trials import Trials, draw_trials, take
 from avlgan_jax.models import inference
 from avlgan_jax.runtime import devices
 from avlgan_jax.training import loop, metric_writer, states, workdir
@@ -54,7 +54,7 @@ def compare(arguments: Arguments) -> dict[str, dict[str, list[float]]]:
     faces = records.load(
         Path(config.data_dir), config.data, config.resolution, "validation", config.landmark_dimensions
     )
-    trials = evaluation.draw_trials(faces.emotions, arguments.samples, config.seed)
+    trials = draw_trials(faces.emotions, arguments.samples, config.seed)
     found: dict[str, dict[str, list[float]]] = {}
     for seed in range(arguments.seeds):
         for precision in PRECISIONS:
@@ -84,7 +84,7 @@ def _judged(models: inference.Trained, config: Config, faces: Faces, trials: Tri
     }
     if truth.keys(faces) is not None:
         with truth.renderer(config.resolution) as render:
-            pictures, _ = evaluation.take(render(truth.keys(faces)[trials.sources], trials.targets), len(output))
+            pictures, _ = take(render(truth.keys(faces)[trials.sources], trials.targets), len(output))
         told["PSNR to the truth, dB"] = float(np.mean(metrics.psnr(output, pictures)))
     return {name: float(value) for name, value in told.items()}
 

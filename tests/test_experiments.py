@@ -7,7 +7,7 @@ import numpy as np
 import oracle
 import pytest
 
-from avlgan_jax import evaluation
+from avlgan_jax.evaluation.trials import Lens, choose_people, draw_trials, measure_reference
 from avlgan_jax.experiments import baby, circumplex, runs, table_i, table_ii, transfer
 from avlgan_jax.faces.emotions import EXPRESSIONS, TABLE_II
 from avlgan_jax.faces.landmarks import normalised_mean_error
@@ -193,7 +193,7 @@ def test_a_dyad_is_transferred_to_an_adult_and_an_infant(faces, dyads):
         told = found.roles[role]
         np.testing.assert_array_equal(told.annotated, faces.emotions[rows])
         np.testing.assert_allclose(told.transferred, faces.emotions[rows])
-        (portrait,) = (row for row in evaluation.choose_people(stills, 0, 2) if stills.infants[row] == infant)
+        (portrait,) = (row for row in choose_people(stills, 0, 2) if stills.infants[row] == infant)
         keys = np.repeat(stills.extras["face_key"][[portrait]], 3, axis=0)
         moments = faces.emotions[np.array(rows)[list(found.moments.values())]]
         truths = np.stack([image for image, _ in oracle.render_all(keys, moments)])
@@ -212,11 +212,9 @@ def test_without_a_filmed_pair_nothing_is_transferred(faces, dyads):
 
 
 def table_i_setting(faces, inception=None):
-    trials = evaluation.draw_trials(faces.emotions, 10, seed=0)
+    trials = draw_trials(faces.emotions, 10, seed=0)
     truths = oracle.render_all(faces.extras["face_key"][trials.sources], trials.targets)
-    reference = evaluation.measure_reference(
-        lambda images: oracle.oracle(faces).regress(images)[1], faces, lambda done: None
-    )
+    reference = measure_reference(lambda images: oracle.oracle(faces).regress(images)[1], faces, lambda done: None)
     truth = runs.Truth(*(np.stack(column) for column in zip(*truths, strict=True)))
     return runs.Setting(faces, trials, reference, inception, truth)
 
@@ -256,7 +254,7 @@ def test_table_i_gives_fid_where_it_is_asked_for(faces):
     def extract(images):
         return np.asarray(images, np.float64).reshape(len(images), 2, -1).mean(axis=2)
 
-    lens = evaluation.Lens(extract, evaluation.measure_reference(extract, faces, lambda done: None))
+    lens = Lens(extract, measure_reference(extract, faces, lambda done: None))
     found = runs.measure(oracle.oracle(faces), table_i_setting(faces, lens))
     assert found["fid"] >= 0.0 and found["fid"] != pytest.approx(found["frechet_regressor"])
 

@@ -6,8 +6,8 @@ import numpy as np
 import oracle
 import pytest
 
-from avlgan_jax import evaluation
 from avlgan_jax.errors import UserError
+from avlgan_jax.evaluation.trials import draw_trials
 from avlgan_jax.experiments import fidelity
 
 pytest.importorskip("dlib")
@@ -22,7 +22,7 @@ def faces():
 def found(faces):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fidelity, "EVERY", 2)
-        trials = evaluation.draw_trials(faces.emotions, 16, seed=0)
+        trials = draw_trials(faces.emotions, 16, seed=0)
         return fidelity.measure(oracle.oracle(faces), faces, trials)
 
 
@@ -53,7 +53,7 @@ def test_without_dlibs_models_there_is_nothing_to_tell(faces, monkeypatch):
         raise UserError("not installed")
 
     monkeypatch.setattr(fidelity.predictor, "packaged_model", missing)
-    trials = evaluation.draw_trials(faces.emotions, 4, seed=0)
+    trials = draw_trials(faces.emotions, 4, seed=0)
     assert fidelity.measure(oracle.oracle(faces), faces, trials) is None
     assert fidelity.numbers(None) == {"samples": 0, "landmark_nme": None, "identity_distance": None}
 

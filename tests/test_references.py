@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from avlgan_jax import metrics
-from avlgan_jax.evaluation import Reference
+from avlgan_jax.evaluation.trials import Reference
 from avlgan_jax.references import Identity, stored
 
 IDENTITY = Identity(weights="ab12", mode="clean", resolution=32, count=6, data="d1ce57")

@@ -11,7 +11,8 @@ import oracle
 import pytest
 from PIL import Image
 
-from avlgan_jax import evaluation, gallery, section_iv, sections, tables
+from avlgan_jax import gallery, section_iv, sections, tables
+from avlgan_jax.evaluation.trials import MODELS, draw_trials
 from avlgan_jax.experiments import baby, circumplex
 from avlgan_jax.names import WEIGHTS
 from avlgan_jax.page import render_page, write_report
@@ -21,7 +22,7 @@ from avlgan_jax.page import render_page, write_report
 def written(tmp_path_factory):
     faces, training = oracle.draw_faces(8, seed=2), oracle.draw_faces(12, seed=1)
     models = oracle.oracle(faces, training)
-    trials = evaluation.draw_trials(faces.emotions, 16, seed=0)
+    trials = draw_trials(faces.emotions, 16, seed=0)
     scene = section_iv.Scene(models, faces, training, faces, trials, seed=0, render=oracle.render_all)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gallery, "FACES", 2)
@@ -86,7 +87,7 @@ def test_the_page_needs_nothing_but_itself(written):
 def test_the_page_tells_the_numbers_of_the_file(written):
     directory, numbers, _, _ = written
     page = (directory / "index.html").read_text()
-    for name in evaluation.MODELS:
+    for name in MODELS:
         assert f"{numbers['models'][name]['frechet_regressor']:.2f}" in page
     assert f"{numbers['groups']['infant']['do_nothing']['truth_psnr']:.2f}" in page
     assert "c0ffee" in page

@@ -6,7 +6,8 @@ import numpy as np
 import oracle
 import pytest
 
-from avlgan_jax import evaluation, metrics, scores
+from avlgan_jax import metrics, scores
+from avlgan_jax.evaluation.trials import Reference, by_group, draw_trials, measure
 
 
 def test_affect_scores_by_hand():
@@ -29,8 +30,8 @@ def test_no_rows_have_no_scores():
 
 
 def reference(features, infants):
-    moments = {group: metrics.moments(features[members]) for group, members in evaluation.by_group(infants).items()}
-    return evaluation.Reference(moments, features, infants)
+    moments = {group: metrics.moments(features[members]) for group, members in by_group(infants).items()}
+    return Reference(moments, features, infants)
 
 
 def test_distribution_scores_of_the_same_features():
@@ -53,9 +54,9 @@ def test_too_few_vectors_have_no_distribution():
 @pytest.fixture(scope="module")
 def measured():
     faces, training = oracle.draw_faces(12, seed=2, infants=False), oracle.draw_faces(16, seed=1, infants=False)
-    trials = evaluation.draw_trials(faces.emotions, 40, seed=0)
+    trials = draw_trials(faces.emotions, 40, seed=0)
     models = oracle.oracle(faces, training)
-    return evaluation.measure(models, faces, training, trials, oracle.render_all, lambda done: None)
+    return measure(models, faces, training, trials, oracle.render_all, lambda done: None)
 
 
 def test_a_data_set_without_infants_leaves_their_numbers_empty_but_in_place(measured):

@@ -7,7 +7,8 @@ import oracle
 import pytest
 from PIL import Image
 
-from avlgan_jax import evaluation, gallery, section_iv, sections
+from avlgan_jax import gallery, section_iv, sections
+from avlgan_jax.evaluation.trials import draw_trials
 from avlgan_jax.experiments import baby, circumplex, transfer
 
 ALWAYS = {"expressions", "chain", "avimage_matrix_adult", "avimage_matrix_infant", "scatter", "circumplex_judged"}
@@ -17,7 +18,7 @@ def told(photographed):
     """Everything that can be told of a few drawn faces, or of the same as if they were photographs."""
     faces = oracle.draw_faces(8, seed=2)
     shown, render = (oracle.photographs(faces), None) if photographed else (faces, oracle.render_all)
-    trials = evaluation.draw_trials(faces.emotions, 12, seed=0)
+    trials = draw_trials(faces.emotions, 12, seed=0)
     scene = section_iv.Scene(oracle.oracle(faces), shown, faces, shown, trials, seed=0, render=render)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gallery, "FACES", 2)

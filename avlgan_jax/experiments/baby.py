@@ -10,7 +10,7 @@ from jaxtyping import Float, Int, Shaped
 
 from avlgan_jax import bootstrap, metrics
 from avlgan_jax.data.records import Faces
-from avlgan_jax.evaluation import CHUNK, MODELS
+from avlgan_jax.evaluation.trials import CHUNK, MODELS
 from avlgan_jax.models.inference import Trained
 
 # Annotators of a frame may differ by this standard deviation of their valences at most (Section IV-B, 3).

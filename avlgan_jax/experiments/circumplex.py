@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int, Shaped, UInt8
 
 from avlgan_jax import metrics, truth
 from avlgan_jax.data.records import Faces
-from avlgan_jax.evaluation import GROUPS, MODELS, by_group, take
+from avlgan_jax.evaluation.trials import GROUPS, MODELS, by_group, take
 from avlgan_jax.faces.landmarks import normalised_mean_error
 from avlgan_jax.models.inference import Trained
 from avlgan_jax.truth import Picture, Render

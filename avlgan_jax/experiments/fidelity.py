@@ -12,7 +12,7 @@ from PIL import Image
 
 from avlgan_jax.data.records import Faces
 from avlgan_jax.errors import UserError
-from avlgan_jax.evaluation import MODELS, Trials
+from avlgan_jax.evaluation.trials import MODELS, Trials
 from avlgan_jax.faces.detectors import dlib as predictor
 from avlgan_jax.faces.landmarks import in_plane, normalised_mean_error
 from avlgan_jax.models.inference import Trained

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from avlgan_jax import evaluation, metrics
+from avlgan_jax import metrics
 from avlgan_jax.data.records import Faces
-from avlgan_jax.evaluation import Lens, Reference, Trials
+from avlgan_jax.evaluation.trials import CHUNK, Lens, Reference, Trials
 from avlgan_jax.faces.landmarks import normalised_mean_error
 from avlgan_jax.models.inference import Trained
 
@@ -40,8 +40,8 @@ def measure(models: Trained, setting: Setting) -> dict[str, float | None]:
     """The MEASURES of one run: RMSE by the judge, distances to the training faces, and those to the truth."""
     faces, trials, truth = setting.faces, setting.trials, setting.truth
     emotions, features, seen, errors, likeness = [], [], [], [], []
-    for start in range(0, len(trials.sources), evaluation.CHUNK):
-        chunk = slice(start, start + evaluation.CHUNK)
+    for start in range(0, len(trials.sources), CHUNK):
+        chunk = slice(start, start + CHUNK)
         sources, targets = trials.sources[chunk], trials.targets[chunk]
         output = models.convert["avlandmarkgan"](faces.images[sources], faces.landmarks[sources], targets)
         read, pooled = models.regress(output)

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int, Shaped, UInt8
 
 from avlgan_jax import metrics
 from avlgan_jax.data.records import Faces
-from avlgan_jax.evaluation import CHUNK, choose_people
+from avlgan_jax.evaluation.trials import CHUNK, choose_people
 from avlgan_jax.experiments import baby
 from avlgan_jax.models.inference import Trained
 from avlgan_jax.models.transfer import Portrait, perform, read

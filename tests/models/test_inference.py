@@ -3,10 +3,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from avlgan_jax import evaluation, scores
+from avlgan_jax import scores
 from avlgan_jax.config import MODEL_NAMES
 from avlgan_jax.data import records
 from avlgan_jax.errors import UserError
+from avlgan_jax.evaluation.trials import draw_trials, measure
 from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.models import build, inference
 from avlgan_jax.models.networks import Condition, image_to_float, image_to_uint8
@@ -76,11 +77,11 @@ def test_a_model_that_is_not_trained(tmp_path, trained_run):
 def test_scores_do_not_depend_on_devices_nor_on_batches(trained_run):
     folder, config, faces = trained_run
     training = records.load(config.data_dir, config.data, config.resolution, "train")
-    trials = evaluation.draw_trials(faces.emotions, 50, seed=0)
+    trials = draw_trials(faces.emotions, 50, seed=0)
 
     def numbers(**placing):
         models_ = states.load(folder, **placing)
-        measured = evaluation.measure(models_, faces, training, trials, None, lambda done: None)
+        measured = measure(models_, faces, training, trials, None, lambda done: None)
         return {"scores": scores.score(measured), "intervals": scores.intervals(measured, seed=0)}
 
     expected = numbers()

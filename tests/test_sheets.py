@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from avlgan_jax import figures
+from avlgan_jax.evaluation.report import sheets
 from avlgan_jax.faces import drawing, emotions
 from avlgan_jax.gallery import MATRIX_STEPS, Rows
 
@@ -46,7 +46,7 @@ def test_the_matrix_has_valence_to_the_right_and_arousal_upwards():
 
 
 def test_figures_have_no_background_of_their_own():
-    for picture in (figures.against_truth(shown_rows(3)), figures.chain(shown_rows(2))):
+    for picture in (sheets.against_truth(shown_rows(3)), sheets.chain(shown_rows(2))):
         alpha = np.asarray(picture)[..., 3]
         assert picture.mode == "RGBA"
         assert alpha[0, 0] == 0
@@ -54,7 +54,7 @@ def test_figures_have_no_background_of_their_own():
 
 
 def test_the_truth_stands_beside_the_models_where_it_is_known():
-    with_truth, without = figures.against_truth(shown_rows(2)), figures.against_truth(shown_rows(2, with_truth=False))
+    with_truth, without = sheets.against_truth(shown_rows(2)), sheets.against_truth(shown_rows(2, with_truth=False))
     assert with_truth.height == without.height
     assert with_truth.width > without.width
     assert (np.asarray(with_truth)[..., :3] == 180).all(axis=-1).sum() > 2 * 160 * 160
@@ -68,7 +68,7 @@ def test_the_expression_sheet_has_a_column_for_the_input_and_for_each_expression
         assert (sheet == (colour, colour, colour, 255)).all(axis=-1).sum() >= 100 * 100
 
 
-@pytest.mark.parametrize("draw", [figures.chain, figures.against_truth])
+@pytest.mark.parametrize("draw", [sheets.chain, sheets.against_truth])
 def test_the_same_arrays_give_the_same_file(draw):
     first, again = drawing.png(draw(shown_rows(1))), drawing.png(draw(shown_rows(1)))
     assert first == again
