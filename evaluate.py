@@ -80,9 +80,11 @@ def evaluate(arguments: Arguments) -> Path:
     """
     from tqdm import tqdm
 
-    from avlgan_jax import config, page, section_iv, tables, truth
+    from avlgan_jax import config
     from avlgan_jax.data import records
     from avlgan_jax.data.manifest import find_manifest
+    from avlgan_jax.evaluation import ground_truth, suite
+    from avlgan_jax.evaluation.report import page, tables
     from avlgan_jax.evaluation.trials import draw_trials, work
     from avlgan_jax.runtime.devices import choose_devices
     from avlgan_jax.training import states
@@ -103,17 +105,17 @@ def evaluate(arguments: Arguments) -> Path:
     names, trainings = _experiments(arguments)
 
     with contextlib.ExitStack() as stack:
-        render = stack.enter_context(truth.renderer(resolution)) if truth.keys(faces) is not None else None
+        render = (
+            stack.enter_context(ground_truth.renderer(resolution)) if ground_truth.keys(faces) is not None else None
+        )
         total = work(faces, training, arguments.samples) if "trials" in names else 0
         progress = stack.enter_context(tqdm(total=total, unit=" pictures", smoothing=0.1))
         lens = None
         if weights is not None and {"trials", *ABLATIONS} & set(names):
             progress.set_description("Inception")
             lens = _lens(weights, arguments.fid_mode, devices, training, data_dir, manifest.digest)
-        scene = section_iv.Scene(
-            models, faces, training, frames, trials, seed, render, lens, progress.update, **trainings
-        )
-        told = section_iv.run(scene, names, progress.set_description)
+        scene = suite.Scene(models, faces, training, frames, trials, seed, render, lens, progress.update, **trainings)
+        told = suite.run(scene, names, progress.set_description)
 
     numbers = told.numbers | {
         "protocol": {
@@ -145,10 +147,10 @@ def evaluate(arguments: Arguments) -> Path:
 
 def _experiments(arguments: Arguments):
     """The names of the experiments asked for, and for the scene what has been trained for the ABLATIONS among them."""
-    from avlgan_jax import section_iv
+    from avlgan_jax.evaluation import suite
     from avlgan_jax.training.ablation import recipe, table_i
 
-    names = [arguments.experiment] if arguments.experiment else list(section_iv.EXPERIMENTS)
+    names = [arguments.experiment] if arguments.experiment else list(suite.EXPERIMENTS)
     if not arguments.all and not arguments.experiment:
         names = [name for name in names if name not in ABLATIONS]
     trainings = {}
@@ -167,7 +169,7 @@ def _experiments(arguments: Arguments):
 
 def _inception(arguments: Arguments):
     """Inception with its weights, if it is asked for; a few samples are warned of before the work begins."""
-    from avlgan_jax import inception
+    from avlgan_jax.evaluation import inception
 
     if arguments.features == "regressor":
         return None
@@ -179,12 +181,12 @@ def _inception(arguments: Arguments):
 
 def _lens(weights, mode, devices, training, data_dir, digest):
     """The eyes of FID, and the training pictures seen through them, measured once for all runs."""
-    from avlgan_jax import inception, references
+    from avlgan_jax.evaluation import fid, inception
     from avlgan_jax.evaluation.trials import Lens, measure_reference
 
     extract = inception.extractor(weights.params, mode, devices)
-    identity = references.Identity(weights.sha256, mode, training.resolution, len(training), digest)
-    reference = references.stored(data_dir, identity, lambda: measure_reference(extract, training, lambda done: None))
+    identity = fid.Identity(weights.sha256, mode, training.resolution, len(training), digest)
+    reference = fid.stored(data_dir, identity, lambda: measure_reference(extract, training, lambda done: None))
     return Lens(extract, reference)
 
 

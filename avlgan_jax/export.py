@@ -73,7 +73,7 @@ def card(bundle, name: str) -> str:
 
     from avlgan_jax.models.inference import parameter_counts
 
-    text = Path(__file__).with_name("templates").joinpath("card.md").read_text()
+    text = (Path(__file__).with_name("editing") / "templates" / "card.md").read_text()
     page = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(text)
     return page.render(
         name=name,

@@ -19,7 +19,7 @@ os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 import numpy as np
 from PIL import Image
 
-from avlgan_jax import metrics
+from avlgan_jax.evaluation import metrics
 from avlgan_jax.faces import crop, procedural
 from avlgan_jax.faces.detectors.dlib import Dlib
 from datasets import features, locating

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 import jax
 import numpy as np
 
-from avlgan_jax import inception, metrics
 from avlgan_jax.config import Config
+from avlgan_jax.evaluation import inception, metrics
 from avlgan_jax.models import inference
 from avlgan_jax.models.inference import Trained, Weights
 from avlgan_jax.training import states

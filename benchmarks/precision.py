@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from avlgan_jax import metrics, truth
 from avlgan_jax.atomic_files import write_text
 from avlgan_jax.config import Config
 from avlgan_jax.data import records
 from avlgan_jax.data.records import Faces
 from avlgan_jax.errors import command
+from avlgan_jax.evaluation import ground_truth, metrics
 from avlgan_jax.evaluation.trials import Trials, draw_trials, take
 from avlgan_jax.models import inference
 from avlgan_jax.runtime import devices
@@ -82,9 +82,9 @@ def _judged(models: inference.Trained, config: Config, faces: Faces, trials: Tri
         "PCC of valence": metrics.pcc(read[:, 0], trials.targets[:, 0]),
         "PCC of arousal": metrics.pcc(read[:, 1], trials.targets[:, 1]),
     }
-    if truth.keys(faces) is not None:
-        with truth.renderer(config.resolution) as render:
-            pictures, _ = take(render(truth.keys(faces)[trials.sources], trials.targets), len(output))
+    if ground_truth.keys(faces) is not None:
+        with ground_truth.renderer(config.resolution) as render:
+            pictures, _ = take(render(ground_truth.keys(faces)[trials.sources], trials.targets), len(output))
         told["PSNR to the truth, dB"] = float(np.mean(metrics.psnr(output, pictures)))
     return {name: float(value) for name, value in told.items()}
 

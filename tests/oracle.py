@@ -5,8 +5,8 @@ import types
 
 import numpy as np
 
-from avlgan_jax import truth
 from avlgan_jax.data.records import Faces
+from avlgan_jax.evaluation import ground_truth
 from avlgan_jax.faces.emotions import nearest_expression, sample_disc
 
 RESOLUTION = 32
@@ -18,7 +18,7 @@ def draw_faces(count: int, seed: int, infants: bool = True) -> Faces:
     person = np.arange(count) // 2
     is_infant = (person % 2 == 1) & infants
     keys = np.stack([np.full(count, seed), person, np.arange(count), is_infant], axis=1)
-    pictures = [truth.render(key, emotion, RESOLUTION) for key, emotion in zip(keys, emotions, strict=True)]
+    pictures = [ground_truth.render(key, emotion, RESOLUTION) for key, emotion in zip(keys, emotions, strict=True)]
     return Faces(
         images=np.stack([image for image, _ in pictures]),
         landmarks=np.stack([landmarks for _, landmarks in pictures]),
@@ -38,7 +38,7 @@ def photographs(faces: Faces) -> Faces:
 
 def render_all(keys, emotions):
     """The truth, drawn in this process."""
-    return (truth.render(key, emotion, RESOLUTION) for key, emotion in zip(keys, emotions, strict=True))
+    return (ground_truth.render(key, emotion, RESOLUTION) for key, emotion in zip(keys, emotions, strict=True))
 
 
 def oracle(*known: Faces) -> types.SimpleNamespace:
@@ -57,14 +57,16 @@ def oracle(*known: Faces) -> types.SimpleNamespace:
     def draw(images, landmarks, emotions):
         outputs = []
         for image, emotion in zip(images, emotions, strict=True):
-            output, _ = truth.render(face_of[image.tobytes()], emotion, RESOLUTION)
+            output, _ = ground_truth.render(face_of[image.tobytes()], emotion, RESOLUTION)
             emotion_of[output.tobytes()] = emotion
             outputs.append(output)
         return np.stack(outputs)
 
     def move(landmarks, emotions):
         pairs = zip(landmarks, emotions, strict=True)
-        return np.stack([truth.render(face_of[points.tobytes()], emotion, RESOLUTION)[1] for points, emotion in pairs])
+        return np.stack(
+            [ground_truth.render(face_of[points.tobytes()], emotion, RESOLUTION)[1] for points, emotion in pairs]
+        )
 
     def read(images):
         return np.stack([emotion_of[image.tobytes()] for image in images])

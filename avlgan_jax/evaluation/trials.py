@@ -11,13 +11,13 @@ from dataclasses import dataclass, fields
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped, UInt8
 
-from avlgan_jax import metrics
 from avlgan_jax.data.records import Faces
 from avlgan_jax.errors import UserError
+from avlgan_jax.evaluation import metrics
+from avlgan_jax.evaluation.ground_truth import Picture, Render
+from avlgan_jax.evaluation.ground_truth import keys as truth_keys
 from avlgan_jax.faces.landmarks import normalised_mean_error
 from avlgan_jax.models.inference import Trained
-from avlgan_jax.truth import Picture, Render
-from avlgan_jax.truth import keys as truth_keys
 
 MODELS = ("avlandmarkgan", "avgan")
 GROUPS = ("adult", "infant")

@@ -3,10 +3,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from avlgan_jax import scores
 from avlgan_jax.config import MODEL_NAMES
 from avlgan_jax.data import records
 from avlgan_jax.errors import UserError
+from avlgan_jax.evaluation import scores
 from avlgan_jax.evaluation.trials import draw_trials, measure
 from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.models import build, inference

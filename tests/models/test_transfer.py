@@ -4,7 +4,7 @@ import numpy as np
 import oracle
 import pytest
 
-from avlgan_jax.experiments.transfer import MOMENTS, choose_moments
+from avlgan_jax.evaluation.experiments.transfer import MOMENTS, choose_moments
 from avlgan_jax.models import transfer
 
 

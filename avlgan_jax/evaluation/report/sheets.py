@@ -7,10 +7,10 @@ file serves a page in light and in dark.
 import numpy as np
 from PIL import Image, ImageDraw
 
-from avlgan_jax.experiments.transfer import Transferred
+from avlgan_jax.evaluation.examples import Rows
+from avlgan_jax.evaluation.experiments.transfer import Transferred
+from avlgan_jax.evaluation.report.names import NAMES
 from avlgan_jax.faces.drawing import GAP, blank_canvas, framed_face, landmark_face, sheet, write
-from avlgan_jax.gallery import Rows
-from avlgan_jax.names import NAMES
 
 
 def chain(shown: Rows) -> Image.Image:

@@ -1,0 +1,85 @@
+"""Table I: what becomes of realism and of the emotion as each loss weight alone is changed.
+
+Each landmark converter paints through the workdir's own image converter, which is why one weight more costs minutes;
+each image converter has been trained anew.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from avlgan_jax.evaluation.experiments.ablation_scores import MEASURES, Setting, measure
+from avlgan_jax.models.inference import Trained
+from avlgan_jax.training.ablation.table_i import Runs
+
+# Table I of the paper: (FID, RMSE) by weight and value.
+PAPER = {
+    "landmark.emotion_weight": {
+        0.0: (25.66, 0.188),
+        0.1: (24.40, 0.204),
+        1.0: (24.24, 0.193),
+        5.0: (22.13, 0.200),
+        10.0: (26.25, 0.203),
+        100.0: (24.02, 0.202),
+    },
+    "landmark.centre_weight": {
+        0.0: (25.80, 0.199),
+        0.1: (26.43, 0.205),
+        1.0: (24.54, 0.202),
+        5.0: (22.13, 0.200),
+        10.0: (24.16, 0.192),
+        100.0: (24.84, 0.198),
+    },
+    "image.emotion_weight": {
+        0.0: (20.92, 0.56),
+        0.1: (20.84, 0.56),
+        1.0: (21.89, 0.31),
+        5.0: (22.13, 0.200),
+        10.0: (26.59, 0.177),
+        100.0: (64.92, 0.178),
+    },
+    "image.landmark_weight": {
+        0.0: (25.50, 0.200),
+        0.1: (25.97, 0.192),
+        1.0: (25.58, 0.208),
+        5.0: (25.33, 0.208),
+        10.0: (22.13, 0.200),
+        100.0: (23.44, 0.198),
+    },
+}
+
+# And what follows it in Section IV-A: (FID, RMSE) with 3-D landmarks, and of Table I's own model with 2-D ones.
+PAPER_3D, PAPER_2D = (26.7, 0.211), (22.13, 0.200)
+
+
+def numbers(runs: Runs, setting: Setting) -> dict:
+    """`table_i` of `metrics.json`: by weight a list of rows, one for each value, in order.
+
+    A row has the mean over its runs of each of MEASURES, its `seeds`' values of each, and the `paper`'s FID and RMSE
+    where it has that value; `own` marks the value that the workdir itself was trained with.
+    """
+    found: dict[Callable, dict] = {}
+
+    def measured(load: Callable[[], Trained]) -> dict:
+        if load not in found:
+            found[load] = measure(load(), setting)
+        return found[load]
+
+    return {
+        weight: [
+            {"value": value, "own": value == runs.own[weight], **_row([measured(load) for load in loads])}
+            | {"paper": _paper(weight, value)}
+            for value, loads in sorted(by_value.items())
+        ]
+        for weight, by_value in runs.cells.items()
+    }
+
+
+def _row(runs: list[dict[str, float | None]]) -> dict:
+    columns = {name: [run[name] for run in runs] for name in MEASURES}
+    means = {name: float(np.mean(column)) if None not in column else None for name, column in columns.items()}
+    return {**means, "seeds": columns}
+
+
+def _paper(weight: str, value: float) -> dict[str, float] | None:
+    return dict(zip(("fid", "rmse"), PAPER[weight][value], strict=True)) if value in PAPER[weight] else None

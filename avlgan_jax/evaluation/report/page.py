@@ -1,0 +1,107 @@
+"""The report: `metrics.json`, the figures, and one self-contained page that shows both to a person."""
+
+import base64
+import io
+import json
+from pathlib import Path
+
+import jinja2
+import numpy as np
+from PIL import Image
+
+from avlgan_jax import atomic_files
+from avlgan_jax.evaluation.examples import MATRIX_STEPS, Matrix
+from avlgan_jax.evaluation.report.figures import Figure
+from avlgan_jax.evaluation.report.names import WEIGHTS
+from avlgan_jax.evaluation.report.tables import (
+    comparisons,
+    nearer_to_truth,
+    number,
+    spread,
+    table,
+    table_columns,
+    value_range,
+)
+from avlgan_jax.faces import emotions
+from avlgan_jax.training.ablation.recipe import PARTS
+
+
+def template(name: str) -> jinja2.Template:
+    """A page's template, with the filters that write numbers; what comes from data is escaped in HTML."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("avlgan_jax.evaluation.report"),
+        autoescape=jinja2.select_autoescape(),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"number": number, "range": value_range, "spread": spread}
+    return environment.get_template(name)
+
+
+def render_page(scores: dict, shown: list[Figure], matrices: list[Matrix]) -> str:
+    """The whole report as one HTML document without a single outside reference."""
+    return template("report.html").render(
+        scores=scores,
+        weight_names=WEIGHTS,
+        parts=PARTS,
+        **_tables(scores),
+        figures=[(figure, _webp(figure.png)) for figure in shown],
+        pad={
+            "steps": [float(step) for step in MATRIX_STEPS],
+            "pins": [[name, *map(float, at)] for name, at in zip(emotions.EXPRESSIONS, emotions.TABLE_II, strict=True)],
+            "faces": [_pad_face(matrix) for matrix in matrices],
+        },
+    )
+
+
+def _tables(scores: dict) -> dict:
+    """What the page shows in tables, as far as it was measured."""
+    told: dict = {}
+    if "models" in scores:
+        told |= {"table": table(scores), "columns": table_columns(scores), "compared": comparisons(scores)}
+        told["nearer"] = nearer_to_truth(scores)
+    if "table_ii" in scores:
+        paper = emotions.TABLE_II.tolist()
+        told["means"] = list(zip(emotions.EXPRESSIONS, scores["table_ii"].values(), paper, strict=True))
+    return told
+
+
+def _pad_face(matrix: Matrix) -> dict:
+    """A face for the page's interactive plane: its input and one sheet of all its outputs for each model, as JPEG."""
+    sheets = {
+        name: _jpeg(grid.transpose(0, 2, 1, 3, 4).reshape(grid.shape[0] * grid.shape[2], -1, 3))
+        for name, grid in matrix.grids.items()
+    }
+    return {"name": matrix.name, "infant": matrix.infant, "input": _jpeg(matrix.image), "sheets": sheets}
+
+
+def _jpeg(pixels: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=90, subsampling=0)
+    return _data_uri(buffer.getvalue(), "jpeg")
+
+
+def _webp(png: bytes) -> str:
+    """A figure for the page: like JPEG a fifth of the size, but with the transparency that JPEG lacks."""
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(png)).save(buffer, "WEBP", quality=90)
+    return _data_uri(buffer.getvalue(), "webp")
+
+
+def _data_uri(data: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def write_report(directory: Path, scores: dict, shown: list[Figure], matrices: list[Matrix]) -> Path:
+    """Write `metrics.json`, `index.html` and one PNG a figure to `directory`; returns the path of the page.
+
+    An older report there is replaced by the whole new one or not touched at all.
+    """
+    with atomic_files.atomic_folder(directory) as fresh:
+        (fresh / "metrics.json").write_text(json.dumps(scores, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        for figure in shown:
+            (fresh / f"{figure.name}.png").write_bytes(figure.png)
+        (fresh / "index.html").write_text(render_page(scores, shown, matrices), encoding="utf-8")
+    return directory / "index.html"

@@ -1,0 +1,64 @@
+"""Which figures a report has: all of them for drawn faces, none that would need a truth for photographs."""
+
+import io
+
+import numpy as np
+import oracle
+import pytest
+from PIL import Image
+
+from avlgan_jax.evaluation import examples, suite
+from avlgan_jax.evaluation.experiments import baby, circumplex, transfer
+from avlgan_jax.evaluation.report import figures
+from avlgan_jax.evaluation.trials import draw_trials
+
+ALWAYS = {"expressions", "chain", "avimage_matrix_adult", "avimage_matrix_infant", "scatter", "circumplex_judged"}
+
+
+def told(photographed):
+    """Everything that can be told of a few drawn faces, or of the same as if they were photographs."""
+    faces = oracle.draw_faces(8, seed=2)
+    shown, render = (oracle.photographs(faces), None) if photographed else (faces, oracle.render_all)
+    trials = draw_trials(faces.emotions, 12, seed=0)
+    scene = suite.Scene(oracle.oracle(faces), shown, faces, shown, trials, seed=0, render=render)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(examples, "FACES", 2)
+        patch.setattr(examples, "MATRICES", 2)
+        patch.setattr(circumplex, "FACES", 1)
+        return suite.run(scene, set(suite.EXPERIMENTS) - {"fidelity"})
+
+
+def test_drawn_faces_have_every_figure_of_stills():
+    found = told(photographed=False)
+    assert {figure.name for figure in found.figures} == ALWAYS | {"truth", "circumplex_truth", "circumplex_truth_avgan"}
+    for figure in found.figures:
+        assert Image.open(io.BytesIO(figure.png)).size == figure.size
+        assert figure.caption and figure.alt
+    assert found.numbers["baby"] == found.numbers["transfer"] == {}
+
+
+def test_photographs_have_no_figure_of_the_truth():
+    assert {figure.name for figure in told(photographed=True).figures} == ALWAYS | {"outputs"}
+
+
+def test_the_figure_of_infants_tells_the_papers_numbers():
+    line = np.linspace(-1, 1, 9)
+    frames = baby.Frames(line, {"avgan": line / 2, "avlandmarkgan": line}, np.full(9, "one"), np.arange(9).astype(str))
+    figure = figures.baby({"infant": frames})
+    assert "avGAN 0.49, avLandmarkGAN 0.70" in figure.caption
+
+
+def test_the_figure_of_a_transfer_shows_film_and_performance():
+    line = np.stack([np.linspace(-1, 1, 30)] * 2, axis=-1)
+    red, green = (np.full((3, 8, 8, 3), colour, np.uint8) for colour in ([200, 0, 0], [0, 200, 0]))
+    role = transfer.Role(line, line, line, -line, film=red, performance=green)
+    found = transfer.Transferred(
+        "00", np.arange(30), {"both pleased": 29, "both displeased": 0}, {"parent": role, "infant": role}
+    )
+    pixels = np.asarray(Image.open(io.BytesIO(figures.transfer(found).png)))
+    rows = {}
+    for name, colour in (("film", (200, 0, 0, 255)), ("performance", (0, 200, 0, 255))):
+        places = np.argwhere((pixels == colour).all(axis=-1))
+        rows[name] = places[:, 0]
+        assert len(np.unique(places[:, 1])) == 2 * 2 * 108
+    assert rows["film"].max() < rows["performance"].min()

@@ -1,0 +1,211 @@
+"""The page of results: every number from a stored report, a person's words kept, and nothing from anywhere else."""
+
+import copy
+import json
+
+import pytest
+
+from avlgan_jax.errors import UserError
+from avlgan_jax.evaluation.report import results_page
+from avlgan_jax.evaluation.report.results_page import Arguments
+from avlgan_jax.faces import emotions
+
+ROW = {
+    "rmse": 0.31,
+    "rmse_valence": 0.32,
+    "rmse_arousal": 0.30,
+    "pcc_valence": 0.81,
+    "pcc_arousal": 0.68,
+    "ccc_valence": 0.8,
+    "ccc_arousal": 0.6,
+    "frechet_regressor": 12.34,
+    "fid": None,
+    "truth_landmark_nme": 0.0184,
+    "truth_psnr": 30.94,
+    "truth_ssim": 0.9,
+    "response": 0.05,
+}
+BOUNDS = {name: [value - 0.1, value + 0.1] for name, value in ROW.items() if value is not None}
+ROWS = {
+    "avlandmarkgan": ROW,
+    "avgan": ROW | {"rmse": 0.57, "truth_landmark_nme": None},
+    "do_nothing": ROW | {"rmse": 0.64},
+    "regressor": ROW | {"rmse": 0.16},
+}
+INTERVALS = {**dict.fromkeys(ROWS, BOUNDS), "difference": BOUNDS}
+
+
+def correlation(value):
+    scores = {"pcc_valence": value, "interval": [value - 0.05, value + 0.05], "pcc_valence_within": value / 2}
+    return {**scores, "interval_within": None, "ccc_valence": 0.4, "paper": None}
+
+
+def weight_rows(own, rmse):
+    """A weight of Table I whose RMSE is `rmse(value)`."""
+    return [
+        {
+            "value": value,
+            "own": value == own,
+            "rmse": rmse(value),
+            "frechet_regressor": 2.0 + value,
+            "fid": None,
+            "truth_landmark_nme": 0.02,
+            "seeds": {"rmse": [rmse(value)], "frechet_regressor": [2.0 + value]},
+            "paper": {"fid": 22.13, "rmse": 0.2},
+        }
+        for value in (0.0, 0.1, 1.0, 5.0, 10.0, 100.0)
+    ]
+
+
+REPORT = {
+    "schema_version": 1,
+    "models": {name: ROWS[name] for name in ("avlandmarkgan", "avgan")},
+    "do_nothing": ROWS["do_nothing"],
+    "regressor": ROWS["regressor"],
+    "groups": {"adult": ROWS | {"samples": 750}, "infant": ROWS | {"samples": 0}},
+    "intervals": {
+        "models": dict.fromkeys(("avlandmarkgan", "avgan"), BOUNDS),
+        **dict.fromkeys(("do_nothing", "regressor", "difference"), BOUNDS),
+        "groups": {"adult": INTERVALS, "infant": INTERVALS},
+    },
+    "circumplex": {"response": {"avlandmarkgan": 0.05, "avgan": 0.04, "truth": 0.0625}},
+    "fidelity": {"samples": 0, "landmark_nme": None, "identity_distance": None},
+    "baby": {
+        "infant": {"frames": 90, "people": 2, "avgan": correlation(0.41), "avlandmarkgan": correlation(0.73)}
+        | {"real": correlation(0.95)},
+        "parent": {"frames": 90, "people": 2, "avgan": correlation(0.4), "avlandmarkgan": correlation(0.77)}
+        | {"real": correlation(0.95)},
+    },
+    "transfer": {},
+    "table_ii": {name: {"count": 1000, "valence": 0.123, "arousal": None} for name in emotions.EXPRESSIONS},
+    "table_i": {
+        "landmark.emotion_weight": weight_rows(5.0, lambda value: 0.3),
+        "landmark.centre_weight": weight_rows(5.0, lambda value: 0.3 + value / 100),
+        "image.emotion_weight": weight_rows(5.0, lambda value: 0.6 if value == 0.0 else 0.3),
+        "image.landmark_weight": [],
+    },
+    "protocol": {
+        "data": "procedural_faces",
+        "split": "validation",
+        "resolution": 48,
+        "faces": 1000,
+        "seed": 0,
+        "training_faces": 8000,
+        "samples": 10000,
+        "fid_mode": None,
+    },
+    "provenance": {"steps": {"regressor": 2800, "landmark": 4000, "image": 2200, "avgan": 2200}, "data_digest": "da7a"},
+}
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """A workdir with a report, and the page written from it."""
+    return stored_report(tmp_path, REPORT)
+
+
+def stored_report(tmp_path, found):
+    report = tmp_path / "runs" / "demo" / "report"
+    report.mkdir(parents=True)
+    (report / "metrics.json").write_text(json.dumps(found))
+    (report / "baby.png").write_bytes(b"png")
+    (report / "scatter.png").write_bytes(b"not shown")
+    return results_page.write(Arguments((tmp_path / "runs" / "demo",), tmp_path / "docs" / "results.md"))
+
+
+def test_the_page_tells_the_numbers_of_the_report(stored):
+    page = stored.read_text()
+    assert "## demo: procedural_faces at 48 px" in page
+    assert "python evaluate.py --workdir runs/demo --all --samples 10000 --seed 0" in page
+    assert "| avLandmarkGAN | 0.310 | 0.320 | 0.300 | 0.81 |" in page
+    assert "| doing nothing, adults | 0.640 |" in page and "infants |" not in page.split("Section IV-B")[0]
+    assert "| infants, avLandmarkGAN | 90 | 2 | 0.73 [0.68 to 0.78] |" in page
+    assert "the truth 0.062" in page or "the truth 0.063" in page
+    assert "| emotion, image converter | 5 (own) | 0.300 | 0.200 | 7.00 | 22.13 |" in page
+    assert "| fear | 1,000 | 0.12 | – | −0.12 | 0.77 |" in page
+
+
+def test_every_table_has_rows_as_wide_as_its_head(stored):
+    tables = [block for block in stored.read_text().split("\n\n") if block.startswith("|")]
+    assert len(tables) >= 6
+    for table in tables:
+        widths = {line.count("|") for line in table.strip().splitlines()}
+        assert len(widths) == 1, table
+
+
+def test_figures_that_the_page_shows_are_stored_and_no_others(stored):
+    folder = stored.with_suffix("") / "demo"
+    assert {path.name for path in folder.iterdir()} == {"metrics.json", "baby.png"}
+    assert "](results/demo/baby.png)" in stored.read_text()
+
+
+def test_of_photographs_the_numbers_alone_are_kept(tmp_path):
+    page = stored_report(tmp_path, REPORT | {"protocol": REPORT["protocol"] | {"data": "affectnet"}})
+    assert [path.name for path in (page.with_suffix("") / "demo").iterdir()] == ["metrics.json"]
+    assert "## demo: affectnet at 48 px" in page.read_text() and "](results/" not in page.read_text()
+
+
+def test_what_a_person_wrote_stays(stored):
+    text = stored.read_text().replace(results_page.BEGIN + "\n", results_page.BEGIN + "\nInfants are few.\n")
+    stored.write_text(text)
+    results_page.write(Arguments(page=stored))
+    assert stored.read_text() == text
+    assert "Infants are few." in text
+
+
+def test_the_findings_agree_or_differ_by_the_numbers():
+    found = {claim.text: claim for claim in results_page.claims(REPORT)}
+    infants, parents = (
+        next(c for text, c in found.items() if f"on {group}s" in text) for group in ("infant", "parent")
+    )
+    assert (infants.paper, infants.here, infants.agrees) == ("+0.21", "+0.32", True)
+    assert (parents.paper, parents.here, parents.agrees) == ("+0.01", "+0.37", False)
+    rises = next(claim for text, claim in found.items() if "RMSE rises" in text)
+    assert (rises.paper, rises.here, rises.agrees) == ("2.8-fold", "2.0-fold", True)
+    suffers = next(claim for text, claim in found.items() if "pictures suffer" in text)
+    assert (suffers.paper, suffers.here, suffers.agrees) == ("2.9-fold", "14.6-fold", True)
+    hardly = [claim for text, claim in found.items() if "hardly depends" in text]
+    assert [claim.agrees for claim in hardly] == [True, False, None]
+    assert (infants.verdict, parents.verdict, hardly[-1].verdict) == ("agrees", "**differs**", "not measured")
+    without = copy.deepcopy(REPORT)
+    del without["table_i"], without["baby"]
+    assert {claim.agrees for claim in results_page.claims(without)} == {None}
+
+
+@pytest.mark.parametrize(("avgan", "fair"), [(2200, True), (1840, True), (1830, False), (2640, True), (2650, False)])
+def test_a_model_with_a_head_start_proves_nothing(avgan, fair):
+    found = copy.deepcopy(REPORT)
+    found["provenance"]["steps"]["avgan"] = avgan
+    told = {claim.text: claim.verdict for claim in results_page.claims(found)}
+    verdicts = [verdict for text, verdict in told.items() if "raise the correlation" in text]
+    unfair = f"cannot tell: avGAN had {avgan:,} steps, the image converter 2,200"
+    assert verdicts == (["agrees", "**differs**"] if fair else [unfair, unfair])
+    assert "agrees" in told.values()  # what does not set the two side by side is judged all the same
+
+
+def test_3d_landmarks_stand_beside_the_run_with_2d_ones_and_the_papers():
+    deep = copy.deepcopy(REPORT)
+    deep["protocol"]["landmark_dimensions"] = 3
+    deep["models"]["avlandmarkgan"]["rmse"] = 0.33
+    page = results_page.render({"demo": REPORT, "demo3d": deep}, {"demo": {}, "demo3d": {}}, "")
+    assert "## demo: procedural_faces at 48 px\n" in page
+    assert "## demo3d: procedural_faces at 48 px, 3-D landmarks\n" in page
+    assert page.count("RMSE 0.211 and FID 26.7 with 3-D landmarks") == 1
+    row = "| 3-D landmarks do not lower the RMSE of 2-D ones | 0.211 against 0.200 | {} | {} |"
+    assert page.count("3-D landmarks do not lower") == 1
+    assert row.format("0.330 against 0.310", "agrees") in page
+    deep["models"]["avlandmarkgan"]["rmse"] = 0.2  # under the interval of the 2-D run
+    assert results_page.claims(deep, REPORT)[0].agrees is False
+    other = copy.deepcopy(REPORT) | {"provenance": REPORT["provenance"] | {"data_digest": "other"}}
+    alone = results_page.render({"demo": other, "demo3d": deep}, {"demo": {}, "demo3d": {}}, "")
+    assert row.format("0.200 against –", "not measured") in alone
+
+
+def test_a_workdir_without_a_report_is_named(tmp_path):
+    with pytest.raises(UserError, match="evaluate.py --workdir"):
+        results_page.write(Arguments((tmp_path,), tmp_path / "results.md"))
+
+
+def test_without_any_report_the_page_says_how_to_make_one(tmp_path):
+    page = results_page.write(Arguments(page=tmp_path / "results.md")).read_text()
+    assert "python ablate.py --workdir runs/NAME" in page

@@ -1,0 +1,41 @@
+"""What is shown: every picture at the emotion that it stands for."""
+
+import numpy as np
+import oracle
+import pytest
+
+from avlgan_jax.evaluation import examples
+from avlgan_jax.faces import emotions
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return oracle.draw_faces(16, seed=3)
+
+
+@pytest.fixture(autouse=True)
+def few_pictures(monkeypatch):
+    monkeypatch.setattr(examples, "FACES", 3)
+    monkeypatch.setattr(examples, "MATRICES", 1)
+
+
+def test_every_picture_shows_the_emotion_it_stands_for(faces):
+    models = oracle.oracle(faces)
+    rows = examples.rows(models, faces, 0, oracle.render_all)
+    np.testing.assert_array_equal(rows.outputs["avlandmarkgan"], rows.outputs["truth"])
+    np.testing.assert_array_equal(rows.outputs["avgan"], rows.images)
+    np.testing.assert_array_equal(models.predict(rows.outputs["avlandmarkgan"]), rows.targets)
+    shown = examples.expressions(models, faces, 0, emotions.TABLE_II)
+    np.testing.assert_array_equal(shown.images, rows.images)
+    for row in shown.outputs:
+        np.testing.assert_array_equal(models.predict(row), emotions.TABLE_II)
+    grid = examples.matrices(models, faces, 0, oracle.render_all)[0].grids["avlandmarkgan"]
+    top_left, bottom_right = models.predict(np.stack([grid[0, 0], grid[-1, -1]]))
+    np.testing.assert_allclose(top_left, [-0.8, 0.8])
+    np.testing.assert_allclose(bottom_right, [0.8, -0.8])
+
+
+def test_photographs_are_shown_without_a_truth(faces):
+    models, photographs = oracle.oracle(faces), oracle.photographs(faces)
+    assert set(examples.rows(models, photographs, 0, None).outputs) == {"avlandmarkgan", "avgan"}
+    assert set(examples.matrices(models, photographs, 0, None)[0].grids) == {"avlandmarkgan", "avgan"}

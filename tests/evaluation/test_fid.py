@@ -1,0 +1,69 @@
+"""Statistics of the training pictures on disk: measured once, and again as soon as anything about them differs."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from avlgan_jax.evaluation import metrics
+from avlgan_jax.evaluation.fid import Identity, stored
+from avlgan_jax.evaluation.trials import Reference
+
+IDENTITY = Identity(weights="ab12", mode="clean", resolution=32, count=6, data="d1ce57")
+
+
+@pytest.fixture
+def reference():
+    vectors = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+    infants = np.array([False, True] * 3)
+    moments = {"all": metrics.moments(vectors), "infant": metrics.moments(vectors[infants])}
+    return Reference(moments, vectors, infants)
+
+
+def never():
+    raise AssertionError("measured again")
+
+
+def test_they_are_measured_once(tmp_path, reference):
+    assert stored(tmp_path, IDENTITY, lambda: reference) is reference
+    found = stored(tmp_path, IDENTITY, never)
+    np.testing.assert_array_equal(found.features, reference.features)
+    np.testing.assert_array_equal(found.infants, reference.infants)
+    assert found.moments.keys() == reference.moments.keys()
+    for group, moments in found.moments.items():
+        assert moments.count == reference.moments[group].count
+        np.testing.assert_array_equal(moments.covariance, reference.moments[group].covariance)
+        assert metrics.frechet_distance(moments, reference.moments[group]) == pytest.approx(0.0, abs=1e-12)
+    assert [path.name for path in (tmp_path / ".cache" / "d1ce57").iterdir()] == ["inception-clean.npz"]
+
+
+@pytest.mark.parametrize("other", [{"weights": "cd34"}, {"resolution": 64}, {"count": 7}])
+def test_what_was_made_with_other_things_is_made_again(tmp_path, reference, other):
+    stored(tmp_path, IDENTITY, lambda: reference)
+    again = dataclasses.replace(reference, features=reference.features + 1)
+    assert stored(tmp_path, dataclasses.replace(IDENTITY, **other), lambda: again) is again
+
+
+def test_each_mode_has_a_file_of_its_own(tmp_path, reference):
+    stored(tmp_path, IDENTITY, lambda: reference)
+    stored(tmp_path, dataclasses.replace(IDENTITY, mode="legacy"), lambda: reference)
+    assert stored(tmp_path, IDENTITY, never) is not None
+
+
+@pytest.mark.parametrize("keep", [0, 40, -7])
+def test_a_damaged_file_is_made_again(tmp_path, reference, keep):
+    stored(tmp_path, IDENTITY, lambda: reference)
+    (path,) = tmp_path.rglob("*.npz")
+    path.write_bytes(path.read_bytes()[:keep])
+    assert stored(tmp_path, IDENTITY, lambda: reference) is reference
+    assert stored(tmp_path, IDENTITY, never) is not reference
+
+
+def test_nothing_half_written_stays(tmp_path, reference, monkeypatch):
+    def full(*arguments, **arrays):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="no space"):
+        stored(tmp_path, IDENTITY, lambda: reference)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -1,0 +1,34 @@
+"""The truth: the same face at another emotion, drawn by many processes as by one."""
+
+import dataclasses
+
+import numpy as np
+import oracle
+
+from avlgan_jax.evaluation import ground_truth
+
+
+def test_the_truth_at_a_faces_own_emotion_is_the_face():
+    faces = oracle.draw_faces(2, seed=5)
+    image, landmarks = ground_truth.render(faces.extras["face_key"][1], faces.emotions[1], oracle.RESOLUTION)
+    np.testing.assert_array_equal(image, faces.images[1])
+    np.testing.assert_array_equal(landmarks, faces.landmarks[1])
+
+
+def test_processes_draw_what_one_would_in_the_order_asked():
+    faces = oracle.draw_faces(6, seed=5)
+    with ground_truth.renderer(oracle.RESOLUTION) as render:
+        drawn = list(render(faces.extras["face_key"], faces.emotions[::-1]))
+    for (image, landmarks), key, emotion in zip(drawn, faces.extras["face_key"], faces.emotions[::-1], strict=True):
+        expected, points = ground_truth.render(key, emotion, oracle.RESOLUTION)
+        np.testing.assert_array_equal(image, expected)
+        np.testing.assert_array_equal(landmarks, points)
+
+
+def test_only_stills_of_drawn_faces_have_a_truth():
+    faces = oracle.draw_faces(4, seed=5)
+    np.testing.assert_array_equal(ground_truth.keys(faces), faces.extras["face_key"])
+    assert ground_truth.keys(oracle.photographs(faces)) is None
+    for dyad, known in ((np.full(4, -1), True), (np.arange(4) // 2, False)):
+        of_dyads = dataclasses.replace(faces, extras=faces.extras | {"dyad": dyad})
+        assert (ground_truth.keys(of_dyads) is not None) == known

@@ -1,0 +1,88 @@
+"""Scores of small tables that can be worked out, and that nothing undefined reaches the file."""
+
+import json
+
+import numpy as np
+import oracle
+import pytest
+
+from avlgan_jax.evaluation import metrics, scores
+from avlgan_jax.evaluation.trials import Reference, by_group, draw_trials, measure
+
+
+def test_affect_scores_by_hand():
+    predicted = np.array([[0.0, 0.5], [1.0, 0.5]])
+    expected = np.array([[0.5, 0.5], [1.0, 0.5]])
+    found = scores.affect_scores(predicted, expected)
+    assert set(found) == set(scores.AFFECT)
+    assert found["rmse"] == pytest.approx(0.25)
+    assert found["rmse_valence"] == pytest.approx(np.sqrt(0.125))
+    assert found["rmse_arousal"] == 0.0
+    assert found["pcc_valence"] == pytest.approx(1.0)
+    assert found["pcc_arousal"] == 0.0
+    assert found["sagr_valence"] == 0.5
+
+
+def test_no_rows_have_no_scores():
+    found = scores.affect_scores(np.zeros((0, 2)), np.zeros((0, 2)))
+    assert set(found) == set(scores.AFFECT)
+    assert set(found.values()) == {None}
+
+
+def reference(features, infants):
+    moments = {group: metrics.moments(features[members]) for group, members in by_group(infants).items()}
+    return Reference(moments, features, infants)
+
+
+def test_distribution_scores_of_the_same_features():
+    features = np.random.default_rng(0).normal(size=(30, 3))
+    infants = np.arange(30) < 10
+    found = scores.distribution_scores(features, reference(features, infants), "all")
+    assert found["frechet_regressor"] == pytest.approx(0.0, abs=1e-9)
+    assert (found["precision_regressor"], found["recall_regressor"]) == (1.0, 1.0)
+    shifted = scores.distribution_scores(features[:10] + 100.0, reference(features, infants), "infant")
+    assert shifted["frechet_regressor"] == pytest.approx(3e4)
+    assert (shifted["precision_regressor"], shifted["recall_regressor"]) == (0.0, 0.0)
+
+
+def test_too_few_vectors_have_no_distribution():
+    features = np.random.default_rng(1).normal(size=(30, 3))
+    few = scores.distribution_scores(features, reference(features, np.arange(30) < 3), "infant")
+    assert set(few.values()) == {None}
+
+
+@pytest.fixture(scope="module")
+def measured():
+    faces, training = oracle.draw_faces(12, seed=2, infants=False), oracle.draw_faces(16, seed=1, infants=False)
+    trials = draw_trials(faces.emotions, 40, seed=0)
+    models = oracle.oracle(faces, training)
+    return measure(models, faces, training, trials, oracle.render_all, lambda done: None)
+
+
+def test_a_data_set_without_infants_leaves_their_numbers_empty_but_in_place(measured):
+    found = scores.score(measured)
+    adult, infant = found["groups"]["adult"], found["groups"]["infant"]
+    assert infant["samples"] == 0
+    for row in ("avlandmarkgan", "avgan", "do_nothing", "regressor"):
+        assert infant[row].keys() == adult[row].keys()
+        assert set(infant[row].values()) == {None}
+    json.dumps(found | scores.intervals(measured, seed=0), allow_nan=False)
+
+
+def test_intervals_have_a_place_for_every_score_and_hold_it(measured):
+    found, bounds = scores.score(measured), scores.intervals(measured, seed=0)
+    for name in ("do_nothing", "regressor"):
+        assert set(bounds[name]) == set(found[name]) - {*scores.DISTRIBUTION, *scores.INCEPTION}
+    for name in scores.AFFECT:
+        low, high = bounds["do_nothing"][name]
+        assert low <= found["do_nothing"][name] <= high
+    low, high = bounds["do_nothing"]["truth_psnr"]
+    assert low < found["do_nothing"]["truth_psnr"] < high
+
+
+def test_the_difference_says_which_model_is_better(measured):
+    difference = scores.intervals(measured, seed=0)["difference"]
+    assert difference["rmse"][1] < 0
+    assert difference["pcc_valence"][0] > 0
+    assert difference["truth_psnr"][0] > 0
+    assert "truth_landmark_nme" not in difference
