@@ -208,11 +208,11 @@ def transfer(request: Transfer) -> Path:
     """Do what `Transfer` says; the file written."""
     from tqdm import tqdm
 
-    from avlgan_jax import motion
-    from avlgan_jax.editor import smooth
+    from avlgan_jax.editing import motion
+    from avlgan_jax.editing.dyad_film import FPS, PERSONS, Page, drawn_source, filmed_source, perform
+    from avlgan_jax.editing.editor import smooth
     from avlgan_jax.faces import video
     from avlgan_jax.faces.procedural import named
-    from avlgan_jax.film import FPS, PERSONS, Page, drawn_source, filmed_source, perform
     from avlgan_jax.models import transfer as transferring
 
     out = _writable(request.out, (".mp4", ".gif"))
@@ -259,7 +259,7 @@ class _Studio:
     """The weights and, once a photograph asks for it, the detector."""
 
     def __init__(self, tools: Tools):
-        from avlgan_jax.editor import load
+        from avlgan_jax.editing.editor import load
 
         self.editor = load(tools.weights)
         self._landmarks = tools.landmarks
@@ -272,7 +272,7 @@ class _Studio:
 
     def faces(self, name: str, chosen: int | None):
         """The photograph and its faces, or the chosen one."""
-        from avlgan_jax import photograph
+        from avlgan_jax.editing import photograph
         from avlgan_jax.faces.procedural import named
 
         resolution, dimensions = self.editor.resolution, self.editor.landmark_dimensions
@@ -299,7 +299,7 @@ class _Studio:
 
     def laid_in(self, photo: np.ndarray, faces: list, edited: list[np.ndarray]) -> np.ndarray:
         """The whole photograph with the edited faces blended in."""
-        from avlgan_jax import photograph
+        from avlgan_jax.editing import photograph
 
         for face, image in zip(faces, edited, strict=True):
             photo = photograph.blend(photo, face, image)

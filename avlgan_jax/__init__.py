@@ -8,7 +8,7 @@ smiling = model.edit(image, valence=0.7, arousal=0.3)
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from avlgan_jax.editor import Editor, load
+    from avlgan_jax.editing.editor import Editor, load
 
 __all__ = ["Editor", "load"]
 
@@ -16,7 +16,7 @@ __all__ = ["Editor", "load"]
 def __getattr__(name: str):
     # Loaded when asked for: `import avlgan_jax` alone starts no JAX.
     if name in __all__:
-        from avlgan_jax import editor
+        from avlgan_jax.editing import editor
 
         return getattr(editor, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,9 +3,9 @@ import json
 
 import pytest
 
-from avlgan_jax import bundle
 from avlgan_jax import config as configuration
 from avlgan_jax.config import Config, ImageTraining, LandmarkTraining, RegressorTraining
+from avlgan_jax.editing import bundle
 from avlgan_jax.errors import UserError
 
 

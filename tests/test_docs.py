@@ -109,7 +109,7 @@ def test_the_readme_s_own_faces(tmp_path, trained_run):
     """What the README does with the packaged weights, and the export of a run."""
     shutil.copytree(trained_run[0], tmp_path / "runs" / "demo")
     (tmp_path / "docs" / "figures").mkdir(parents=True)
-    wanted = ("synthesize.py", "avlgan_jax.export", "benchmarks.photograph")
+    wanted = ("synthesize.py", "avlgan_jax.editing.export", "benchmarks.photograph")
     told = [command for command in commands(ROOT / "README.md") if any(word in command for word in wanted)]
     run_all(told, tmp_path)
     for name in ("procedural-3_edited.png", "matrix.png", "procedural-infant-5_emotions.png", "walk.gif", "dyad.mp4"):

@@ -42,8 +42,8 @@ def main() -> None:
         # Loading takes a few seconds, so it comes after what may fail at once.
         import uvicorn
 
-        from avlgan_jax import editor
         from avlgan_jax.app import server
+        from avlgan_jax.editing import editor
         from avlgan_jax.faces import detectors
 
         detectors.kind(arguments.landmarks)

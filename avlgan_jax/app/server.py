@@ -25,7 +25,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from avlgan_jax.app.session import FILM_FPS, LONGEST_FILM, Answer, Session
-from avlgan_jax.editor import Editor
+from avlgan_jax.editing.editor import Editor
 from avlgan_jax.errors import UserError, one_line
 from avlgan_jax.faces import emotions, landmarks
 from avlgan_jax.faces import landmarks as lm

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from avlgan_jax import editor, film, photograph
-from avlgan_jax.editor import Editor
+from avlgan_jax.editing import dyad_film, editor, photograph
+from avlgan_jax.editing.editor import Editor
+from avlgan_jax.editing.photograph import Face, Photo
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import crop, drawing, procedural, video
 from avlgan_jax.faces.crop import CropSquare
@@ -21,7 +22,6 @@ from avlgan_jax.faces.detectors import Detector
 from avlgan_jax.faces.landmarks import in_plane
 from avlgan_jax.faces.procedural import named
 from avlgan_jax.models import transfer as transferring
-from avlgan_jax.photograph import Face, Photo
 
 SHOWN = 256  # side of the face on the page, in pixels
 MATRIX = 9
@@ -116,7 +116,9 @@ class Session:
     def dyad(self, seed: int, smoothing: float) -> Answer:
         """A drawn mother and infant, and two others who perform what they show (Section IV-C)."""
         model = self._model
-        *sources, phases = film.drawn_source(seed, DYAD_SECONDS, model.resolution, side=DYAD_SIDE, every=DYAD_EVERY)
+        *sources, phases = dyad_film.drawn_source(
+            seed, DYAD_SECONDS, model.resolution, side=DYAD_SIDE, every=DYAD_EVERY
+        )
         read = [editor.smooth(transferring.read(model.models, source.faces), smoothing) for source in sources]
         films = [source.shown for source in sources]
         for k, track in enumerate(read):

@@ -14,13 +14,13 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter1d
 
-from avlgan_jax import motion, photograph
-from avlgan_jax.editor import Editor
+from avlgan_jax.editing import motion, photograph
+from avlgan_jax.editing.editor import Editor
+from avlgan_jax.editing.photograph import Face, Photo
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import crop, procedural, video
 from avlgan_jax.faces.crop import CropSquare
 from avlgan_jax.faces.detectors import Detector
-from avlgan_jax.photograph import Face, Photo
 
 PANEL = 192  # side of a face in the film, in pixels
 FPS = procedural.FRAMES_PER_SECOND

@@ -6,7 +6,7 @@ import pytest
 from drawn_photographs import drawn_face
 from PIL import Image
 
-from avlgan_jax import photograph
+from avlgan_jax.editing import photograph
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import crop, detectors
 from avlgan_jax.faces.procedural import named

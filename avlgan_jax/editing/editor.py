@@ -4,7 +4,8 @@
     image, landmarks = model.draw(seed=1)
     smiling = model.edit(image, valence=0.7, arousal=0.3)
 
-Faces are uint8 RGB of the weights' own size (`model.resolution`); `avlgan_jax.photograph` cuts them from photographs.
+Faces are uint8 RGB of the weights' own size (`model.resolution`); `avlgan_jax.editing.photograph`
+cuts them from photographs.
 """
 
 import os
@@ -15,7 +16,7 @@ from jaxtyping import Float, UInt8
 from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter1d
 
-from avlgan_jax import bundle
+from avlgan_jax.editing import bundle
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces.emotions import matrix_axis
 from avlgan_jax.faces.landmarks import COUNT
@@ -172,7 +173,7 @@ class Editor:
         if image.dtype != np.uint8 or image.shape[-3:] != (side, side, 3):
             raise UserError(
                 f"an image of shape {image.shape} and type {image.dtype}: these weights take uint8 faces of "
-                f"({side}, {side}, 3); avlgan_jax.photograph cuts them from a photograph"
+                f"({side}, {side}, 3); avlgan_jax.editing.photograph cuts them from a photograph"
             )
         return image
 

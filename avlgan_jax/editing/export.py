@@ -1,6 +1,6 @@
 """Make a bundle of weights from a training run, to use and to hand on.
 
-    python -m avlgan_jax.export runs/demo --out avlgan_jax/weights/procedural48
+    python -m avlgan_jax.editing.export runs/demo --out avlgan_jax/weights/procedural48
 
 The bundle holds the weights as float16 safetensors, the config, a model card, and `edit.jaxexport`: the two converters
 as one program that runs with jax alone (see the card).
@@ -73,7 +73,7 @@ def card(bundle, name: str) -> str:
 
     from avlgan_jax.models.inference import parameter_counts
 
-    text = (Path(__file__).with_name("editing") / "templates" / "card.md").read_text()
+    text = (Path(__file__).with_name("templates") / "card.md").read_text()
     page = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(text)
     return page.render(
         name=name,
@@ -89,7 +89,7 @@ def card(bundle, name: str) -> str:
 def main() -> None:
     """The command line."""
     arguments = tyro.cli(Arguments, description=__doc__)
-    from avlgan_jax.bundle import of_workdir, write
+    from avlgan_jax.editing.bundle import of_workdir, write
 
     found = of_workdir(arguments.workdir)
     name = arguments.name or arguments.out.absolute().name

@@ -33,7 +33,7 @@ CONFIG, WEIGHTS, CARD, PROGRAM = "config.json", "weights.safetensors", "README.m
 SCORES = ("rmse", "pcc_valence", "pcc_arousal", "truth_landmark_nme", "truth_psnr")
 
 # Bundles that come with the package, by name.
-PACKAGED = Path(__file__).with_name("weights")
+PACKAGED = Path(__file__).parents[1] / "weights"
 DEFAULT = "procedural48"
 
 
@@ -65,8 +65,8 @@ def find(path_or_name: str | os.PathLike) -> Path:
         return Path(path_or_name)
     names = ", ".join(sorted(folder.name for folder in PACKAGED.iterdir() if folder.is_dir()))
     raise UserError(
-        f"no weights at {path_or_name}: expected the folder of a bundle (python -m avlgan_jax.export makes one) or of "
-        f"a training run, or a name of those that come with the package ({names})"
+        f"no weights at {path_or_name}: expected the folder of a bundle (python -m avlgan_jax.editing.export makes "
+        f"one) or of a training run, or a name of those that come with the package ({names})"
     )
 
 

@@ -6,7 +6,7 @@ from drawn_photographs import drawn_face
 from PIL import Image
 
 import synthesize
-from avlgan_jax import film
+from avlgan_jax.editing import dyad_film
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import emotions, video
 
@@ -74,8 +74,8 @@ def test_a_dyad_is_transferred_and_a_seed_gives_the_same_file(tmp_path):
     frames = list(video.read_frames(film_a))
     assert len(frames) == 12
     # Source above, performance below; the performers are other people than the source's.
-    page = film.Page({"parent": np.zeros(12), "infant": np.zeros(12)}, ["play"] * 12)
-    assert frames[0].shape == page.frame(0, [np.zeros((film.PANEL, film.PANEL, 3), np.uint8)] * 4).shape
+    page = dyad_film.Page({"parent": np.zeros(12), "infant": np.zeros(12)}, ["play"] * 12)
+    assert frames[0].shape == page.frame(0, [np.zeros((dyad_film.PANEL, dyad_film.PANEL, 3), np.uint8)] * 4).shape
     again = synthesize.transfer(synthesize.Transfer(out=tmp_path / "b.mp4", seconds=0.4))
     assert film_a.read_bytes() == again.read_bytes()
     moved = synthesize.transfer(synthesize.Transfer(out=tmp_path / "c.mp4", seconds=0.4, seed=1))
@@ -83,14 +83,14 @@ def test_a_dyad_is_transferred_and_a_seed_gives_the_same_file(tmp_path):
 
 
 def test_a_filmed_dyad_is_transferred(tmp_path):
-    for k, name in enumerate(film.PERSONS):
+    for k, name in enumerate(dyad_film.PERSONS):
         shots = [np.pad(drawn_face(k + 1).image, ((0, 0), (2 * j, 20 - 2 * j), (0, 0))) for j in range(6)]
         if k:
             (tmp_path / name).mkdir()
             for j, shot in enumerate(shots):
                 Image.fromarray(shot).save(tmp_path / name / f"{j:03}.png")
         else:
-            video.write_video(tmp_path / f"{name}.mp4", [*shots, np.zeros_like(shots[0])], film.FPS)
+            video.write_video(tmp_path / f"{name}.mp4", [*shots, np.zeros_like(shots[0])], dyad_film.FPS)
     out = synthesize.transfer(synthesize.Transfer(source=str(tmp_path), out=tmp_path / "out.gif", motion=False))
     assert Image.open(out).n_frames == 6  # as long as the shorter of the two
     with pytest.raises(UserError, match="expected parent.mp4 and infant.mp4"):

@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT, run
 
 import avlgan_jax
-from avlgan_jax import bundle, export
+from avlgan_jax.editing import bundle, export
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def exported(trained_run, tmp_path_factory):
     """A run's bundle, made by the command a user would give, and the run."""
     folder = tmp_path_factory.mktemp("exported") / "bundle"
     workdir, _, _ = trained_run
-    done = run("-m", "avlgan_jax.export", str(workdir), "--out", str(folder))
+    done = run("-m", "avlgan_jax.editing.export", str(workdir), "--out", str(folder))
     assert "trained on procedural_faces, 32 x 32 px" in done.stdout
     return folder, workdir
 
@@ -71,5 +71,5 @@ def test_the_program_of_3d_landmarks_takes_three_coordinates(trained_run_3d, tmp
 
 
 def test_a_workdir_that_is_none(tmp_path):
-    done = run("-m", "avlgan_jax.export", str(tmp_path), "--out", str(tmp_path / "bundle"), check=False)
+    done = run("-m", "avlgan_jax.editing.export", str(tmp_path), "--out", str(tmp_path / "bundle"), check=False)
     assert done.returncode == 2 and "no training run" in done.stderr

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import avlgan_jax
-from avlgan_jax import editor
+from avlgan_jax.editing import editor
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces.emotions import TABLE_II

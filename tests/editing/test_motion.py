@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from avlgan_jax import motion
+from avlgan_jax.editing import motion
 
 FPS, COUNT = 30.0, 3000
 

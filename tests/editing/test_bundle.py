@@ -7,7 +7,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import avlgan_jax
-from avlgan_jax import bundle
+from avlgan_jax.editing import bundle
 from avlgan_jax.errors import UserError
 from avlgan_jax.models import inference
 
