@@ -14,8 +14,8 @@ from typing import Literal
 
 import tyro
 
-import evaluate
 from avlgan_jax.errors import command
+from avlgan_jax.evaluation import run
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ def main() -> None:
     if arguments.what in ("table_i", "image"):
         for column, value in table_i.image_cells(config):
             table_i.train_image(config, plan, arguments.workdir, column, value)
-    evaluate.evaluate(
-        evaluate.Arguments(
+    run.evaluate(
+        run.Arguments(
             arguments.workdir,
             data_dir=arguments.data_dir,
             samples=arguments.samples,

@@ -111,7 +111,7 @@ def _threads(setting: Setting) -> Case:
 
 def report_drawing(faces: int, processes: int) -> None:
     """Print the seconds that `processes` take to draw `faces` faces, once they are up."""
-    from datasets.procedural_faces import plan
+    from avlgan_jax.datasets.procedural_faces import plan
 
     stills = list(plan.faces(plan.Options(faces=faces + processes), "train"))
     with get_context("spawn").Pool(processes) as pool:

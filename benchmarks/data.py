@@ -19,10 +19,10 @@ os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 import numpy as np
 from PIL import Image
 
+from avlgan_jax.datasets import features, locating
 from avlgan_jax.evaluation import metrics
 from avlgan_jax.faces import crop, procedural
 from avlgan_jax.faces.detectors.dlib import Dlib
-from datasets import features, locating
 
 AFFECTNET = 291_650  # training and validation images of the newer release
 RESOLUTION = 128

@@ -1,15 +1,12 @@
-"""TFDS builders, one folder each. Importing this package registers them: `tfds.load("procedural_faces/64px", ...)`."""
+"""The TFDS builders of `avlgan_jax.datasets`, by the name that a clone offers them under.
 
-from datasets.affectnet import affectnet_dataset_builder
-from datasets.diffusion_fer import diffusion_fer_dataset_builder
-from datasets.dyads import dyads_dataset_builder
-from datasets.face_folder import face_folder_dataset_builder
-from datasets.procedural_faces import procedural_faces_dataset_builder
+    import datasets, tensorflow_datasets as tfds
+    tfds.load("procedural_faces/64px", data_dir="data")
 
-BUILDERS = {
-    "procedural_faces": procedural_faces_dataset_builder.Builder,
-    "diffusion_fer": diffusion_fer_dataset_builder.Builder,
-    "affectnet": affectnet_dataset_builder.Builder,
-    "dyads": dyads_dataset_builder.Builder,
-    "face_folder": face_folder_dataset_builder.Builder,
-}
+The builders live in the package, so that an installation has them too, and `datasets` is not installed: Hugging Face's
+library has that name.
+"""
+
+from avlgan_jax.datasets import BUILDERS
+
+__all__ = ["BUILDERS"]

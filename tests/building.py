@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-import datasets
+from avlgan_jax import datasets
 from avlgan_jax.data import records
 from avlgan_jax.data.manifest import Manifest, verify_records
 

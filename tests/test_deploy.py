@@ -69,6 +69,6 @@ def test_the_commands_in_the_scripts_are_accepted():
 
 
 def assert_accepted(arguments):
-    import train
+    from avlgan_jax.training import run
 
-    assert train.parse([str(argument) for argument in arguments]).model == "image"
+    assert run.parse([str(argument) for argument in arguments]).model == "image"

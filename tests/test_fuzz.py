@@ -20,13 +20,13 @@ from PIL import Image
 from avlgan_jax import config
 from avlgan_jax.data import records, tfrecord
 from avlgan_jax.data.manifest import Manifest
+from avlgan_jax.datasets import labels, locating
+from avlgan_jax.datasets.face_folder import face_folder_dataset_builder as face_folder
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import video
 from avlgan_jax.faces.detectors import annotation
 from avlgan_jax.presets import debug
 from avlgan_jax.training import compare_runs, metric_writer, skipped_steps
-from datasets import labels, locating
-from datasets.face_folder import face_folder_dataset_builder as face_folder
 
 COUNTS = pytest.mark.parametrize("count", [40, pytest.param(3000, marks=pytest.mark.slow)])
 

@@ -10,14 +10,14 @@ import drawn_photographs as drawn
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from affectnet_files import write_2017, write_newer
 from conftest import ROOT, run
-from test_datasets_affectnet import write_2017, write_newer
-from test_datasets_dyads import write_dyads
+from dyad_files import write_dyads
 
-import datasets
+from avlgan_jax import datasets
 from avlgan_jax.config import MODEL_NAMES
 from avlgan_jax.data.manifest import Manifest, verify_records
-from datasets.photographs import split_of
+from avlgan_jax.datasets.photographs import split_of
 
 REAL = ROOT.parent / "shared" / "data" / "diffusion_fer"
 

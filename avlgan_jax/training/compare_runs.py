@@ -24,7 +24,6 @@ from avlgan_jax.config import MODEL_NAMES
 from avlgan_jax.errors import UserError, command
 from avlgan_jax.training import fingerprints, metric_writer, workdir
 
-_TRAIN = Path(__file__).resolve().parents[2] / "train.py"
 _REPORT = "report"
 
 
@@ -147,7 +146,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             runs = Path(folder, "first"), Path(folder, "second")
             for run in runs:
-                training = [sys.executable, str(_TRAIN), *sys.argv[2:], "--workdir", str(run)]
+                training = [sys.executable, "-m", "avlgan_jax.training.run", *sys.argv[2:], "--workdir", str(run)]
                 if subprocess.run(training).returncode:
                     raise UserError("training did not end well; its own message stands above")
             _tell(*runs)

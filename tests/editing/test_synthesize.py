@@ -5,8 +5,7 @@ import pytest
 from drawn_photographs import drawn_face
 from PIL import Image
 
-import synthesize
-from avlgan_jax.editing import dyad_film
+from avlgan_jax.editing import commands, dyad_film
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import emotions, video
 
@@ -28,35 +27,35 @@ def changed(path, photo):
 
 
 def test_all_faces_of_a_photograph_are_edited_or_one_of_them(photo, capsys):
-    out = synthesize.edit(synthesize.Edit(photo=str(photo), emotion="happy"))
+    out = commands.edit(commands.Edit(photo=str(photo), emotion="happy"))
     assert out == photo.with_name("two_edited.png") and changed(out, photo) == [True, True]
     told = capsys.readouterr().err
     assert "trained on procedural_faces" in told and "photograph cannot look right" in told and "--weights" in told
-    out = synthesize.edit(synthesize.Edit(photo=str(photo), valence=0.7, arousal=0.2, face=2))
+    out = commands.edit(commands.Edit(photo=str(photo), valence=0.7, arousal=0.2, face=2))
     assert changed(out, photo) == [False, True]
     with pytest.raises(UserError, match=r"--face 3: .* has 2 face\(s\)"):
-        synthesize.edit(synthesize.Edit(photo=str(photo), emotion="happy", face=3))
+        commands.edit(commands.Edit(photo=str(photo), emotion="happy", face=3))
 
 
 def test_the_crops_alone_are_as_the_networks_give_them(photo, tmp_path):
-    request = synthesize.Edit(photo=str(photo), emotion="happy", crop_only=True, out=tmp_path / "crops.png")
-    height, width, _ = np.asarray(Image.open(synthesize.edit(request))).shape
+    request = commands.Edit(photo=str(photo), emotion="happy", crop_only=True, out=tmp_path / "crops.png")
+    height, width, _ = np.asarray(Image.open(commands.edit(request))).shape
     assert width == 2 * height
 
 
 def test_a_drawn_face_needs_no_detector_and_no_note(tmp_path, capsys):
-    out = synthesize.matrix(synthesize.Matrix(photo="procedural:3", out=tmp_path / "m.png", n=3, landmarks="none"))
+    out = commands.matrix(commands.Matrix(photo="procedural:3", out=tmp_path / "m.png", n=3, landmarks="none"))
     assert min(Image.open(out).size) > 280
-    out = synthesize.emotions(synthesize.Emotions(photo="procedural:3", out=tmp_path / "e.png"))
+    out = commands.emotions(commands.Emotions(photo="procedural:3", out=tmp_path / "e.png"))
     assert Image.open(out).width > 8 * 100
     assert "note:" not in capsys.readouterr().err
 
 
 def test_a_walk_is_a_film(tmp_path):
-    request = synthesize.Walk(
+    request = commands.Walk(
         photo="procedural:3", points="neutral 0.7,0.3", seconds=0.5, fps=20.0, out=tmp_path / "w.mp4"
     )
-    frames = list(video.read_frames(synthesize.walk(request)))
+    frames = list(video.read_frames(commands.walk(request)))
     assert len(frames) == 10 and frames[0].shape == (256, 256, 3)
     assert np.abs(frames[0].astype(int) - frames[-1]).max() > 20
 
@@ -69,16 +68,16 @@ def test_a_walk_goes_straight_and_evenly():
 
 
 def test_a_dyad_is_transferred_and_a_seed_gives_the_same_file(tmp_path):
-    request = synthesize.Transfer(out=tmp_path / "a.mp4", seconds=0.4)
-    film_a = synthesize.transfer(request)
+    request = commands.Transfer(out=tmp_path / "a.mp4", seconds=0.4)
+    film_a = commands.transfer(request)
     frames = list(video.read_frames(film_a))
     assert len(frames) == 12
     # Source above, performance below; the performers are other people than the source's.
     page = dyad_film.Page({"parent": np.zeros(12), "infant": np.zeros(12)}, ["play"] * 12)
     assert frames[0].shape == page.frame(0, [np.zeros((dyad_film.PANEL, dyad_film.PANEL, 3), np.uint8)] * 4).shape
-    again = synthesize.transfer(synthesize.Transfer(out=tmp_path / "b.mp4", seconds=0.4))
+    again = commands.transfer(commands.Transfer(out=tmp_path / "b.mp4", seconds=0.4))
     assert film_a.read_bytes() == again.read_bytes()
-    moved = synthesize.transfer(synthesize.Transfer(out=tmp_path / "c.mp4", seconds=0.4, seed=1))
+    moved = commands.transfer(commands.Transfer(out=tmp_path / "c.mp4", seconds=0.4, seed=1))
     assert film_a.read_bytes() != moved.read_bytes()
 
 
@@ -91,25 +90,25 @@ def test_a_filmed_dyad_is_transferred(tmp_path):
                 Image.fromarray(shot).save(tmp_path / name / f"{j:03}.png")
         else:
             video.write_video(tmp_path / f"{name}.mp4", [*shots, np.zeros_like(shots[0])], dyad_film.FPS)
-    out = synthesize.transfer(synthesize.Transfer(source=str(tmp_path), out=tmp_path / "out.gif", motion=False))
+    out = commands.transfer(commands.Transfer(source=str(tmp_path), out=tmp_path / "out.gif", motion=False))
     assert Image.open(out).n_frames == 6  # as long as the shorter of the two
     with pytest.raises(UserError, match="expected parent.mp4 and infant.mp4"):
-        synthesize.transfer(synthesize.Transfer(source=str(tmp_path / "nowhere"), out=tmp_path / "out.gif"))
+        commands.transfer(commands.Transfer(source=str(tmp_path / "nowhere"), out=tmp_path / "out.gif"))
 
 
 @pytest.mark.parametrize(
     ("request_", "told"),
     [
-        (synthesize.Edit(photo="procedural:1"), "say which emotion"),
-        (synthesize.Edit(photo="procedural:1", emotion="happy", valence=0.1), "say which emotion"),
-        (synthesize.Edit(photo="procedural:1", valence=1.2, arousal=0.0), "outside the plane"),
-        (synthesize.Edit(photo="procedural:1", emotion="happy", out=Path("x.bmp")), "ends in .png or .jpg"),
-        (synthesize.Edit(photo="procedural:1", emotion="happy", out=Path("no/x.png")), "no folder"),
+        (commands.Edit(photo="procedural:1"), "say which emotion"),
+        (commands.Edit(photo="procedural:1", emotion="happy", valence=0.1), "say which emotion"),
+        (commands.Edit(photo="procedural:1", valence=1.2, arousal=0.0), "outside the plane"),
+        (commands.Edit(photo="procedural:1", emotion="happy", out=Path("x.bmp")), "ends in .png or .jpg"),
+        (commands.Edit(photo="procedural:1", emotion="happy", out=Path("no/x.png")), "no folder"),
     ],
 )
 def test_what_edit_refuses(request_, told):
     with pytest.raises(UserError, match=told):
-        synthesize.edit(request_)
+        commands.edit(request_)
 
 
 @pytest.mark.parametrize(
@@ -117,13 +116,13 @@ def test_what_edit_refuses(request_, told):
 )
 def test_what_a_walk_refuses(points, told):
     with pytest.raises(UserError, match=told):
-        synthesize.walk(synthesize.Walk(photo="procedural:1", points=points, out=Path("x.mp4")))
+        commands.walk(commands.Walk(photo="procedural:1", points=points, out=Path("x.mp4")))
 
 
 def test_a_real_photograph(tmp_path, capsys):
     data = pytest.importorskip("skimage.data")
     Image.fromarray(data.astronaut()).save(tmp_path / "astronaut.png")
-    out = synthesize.edit(synthesize.Edit(photo=str(tmp_path / "astronaut.png"), valence=-0.6, arousal=0.4))
+    out = commands.edit(commands.Edit(photo=str(tmp_path / "astronaut.png"), valence=-0.6, arousal=0.4))
     before, after = data.astronaut().astype(int), np.asarray(Image.open(out)).astype(int)
     rows, columns = np.nonzero(np.abs(after - before).max(axis=-1))
     # One face, at the top; her suit, the flag and the shuttle are untouched.

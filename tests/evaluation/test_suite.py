@@ -2,13 +2,12 @@
 
 from typing import get_args, get_type_hints
 
-import evaluate
-from avlgan_jax.evaluation import suite
+from avlgan_jax.evaluation import run, suite
 from avlgan_jax.evaluation.suite import Told
 
 
 def test_every_experiment_can_be_asked_for_by_name():
-    names, _ = get_args(get_type_hints(evaluate.Arguments)["experiment"])
+    names, _ = get_args(get_type_hints(run.Arguments)["experiment"])
     assert get_args(names) == tuple(suite.EXPERIMENTS)
 
 

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 from conftest import ROOT
-from test_converter import built, random_batch, small
+from small_models import built, random_batch, small
 
 from avlgan_jax.config import RegressorTraining
 from avlgan_jax.data import batches

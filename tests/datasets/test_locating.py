@@ -4,8 +4,8 @@ import drawn_photographs as drawn
 import pytest
 from building import all_faces, build, rejected
 
+from avlgan_jax.datasets import locating
 from avlgan_jax.faces import video
-from datasets import locating
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import drawn_photographs as drawn
 import pytest
 from building import build, rejected
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 pytest.importorskip("apache_beam", reason="an extra of its own: pip install -r requirements-beam.txt")
 
@@ -14,7 +14,7 @@ RUNNER = ["--", "--runner=DirectRunner", "--direct_num_workers=2", "--direct_run
 
 
 def _run(*arguments) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "datasets.beam", *map(str, arguments)]
+    command = [sys.executable, "-m", "avlgan_jax.datasets.beam", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
 
 

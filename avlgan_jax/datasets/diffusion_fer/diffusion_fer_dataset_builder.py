@@ -8,9 +8,9 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 from etils import epath
 
+from avlgan_jax.datasets import labels, photographs
+from avlgan_jax.datasets.locating import Photograph
 from avlgan_jax.errors import UserError
-from datasets import labels, photographs
-from datasets.locating import Photograph
 
 SHEET = "dataset_sheet.csv"
 COLUMNS = ("subDirectory_filePath", "valence", "arousal", "expression")

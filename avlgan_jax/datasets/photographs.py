@@ -17,12 +17,12 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from avlgan_jax import atomic_files
+from avlgan_jax.datasets import features, locating, pool
+from avlgan_jax.datasets.builder import FacesBuilder
+from avlgan_jax.datasets.locating import Photograph, Rejection
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import crop, detectors, emotions
 from avlgan_jax.faces.detectors import annotation
-from datasets import features, locating, pool
-from datasets.builder import FacesBuilder
-from datasets.locating import Photograph, Rejection
 
 SPLITS = ("train", "validation", "test")
 

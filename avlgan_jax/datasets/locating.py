@@ -15,10 +15,10 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageOps
 
+from avlgan_jax.datasets import pool
 from avlgan_jax.faces import detectors, emotions, video
 from avlgan_jax.faces.detectors import annotation
 from avlgan_jax.faces.detectors.sidecar import Found, Sidecar
-from datasets import pool
 
 UNREADABLE = "unreadable"
 MISSING = "file missing"

@@ -8,14 +8,14 @@ import tensorflow_datasets as tfds
 from building import all_faces, build, rejected
 from PIL import Image
 
-import datasets
+from avlgan_jax import datasets
 from avlgan_jax.data.manifest import Manifest
+from avlgan_jax.datasets import locating, photographs
+from avlgan_jax.datasets.diffusion_fer.diffusion_fer_dataset_builder import PREFIX
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import crop
-from datasets import locating, photographs
-from datasets.diffusion_fer.diffusion_fer_dataset_builder import PREFIX
 
-REAL = Path(__file__).parents[2] / "shared" / "data" / "diffusion_fer"
+REAL = Path(__file__).parents[3] / "shared" / "data" / "diffusion_fer"
 
 
 def _build(manual_dir: Path, data_dir: Path, workers: int = 1, **options) -> Manifest:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow_datasets as tfds
 
-from datasets import features, pool
-from datasets.builder import FacesBuilder
-from datasets.procedural_faces import plan
+from avlgan_jax.datasets import features, pool
+from avlgan_jax.datasets.builder import FacesBuilder
+from avlgan_jax.datasets.procedural_faces import plan
 
 
 class Builder(FacesBuilder):

@@ -3,11 +3,11 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-import datasets
+from avlgan_jax import datasets
 from avlgan_jax.data import manifest, records
+from avlgan_jax.datasets.procedural_faces import plan
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import emotions, procedural
-from datasets.procedural_faces import plan
 
 SMALL = plan.Options(faces=44, held_out=16, dyads=1, dyad_seconds=0.2, seed=5)
 SIZES = {"train": 44, "validation": 16, "test": 16, "dyads": 12}

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from avlgan_jax.data import manifest
-from datasets import features
+from avlgan_jax.datasets import features
 
 
 @dataclasses.dataclass

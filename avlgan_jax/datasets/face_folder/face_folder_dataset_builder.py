@@ -8,11 +8,11 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from avlgan_jax.data.records import AGE_GROUPS
+from avlgan_jax.datasets import labels, photographs
+from avlgan_jax.datasets.locating import Photograph
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import emotions
 from avlgan_jax.faces.detectors import annotation
-from datasets import labels, photographs
-from datasets.locating import Photograph
 
 
 @dataclasses.dataclass(frozen=True)

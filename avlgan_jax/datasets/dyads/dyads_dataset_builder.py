@@ -9,10 +9,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
+from avlgan_jax.datasets import labels, photographs
+from avlgan_jax.datasets.locating import NO_LABEL, Photograph, Rejection
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces.detectors import annotation
-from datasets import labels, photographs
-from datasets.locating import NO_LABEL, Photograph, Rejection
 
 PERSONS = ("parent", "infant")
 RATINGS = "ratings.csv"

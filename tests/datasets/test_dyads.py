@@ -5,50 +5,20 @@ import tempfile
 from pathlib import Path
 from typing import ClassVar
 
-import drawn_photographs as drawn
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from building import all_faces, build
+from conftest import ROOT
+from dyad_files import write_dyads
 
-import datasets
+from avlgan_jax import datasets
 from avlgan_jax.data import records
+from avlgan_jax.datasets import locating
+from avlgan_jax.datasets.dyads.dyads_dataset_builder import DISAGREE, Options
+from avlgan_jax.datasets.procedural_faces import plan
 from avlgan_jax.errors import UserError
-from avlgan_jax.faces import procedural, video
-from datasets import locating
-from datasets.dyads.dyads_dataset_builder import DISAGREE, Options
-from datasets.procedural_faces import plan
-
-ROOT = Path(__file__).parents[1]
-HEADER = ["frame", "phase", "parent_valence_a", "parent_valence_b", "infant_valence_a", "infant_valence_b"]
-
-
-def _film(path: Path, subjects: list[int], side: int = 224) -> None:
-    """A video whose frames are drawn faces, 30 a second."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    video.write_video(path, [drawn.drawn_face(subject, side).image for subject in subjects], 30.0)
-
-
-def write_dyads(folder: Path) -> None:
-    """One dyad filmed, one as folders of frames; ratings by two annotators, with every oddity."""
-    _film(folder / "anna/parent.mp4", [0, 1, 2, 3])
-    _film(folder / "anna/infant.mp4", [4, 5, 6, 7])
-    rows = [
-        [0, "play", 50, 60, 20, ""],
-        [1, "play", -30, -90, 0, 0],
-        [2, "still face", "", "", -100, -80],
-        [3, "reunion", 130, 90, "sad", 0],
-        [9, "reunion", 0, 0, 0, 0],
-    ]
-    drawn.write_csv(folder / "anna/ratings.csv", HEADER, rows)
-    for person, subjects in (("parent", [8, 9]), ("infant", [10, 10])):
-        for frame, subject in enumerate(subjects):
-            drawn.save_face(folder / f"bert/{person}/{frame:04}.png", subject)
-    rows = [[0, 10, 20, 30], [1, 10, 20, 30]]
-    drawn.write_csv(
-        folder / "bert/ratings.csv", ["frame", "parent_valence_x", "infant_valence_x", "infant_arousal_x"], rows
-    )
-
+from avlgan_jax.faces import procedural
 
 OPTIONS = {"landmarks": "dlib", "max_damaged": 0.5, "validation_dyads": "bert"}
 
@@ -129,7 +99,15 @@ def test_drawn_dyads_are_written_in_this_form_and_read_back_the_same(tmp_path):
     options = plan.Options(faces=4, held_out=4, dyads=2, dyad_seconds=0.2, seed=3)
     builder = datasets.BUILDERS["procedural_faces"](data_dir=str(tmp_path), config="64px", options=options)
     builder.download_and_prepare(download_dir=str(tmp_path / "downloads"))
-    command = [sys.executable, "-m", "datasets.dyads.export", "--data-dir", str(tmp_path), "--resolution", "64"]
+    command = [
+        sys.executable,
+        "-m",
+        "avlgan_jax.datasets.dyads.export",
+        "--data-dir",
+        str(tmp_path),
+        "--resolution",
+        "64",
+    ]
     out = tmp_path / "filmed"
     done = subprocess.run([*command, str(out)], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.startswith("24 frames written"), done.stderr

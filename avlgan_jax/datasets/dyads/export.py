@@ -10,8 +10,8 @@ from PIL import Image
 
 from avlgan_jax import errors
 from avlgan_jax.data import records
+from avlgan_jax.datasets.dyads.dyads_dataset_builder import FULL_SCALE, PERSONS, RATINGS
 from avlgan_jax.errors import UserError
-from datasets.dyads.dyads_dataset_builder import FULL_SCALE, PERSONS, RATINGS
 
 
 @dataclasses.dataclass(frozen=True)

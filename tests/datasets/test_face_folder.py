@@ -9,10 +9,10 @@ import tensorflow_datasets as tfds
 from building import all_faces, build, rejected
 from PIL import Image
 
-import datasets
+from avlgan_jax import datasets
+from avlgan_jax.datasets import locating
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import crop, emotions
-from datasets import locating
 
 
 class FaceFolderTest(tfds.testing.DatasetBuilderTestCase):

@@ -22,12 +22,11 @@ import numpy as np
 import tyro
 from apache_beam.options.pipeline_options import PipelineOptions
 
-import datasets
-from avlgan_jax import errors
+from avlgan_jax import datasets, errors
+from avlgan_jax.datasets import locating
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import detectors
 from avlgan_jax.faces.detectors.sidecar import Sidecar
-from datasets import locating
 
 _BATCH = 16  # photographs given to a detector at once
 
