@@ -51,14 +51,14 @@ def main() -> None:
     from avlgan_jax.training import workdir
     from avlgan_jax.training.ablation import recipe, table_i
 
-    devices.keep_compiled(workdir.compiled(arguments.workdir))
+    devices.use_compilation_cache(workdir.compiled(arguments.workdir))
     devices.set_up_cpu()
-    plan = table_i.Plan(arguments.seeds, arguments.landmark_steps, arguments.image_steps)
+    plan = table_i.AblationPlan(arguments.seeds, arguments.landmark_steps, arguments.image_steps)
     config = workdir.read_config(arguments.workdir)
     if arguments.data_dir is not None:
         config = dataclasses.replace(config, data_dir=os.fspath(arguments.data_dir))
     if arguments.what == "recipe":
-        for part in recipe.parts(config):
+        for part in recipe.enabled_parts(config):
             recipe.train(config, arguments.workdir, part)
     else:
         table_i.claim(arguments.workdir, plan)

@@ -29,7 +29,7 @@ def command(main: Callable[[], None]) -> Callable[[], None]:
         try:
             main()
         except (UserError, OSError) as error:
-            code = told(error)
+            code = report_error(error)
             if code is None:
                 raise
             sys.exit(code)
@@ -37,7 +37,7 @@ def command(main: Callable[[], None]) -> Callable[[], None]:
     return run
 
 
-def told(error: BaseException) -> int | None:
+def report_error(error: BaseException) -> int | None:
     """Tell a person's mistake in one line; the exit status, or None for a fault of this project."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
         where = error.filename or "the output directory"

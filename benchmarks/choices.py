@@ -46,7 +46,7 @@ def _haste(setting: Setting) -> Iterator[Case]:
             form(init).lower(*arguments).compile()
 
         contenders = {
-            "ours": lambda call=compile_by: call(dispatch.compiled_in_haste),
+            "ours": lambda call=compile_by: call(dispatch.jit_unoptimised),
             "with care": lambda call=compile_by: call(jax.jit),
         }
         # Each compiles for the first time, every time; three rounds of half a minute are enough to tell 10 from 1.
@@ -78,7 +78,7 @@ def report_steps(keep: bool, tiny: bool) -> None:
 
     devices.one_device_per_core()
     if keep:
-        devices.keep_memory()
+        devices.retain_freed_memory()
 
     from avlgan_jax import presets
     from benchmarks.training import OurRun

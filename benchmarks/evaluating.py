@@ -9,13 +9,13 @@ import numpy as np
 from avlgan_jax.config import Config
 from avlgan_jax.evaluation import inception, metrics
 from avlgan_jax.models import inference
-from avlgan_jax.models.inference import Trained, Weights
+from avlgan_jax.models.inference import NetworkParameters, Trained
 from avlgan_jax.training import states
 from benchmarks.timing import Case, Setting, alternate
 from benchmarks.training import IMAGE_CASES, TINY, configured, drawn
 
 
-def random_models(config: Config) -> tuple[Trained, Trained, Weights]:
+def random_models(config: Config) -> tuple[Trained, Trained, NetworkParameters]:
     """The models of a config with weights that are drawn, not trained: on all devices for many examples at once, on one
     for a single example."""
     weights = drawn(states.weight_shapes(config))
@@ -31,7 +31,7 @@ def faces(count: int, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return images, landmarks, generator.uniform(-0.7, 0.7, (count, 2)).astype(np.float32)
 
 
-def their_converter(config: Config, weights: Weights, device: str, best: bool) -> Callable[..., np.ndarray]:
+def their_converter(config: Config, weights: NetworkParameters, device: str, best: bool) -> Callable[..., np.ndarray]:
     """avLandmarkGAN in PyTorch from numpy to numpy, in chunks as ours; `best` as in `pytorch_reference`."""
     import torch
 
@@ -49,9 +49,10 @@ def their_converter(config: Config, weights: Weights, device: str, best: bool) -
     @torch.inference_mode()
     def convert(images: np.ndarray, landmarks: np.ndarray, emotions: np.ndarray) -> np.ndarray:
         outputs = []
-        for start in range(0, len(images), inference.CHUNK):
+        for start in range(0, len(images), inference.ROWS_PER_DEVICE):
             part = [
-                torch.from_numpy(a[start : start + inference.CHUNK]).to(device) for a in (images, landmarks, emotions)
+                torch.from_numpy(a[start : start + inference.ROWS_PER_DEVICE]).to(device)
+                for a in (images, landmarks, emotions)
             ]
             source = (part[0].permute(0, 3, 1, 2).float() / 127.5 - 1.0).contiguous(memory_format=layout)
             moved = move(part[1] * (2.0 / config.resolution) - 1.0, reference.Condition(part[2]))
@@ -78,7 +79,7 @@ def generation(setting: Setting) -> Iterator[Case]:
         }
         chunks = {"cpu": 2, "gpu": 16}[setting.device]
         for name, ours, count, unit in (
-            ("many", many_at_once, 4 if setting.tiny else chunks * inference.CHUNK, "images/s"),
+            ("many", many_at_once, 4 if setting.tiny else chunks * inference.ROWS_PER_DEVICE, "images/s"),
             ("one image", alone, 1, "s"),
         ):
             inputs = faces(count, side)
@@ -95,7 +96,11 @@ def frechet(setting: Setting) -> Iterator[Case]:
 
     from benchmarks.inception_pytorch import random_inception
 
-    count = 1 if setting.tiny else {"cpu": inception.CHUNK * jax.local_device_count(), "gpu": 1024}[setting.device]
+    count = (
+        1
+        if setting.tiny
+        else {"cpu": inception.PICTURES_PER_DEVICE * jax.local_device_count(), "gpu": 1024}[setting.device]
+    )
     images, *_ = faces(count, 32 if setting.tiny else 128)
     network = random_inception(seed=0)
     state = {name: np.asarray(tensor, np.float64) for name, tensor in network.state_dict().items()}

@@ -20,7 +20,7 @@ from avlgan_jax.data import records
 from avlgan_jax.data.records import Faces
 from avlgan_jax.errors import command
 from avlgan_jax.evaluation import ground_truth, metrics
-from avlgan_jax.evaluation.trials import Trials, draw_trials, take
+from avlgan_jax.evaluation.trials import Trials, draw_trials, next_pictures
 from avlgan_jax.models import inference
 from avlgan_jax.runtime import devices
 from avlgan_jax.training import loop, metric_writer, states, workdir
@@ -59,7 +59,9 @@ def compare(arguments: Arguments) -> dict[str, dict[str, list[float]]]:
     for seed in range(arguments.seeds):
         for precision in PRECISIONS:
             varied = runs.with_value(
-                table_i.adapted(config, table_i.Plan(image_steps=arguments.steps)), "image.precision", precision
+                table_i.planned_config(config, table_i.AblationPlan(image_steps=arguments.steps)),
+                "image.precision",
+                precision,
             )
             varied = dataclasses.replace(varied, seed=config.seed + seed)
             folder = arguments.workdir / runs.FOLDER / "precision" / f"{precision}-{seed}"
@@ -82,15 +84,17 @@ def _judged(models: inference.Trained, config: Config, faces: Faces, trials: Tri
         "PCC of valence": metrics.pcc(read[:, 0], trials.targets[:, 0]),
         "PCC of arousal": metrics.pcc(read[:, 1], trials.targets[:, 1]),
     }
-    if ground_truth.keys(faces) is not None:
+    if ground_truth.face_keys(faces) is not None:
         with ground_truth.renderer(config.resolution) as render:
-            pictures, _ = take(render(ground_truth.keys(faces)[trials.sources], trials.targets), len(output))
+            pictures, _ = next_pictures(
+                render(ground_truth.face_keys(faces)[trials.sources], trials.targets), len(output)
+            )
         told["PSNR to the truth, dB"] = float(np.mean(metrics.psnr(output, pictures)))
     return {name: float(value) for name, value in told.items()}
 
 
 def _losses(folder: Path) -> dict[str, float]:
-    lines = [line for line in metric_writer.read(folder) if "g/emotion" in line]
+    lines = [line for line in metric_writer.read_metrics(folder) if "g/emotion" in line]
     last = [line for line in lines if line["step"] > lines[-1]["step"] - LAST]
     return {name: float(np.mean([line[name] for line in last])) for name in LOSSES}
 
@@ -109,7 +113,7 @@ def as_text(found: dict[str, dict[str, list[float]]]) -> str:
 def main() -> None:
     """The command line."""
     arguments = tyro.cli(Arguments, description=__doc__)
-    devices.keep_compiled(workdir.compiled(arguments.workdir))
+    devices.use_compilation_cache(workdir.compiled(arguments.workdir))
     devices.set_up_cpu()
     found = compare(arguments)
     print(as_text(found))

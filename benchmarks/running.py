@@ -33,7 +33,7 @@ def data(setting: Setting) -> Iterator[Case]:
 
             def make(size: int = size) -> None:
                 for step in range(20):
-                    batches.collect(loaded, batches.plan(0, step, size, loaded.emotions, "uniform"), True)
+                    batches.assemble_batch(loaded, batches.plan_batch(0, step, size, loaded.emotions, "uniform"), True)
 
             measured = alternate({"ours": make}, rounds=setting.rounds, unit="images/s", items=20 * size)
             yield Case(f"batches of {size} at {side} px", measured)
@@ -104,7 +104,7 @@ def _to_first_step(command: list[str], folder: Path, environment: dict[str, str]
     process = subprocess.Popen(
         [sys.executable, *command], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    while not metric_writer.has(folder, 1, "g/loss") and process.poll() is None:
+    while not metric_writer.has_metric(folder, 1, "g/loss") and process.poll() is None:
         time.sleep(0.01)
     seconds = time.perf_counter() - started
     if process.poll() is not None:

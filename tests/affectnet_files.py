@@ -107,7 +107,7 @@ def write_newer(folder: Path) -> dict[str, str]:
         _annotate(folder / "train_set", number, number % 11, expression, valence, arousal)
     (folder / "train_set/images/44.jpg").unlink()
     with open(folder / "train_set/annotations/45_val.npy", "wb") as stream:  # a pickle that would run code
-        np.save(stream, np.array([_Bomb(folder)], dtype=object), allow_pickle=True)
+        np.save(stream, np.array([Bomb(folder)], dtype=object), allow_pickle=True)
     (folder / "train_set/annotations/43_lnd.npy").unlink()
     _annotate(folder / "val_set", 5, 5, "4", "-0.1", "0.8")
     return {
@@ -118,7 +118,7 @@ def write_newer(folder: Path) -> dict[str, str]:
     }
 
 
-class _Bomb:
+class Bomb:
     def __init__(self, folder: Path):
         self.folder = folder
 

@@ -92,12 +92,12 @@ class Lab:
 
 def digests(run: Path) -> tuple[str, str]:
     """What the lines of metrics.jsonl say of every batch and every loss, wherever one line ends and the next begins."""
-    told = [line["digests"] for line in metric_writer.read(run / "landmark") if "digests" in line]
+    told = [line["digests"] for line in metric_writer.read_metrics(run / "landmark") if "digests" in line]
     return "".join(one["batches"] for one in told), "".join(one["losses"] for one in told)
 
 
 def last_line(run: Path) -> int:
-    return max((line["step"] for line in metric_writer.read(run / "landmark")), default=0)
+    return max((line["step"] for line in metric_writer.read_metrics(run / "landmark")), default=0)
 
 
 @contextlib.contextmanager

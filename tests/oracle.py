@@ -74,7 +74,7 @@ def oracle(*known: Faces) -> types.SimpleNamespace:
     return types.SimpleNamespace(
         predict=read,
         regress=lambda images: (read(images), images.reshape(len(images), 4, -1).mean(axis=2)),
-        judge=read,
+        read_emotions=read,
         convert_landmarks=move,
         convert={"avlandmarkgan": draw, "avgan": lambda images, landmarks, emotions: images},
         steps={"regressor": 1, "landmark": 2, "image": 3, "avgan": 4},

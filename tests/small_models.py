@@ -41,7 +41,7 @@ def built(name, config):
     model = build.build(name, config, 100)
     batch = random_batch(config)
     frozen = {}
-    if model.looks_through:
+    if model.frozen_model:
         through = build.landmark_generator(config)
         frozen = through.init(jax.random.key(9), batch.landmarks, Condition(batch.emotions))["params"]
     return model, jax.jit(model.trainer.init)(jax.random.key(0), batch, frozen), batch

@@ -132,7 +132,7 @@ def test_labels(count, tmp_path):
             assert "\n" not in str(error).strip() or len(str(error)) < 10_000
             return
         for photograph in listed:
-            seen = locating.look_at([photograph], tmp_path, annotation.NAME, None)[0].outcome
+            seen = locating.locate_faces([photograph], tmp_path, annotation.NAME, None)[0].outcome
             assert isinstance(seen, str)  # there are no images: each is rejected by name
 
     fuzz(count, files(*sound), check)
@@ -241,8 +241,8 @@ def test_metrics_files(count, tmp_path):
 
     def check(text):
         (tmp_path / metric_writer.METRICS).write_text(text, errors="replace")
-        metric_writer.Telemetry(tmp_path, "image", 2, 4, batch_size=1, leaves=["step"]).close()
-        assert all(isinstance(line, dict) for line in metric_writer.read(tmp_path))
+        metric_writer.MetricWriter(tmp_path, "image", 2, 4, batch_size=1, leaves=["step"]).close()
+        assert all(isinstance(line, dict) for line in metric_writer.read_metrics(tmp_path))
         try:
             found = compare_runs.trace(tmp_path)
         except UserError:
@@ -257,7 +257,7 @@ def test_skipped_steps(count, tmp_path):
     def check(text):
         (tmp_path / skipped_steps.SKIPPED).write_text(text, errors="replace")
         try:
-            found = skipped_steps.read(tmp_path)
+            found = skipped_steps.read_skips(tmp_path)
         except UserError as error:
             assert "skipped.json is damaged" in str(error)
             return

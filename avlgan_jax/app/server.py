@@ -24,7 +24,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from avlgan_jax.app.session import FILM_FPS, LONGEST_FILM, Answer, Session
+from avlgan_jax.app.session import FILM_FPS, LONGEST_FILM, Reply, Session
 from avlgan_jax.editing.editor import Editor
 from avlgan_jax.errors import UserError, one_line
 from avlgan_jax.faces import emotions, landmarks
@@ -49,7 +49,7 @@ def create(model: Editor, detector: Callable[[], Detector], host: str) -> Starle
     worker = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="networks")
     detector = functools.cache(detector)
 
-    async def compute(function: Callable, *arguments) -> Answer:
+    async def compute(function: Callable, *arguments) -> Reply:
         return await asyncio.get_running_loop().run_in_executor(worker, function, *arguments)
 
     async def about(request: Request) -> Response:
@@ -127,9 +127,9 @@ def _answer(session: Session, message: dict) -> bytes:
         else:
             answer = session.upload(message["bytes"])
     except UserError as error:
-        answer = Answer({"error": one_line(error)})
+        answer = Reply({"error": one_line(error)})
     except (ValueError, AttributeError) as error:
         _log.exception("a request failed")
-        answer = Answer({"error": f"something went wrong ({type(error).__name__}); the terminal says what"})
+        answer = Reply({"error": f"something went wrong ({type(error).__name__}); the terminal says what"})
     header = json.dumps({"id": number} | answer.header).encode()
     return struct.pack("<I", len(header)) + header + answer.payload

@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from avlgan_jax.editing import dyad_film, editor, photograph
 from avlgan_jax.editing.editor import Editor
-from avlgan_jax.editing.photograph import Face, Photo
+from avlgan_jax.editing.photograph import FaceCrop, Photo
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import crop, drawing, procedural, video
 from avlgan_jax.faces.crop import CropSquare
@@ -32,7 +32,7 @@ LARGEST_SEED = 10**9
 
 
 @dataclass
-class Answer:
+class Reply:
     """What goes back: a header for JSON, and bytes."""
 
     header: dict = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Session:
         self._detector = detector
         self.draw(1, False)
 
-    def answer(self, request: dict) -> Answer:
+    def answer(self, request: dict) -> Reply:
         """What a request `{"do": NAME, ...}` of the page asks for."""
         actions = {
             "draw": (self.draw, {"seed": _seed, "infant": bool}),
@@ -62,12 +62,12 @@ class Session:
             raise UserError(f"the page asked for {request.get('do')!r}, which nobody knows; load it again")
         return action(**{name: read(request.get(name)) for name, read in fields.items()})
 
-    def draw(self, seed: int, infant: bool) -> Answer:
+    def draw(self, seed: int, infant: bool) -> Reply:
         """Show a drawn face."""
         photo, landmarks = named.draw_face(seed, infant, SHOWN, dimensions=self._model.landmark_dimensions)
-        return self._show(photo, photograph.whole(photo, landmarks, self._model.resolution), 1)
+        return self._show(photo, photograph.uncropped_face(photo, landmarks, self._model.resolution), 1)
 
-    def upload(self, content: bytes) -> Answer:
+    def upload(self, content: bytes) -> Reply:
         """Show the largest face of a picture file."""
         photo = photograph.decode(content, "the file")
         resolution, dimensions = self._model.resolution, self._model.landmark_dimensions
@@ -75,35 +75,35 @@ class Session:
         largest = max(faces, key=lambda face: face.square.side)
         return self._show(crop.crop_square(photo, largest.square, SHOWN), largest, len(faces))
 
-    def _show(self, shown: Photo, face: Face, count: int) -> Answer:
+    def _show(self, shown: Photo, face: FaceCrop, count: int) -> Reply:
         self._shown = shown
-        self._face = Face(face.image, face.landmarks, CropSquare(0.0, 0.0, float(SHOWN)))
+        self._face = FaceCrop(face.image, face.landmarks, CropSquare(0.0, 0.0, float(SHOWN)))
         valence, arousal = self._model.predict(face.image).clip(-1.0, 1.0).tolist()
-        return Answer({"valence": valence, "arousal": arousal, "faces": count, "landmarks": _flat(face.landmarks)})
+        return Reply({"valence": valence, "arousal": arousal, "faces": count, "landmarks": _flat(face.landmarks)})
 
-    def edit(self, valence: float, arousal: float, offsets: Float[np.ndarray, "68 d"], plain: bool) -> Answer:
+    def edit(self, valence: float, arousal: float, offsets: Float[np.ndarray, "68 d"], plain: bool) -> Reply:
         """The face at an emotion, its landmarks moved on by `offsets`; `plain` is as the networks give it."""
         landmarks = self._converted(np.array([[valence, arousal]], np.float32))[0] + offsets
         image = self._model.paint(self._face.image, landmarks, valence, arousal)
         shown = image if plain else photograph.blend(self._shown, self._face, image)
-        return Answer({"landmarks": _flat(landmarks), "side": len(shown)}, shown.tobytes())
+        return Reply({"landmarks": _flat(landmarks), "side": len(shown)}, shown.tobytes())
 
     def _converted(self, emotions: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 68 d"]:
         points = np.broadcast_to(self._face.landmarks, (len(emotions), *self._face.landmarks.shape))
         return self._model.models.convert_landmarks(points, emotions)
 
-    def matrix(self) -> Answer:
+    def matrix(self) -> Reply:
         """The face over the plane, for its background: rows of faces that cover it, as the networks give them."""
         centres = (2.0 * np.arange(MATRIX, dtype=np.float32) + 1.0) / MATRIX - 1.0
         grid = self._model.edit(self._face.image, centres[None, :], centres[::-1, None], self._face.landmarks)
-        return Answer({"n": MATRIX, "side": grid.shape[2]}, grid.tobytes())
+        return Reply({"n": MATRIX, "side": grid.shape[2]}, grid.tobytes())
 
-    def matrix_file(self) -> Answer:
+    def matrix_file(self) -> Reply:
         """The avImage matrix as a PNG file."""
         grid = self._model.matrix(self._face.image, MATRIX, self._face.landmarks)
-        return Answer({"type": "image/png"}, drawing.png(drawing.avimage_matrix(self._face.image, grid)))
+        return Reply({"type": "image/png"}, drawing.png(drawing.avimage_matrix(self._face.image, grid)))
 
-    def film(self, points: Float[np.ndarray, "n 2"], format: str, offsets: Float[np.ndarray, "68 d"]) -> Answer:
+    def film(self, points: Float[np.ndarray, "n 2"], format: str, offsets: Float[np.ndarray, "68 d"]) -> Reply:
         """The face on a recorded walk, one frame a point, as a film; its landmarks moved on by `offsets`."""
         images = np.broadcast_to(self._face.image, (len(points), *self._face.image.shape))
         edited = self._model.paint(images, self._converted(points) + offsets, *points.T)
@@ -111,19 +111,22 @@ class Session:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, f"walk.{format}")
             video.write_video(path, frames, FILM_FPS)
-            return Answer({"type": {"mp4": "video/mp4", "gif": "image/gif"}[format]}, path.read_bytes())
+            return Reply({"type": {"mp4": "video/mp4", "gif": "image/gif"}[format]}, path.read_bytes())
 
-    def dyad(self, seed: int, smoothing: float) -> Answer:
+    def dyad(self, seed: int, smoothing: float) -> Reply:
         """A drawn mother and infant, and two others who perform what they show (Section IV-C)."""
         model = self._model
         *sources, phases = dyad_film.drawn_source(
             seed, DYAD_SECONDS, model.resolution, side=DYAD_SIDE, every=DYAD_EVERY
         )
-        read = [editor.smooth(transferring.read(model.models, source.faces), smoothing) for source in sources]
+        read = [
+            editor.smooth(transferring.read_emotions_in_disc(model.models, source.faces), smoothing)
+            for source in sources
+        ]
         films = [source.shown for source in sources]
         for k, track in enumerate(read):
             photo, landmarks = named.draw_face(2 * seed + k, bool(k), DYAD_SIDE, dimensions=model.landmark_dimensions)
-            face = photograph.whole(photo, landmarks, model.resolution)
+            face = photograph.uncropped_face(photo, landmarks, model.resolution)
             edited = model.edit(face.image, *track.T, face.landmarks)
             films.append(np.stack([photograph.blend(photo, face, image) for image in edited]))
         header = {
@@ -133,7 +136,7 @@ class Session:
             "phases": phases,
             "emotions": [track.round(4).tolist() for track in read],
         }
-        return Answer(header, b"".join(shown.tobytes() for shown in films))
+        return Reply(header, b"".join(shown.tobytes() for shown in films))
 
     def _offsets(self, value: object) -> Float[np.ndarray, "68 d"]:
         """What the page moved landmarks by, which it does in the picture's plane."""

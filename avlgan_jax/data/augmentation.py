@@ -20,7 +20,7 @@ LIGHT = 0.06  # of white, added to every channel
 TINT = 0.03  # of white, added to each channel by itself
 
 
-class Changes(NamedTuple):
+class AugmentationParameters(NamedTuple):
     """What is done to each of n faces: p becomes `linear @ p + shift` in the [-1, 1] of the landmarks, about the
     picture's middle; a channel becomes `gain * channel + offset` about mid grey, with white 1 above black."""
 
@@ -30,7 +30,7 @@ class Changes(NamedTuple):
     offset: Float[np.ndarray, "n 3"]
 
 
-def draw(generator: np.random.Generator, count: int, strength: float) -> Changes:
+def draw(generator: np.random.Generator, count: int, strength: float) -> AugmentationParameters:
     """Changes of `count` faces; at `strength` 0 there is nothing to them, at 2 they are twice as large."""
 
     def deviates(*shape: int) -> np.ndarray:
@@ -39,7 +39,7 @@ def draw(generator: np.random.Generator, count: int, strength: float) -> Changes
     turn, size = TURN * deviates(), np.exp(ZOOM * deviates())
     cosine, sine = size * np.cos(turn), size * np.sin(turn)
     linear = np.stack([np.stack([cosine, -sine], axis=-1), np.stack([sine, cosine], axis=-1)], axis=-2)
-    return Changes(
+    return AugmentationParameters(
         linear=linear,
         shift=SHIFT * deviates(2),
         gain=np.exp(CONTRAST * deviates()),
@@ -47,14 +47,18 @@ def draw(generator: np.random.Generator, count: int, strength: float) -> Changes
     )
 
 
-def of_landmarks(points: Float[np.ndarray, "n 68 d"], changes: Changes) -> Float[np.ndarray, "n 68 d"]:
+def apply_to_landmarks(
+    points: Float[np.ndarray, "n 68 d"], changes: AugmentationParameters
+) -> Float[np.ndarray, "n 68 d"]:
     """The landmarks in [-1, 1] after the changes. A depth grows with the face."""
     moved = np.einsum("nij,npj->npi", changes.linear, points[..., :2]) + changes.shift[:, None]
     size = np.sqrt(np.linalg.det(changes.linear))
     return np.concatenate([moved, points[..., 2:] * size[:, None, None]], axis=-1).astype(points.dtype)
 
 
-def of_images(images: UInt8[np.ndarray, "n side side 3"], changes: Changes) -> UInt8[np.ndarray, "n side side 3"]:
+def apply_to_images(
+    images: UInt8[np.ndarray, "n side side 3"], changes: AugmentationParameters
+) -> UInt8[np.ndarray, "n side side 3"]:
     """The pictures after the changes, resampled bicubically; what comes in from outside mirrors what is at the edge."""
     import cv2
 

@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Float32, Int, Int32, UInt8
 
 from avlgan_jax.config import Config, Targets, Training
 from avlgan_jax.data import augmentation
-from avlgan_jax.data.augmentation import Changes
+from avlgan_jax.data.augmentation import AugmentationParameters
 from avlgan_jax.data.records import Faces
 from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces.emotions import sample_disc
@@ -33,7 +33,7 @@ class Batch(NamedTuple):
     images: UInt8[np.ndarray, "*lead batch h w 3"] | None = None
 
 
-class Picks(NamedTuple):
+class BatchIndices(NamedTuple):
     """One batch, or (with leading axes) several, of faces that lie on the device: their places in the `Store`."""
 
     indices: Int32[np.ndarray, "*lead batch"]
@@ -42,10 +42,10 @@ class Picks(NamedTuple):
     position: Int32[np.ndarray, "*lead batch"]
 
 
-Stream = TypeVar("Stream", Batch, Picks)
+Stream = TypeVar("Stream", Batch, BatchIndices)
 
 
-class Store(NamedTuple):
+class DeviceFaces(NamedTuple):
     """All faces of a split as they lie on a device: what `gather` makes batches of."""
 
     landmarks: Float32[Array | np.ndarray, "n 68 d"]  # in [-1, 1]
@@ -58,14 +58,14 @@ class Store(NamedTuple):
         return sum(leaf.nbytes for leaf in jax.tree.leaves(self))
 
 
-class Plan(NamedTuple):
+class BatchPlan(NamedTuple):
     """Which faces a step takes, which of them are mirrored, which emotions they are sent to, and what else is done to
     them (None: nothing)."""
 
     indices: Int[np.ndarray, "batch"]
     flips: Bool[np.ndarray, "batch"]
     targets: Float[np.ndarray, "batch 2"]
-    changes: Changes | None = None
+    changes: AugmentationParameters | None = None
 
     def at(self, places: slice) -> "Plan":
         """The plan of some places of the batch."""
@@ -77,14 +77,14 @@ def _epoch_order(seed: int, epoch: int, count: int) -> Int[np.ndarray, "count"]:
     return np.random.default_rng([seed, _ORDER, epoch]).permutation(count)
 
 
-def plan(
+def plan_batch(
     seed: int,
     step: int,
     batch_size: int,
     emotions: Float[np.ndarray, "n 2"],
     targets: Targets,
     augment: float = 0.0,
-) -> Plan:
+) -> BatchPlan:
     """The plan of one step: every face once an epoch, mirrored half the time, changed by strength `augment`;
     `emotions` are the data's labels."""
     count = len(emotions)
@@ -97,16 +97,16 @@ def plan(
     else:
         wanted = sample_disc(generator, batch_size)
     changes = augmentation.draw(generator, batch_size, augment) if augment else None
-    return Plan(indices, flips, wanted, changes)
+    return BatchPlan(indices, flips, wanted, changes)
 
 
-def plan_of(config: Config, training: Training, step: int, emotions: Float[np.ndarray, "n 2"]) -> Plan:
+def plan_for(config: Config, training: Training, step: int, emotions: Float[np.ndarray, "n 2"]) -> BatchPlan:
     """The plan of one step of a model's training, `training` being its section of the config."""
     targets = getattr(training, "targets", "shuffled")
-    return plan(config.seed, step, training.batch_size, emotions, targets, config.augment)
+    return plan_batch(config.seed, step, training.batch_size, emotions, targets, config.augment)
 
 
-def collect(faces: Faces, chosen: Plan, with_images: bool, places: slice = slice(None)) -> Batch:
+def assemble_batch(faces: Faces, chosen: BatchPlan, with_images: bool, places: slice = slice(None)) -> Batch:
     """The faces of a plan as one batch, or those at some `places` of it."""
     position = np.arange(len(chosen.indices), dtype=np.int32)[places]
     chosen = chosen.at(places)
@@ -117,8 +117,8 @@ def collect(faces: Faces, chosen: Plan, with_images: bool, places: slice = slice
         images = faces.images[chosen.indices]
         images[chosen.flips] = images[chosen.flips, :, ::-1]
     if chosen.changes is not None:
-        landmarks = augmentation.of_landmarks(landmarks, chosen.changes)
-        images = augmentation.of_images(images, chosen.changes) if with_images else None
+        landmarks = augmentation.apply_to_landmarks(landmarks, chosen.changes)
+        images = augmentation.apply_to_images(images, chosen.changes) if with_images else None
     return Batch(
         landmarks=landmarks.astype(np.float32),
         emotions=faces.emotions[chosen.indices],
@@ -128,20 +128,20 @@ def collect(faces: Faces, chosen: Plan, with_images: bool, places: slice = slice
     )
 
 
-def store(faces: Faces, with_images: bool) -> Store:
+def device_faces(faces: Faces, with_images: bool) -> DeviceFaces:
     """The faces as `collect` gives them, all at once and none mirrored."""
     landmarks = lm.normalise(faces.landmarks, faces.resolution).astype(np.float32)
-    return Store(landmarks, np.asarray(faces.emotions, np.float32), faces.images if with_images else None)
+    return DeviceFaces(landmarks, np.asarray(faces.emotions, np.float32), faces.images if with_images else None)
 
 
-def pick(chosen: Plan, places: slice = slice(None)) -> Picks:
+def batch_indices(chosen: BatchPlan, places: slice = slice(None)) -> BatchIndices:
     """What the host tells a device that has a `Store` of the faces of a plan, or of those at some `places` of it."""
     position = np.arange(len(chosen.indices), dtype=np.int32)[places]
     chosen = chosen.at(places)
-    return Picks(chosen.indices.astype(np.int32), chosen.flips, chosen.targets.astype(np.float32), position)
+    return BatchIndices(chosen.indices.astype(np.int32), chosen.flips, chosen.targets.astype(np.float32), position)
 
 
-def gather(faces: Store, picks: Picks) -> Batch:
+def gather_batch(faces: DeviceFaces, picks: BatchIndices) -> Batch:
     """On the device: the batch that `collect` makes of the same faces on the host, the same to the bit."""
     landmarks, images = faces.landmarks[picks.indices], None
     landmarks = jnp.where(picks.flips[:, None, None], lm.flip(landmarks), landmarks)

@@ -59,7 +59,7 @@ def find_manifest(data_dir: Path, name: str, resolution: int) -> tuple[Path, Man
     if newest is None:
         return None
     try:
-        return newest.parent, _sound(Manifest(**json.loads(newest.read_text())))
+        return newest.parent, _validated(Manifest(**json.loads(newest.read_text())))
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
             f"{newest} is damaged ({type(error).__name__}); delete {newest.parent} and make it again with: "
@@ -107,7 +107,7 @@ def require_manifest(data_dir: Path, name: str, resolution: int) -> tuple[Path, 
     )
 
 
-def _sound(manifest: Manifest) -> Manifest:
+def _validated(manifest: Manifest) -> Manifest:
     """The manifest, if it is of the right types and names files of its own folder only; else raises ValueError."""
     texts = (manifest.name, manifest.version, manifest.command, *manifest.files.values(), *manifest.contents.values())
     numbers = (manifest.resolution, *manifest.splits.values(), *manifest.rejections.values())

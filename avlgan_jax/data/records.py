@@ -77,7 +77,7 @@ def load(data_dir: Path, name: str, resolution: int, split: str, dimensions: int
     if split not in manifest.splits:
         raise UserError(f"{name} has no split {split!r}; it has {', '.join(manifest.splits)}")
     cache = Path(data_dir, ".cache", manifest.digest, split)
-    if not _cache_is_whole(cache):
+    if not _cache_is_intact(cache):
         directory, _ = require_manifest(data_dir, name, resolution)
         _write_cache(directory, manifest, split, cache)
     faces = _read_cache(cache)
@@ -178,7 +178,7 @@ def _decode(directory: Path, manifest: Manifest, split: str, specs: dict[str, tu
             array.flush()
 
 
-def _cache_is_whole(cache: Path) -> bool:
+def _cache_is_intact(cache: Path) -> bool:
     """Whether every cached array is what was written: what is trained on is the cache, so it is verified too."""
     try:
         hashes = json.loads((cache / "cache.json").read_text())

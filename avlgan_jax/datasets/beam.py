@@ -77,7 +77,7 @@ def find_landmarks(
 
 def _look(photographs: list[locating.Photograph], folder: Path, detector: str) -> Iterator[str]:
     """What was found in a few photographs, as JSON. Its numbers give back the very same float32."""
-    for sight in locating.look_at(photographs, folder, detector, sidecars=None):
+    for sight in locating.locate_faces(photographs, folder, detector, sidecars=None):
         if sight.is_new:
             reason = sight.outcome if isinstance(sight.outcome, str) else None
             yield json.dumps({"key": sight.key, "reason": reason, "points": None if reason else sight.outcome.tolist()})

@@ -84,13 +84,13 @@ def locate(
     accepted, rejections, seen, spared = [], [], set(), 0
     if detector != annotation.NAME:
         detectors.fetch(detector)
-    look = functools.partial(look_at, folder=folder, detector=detector, sidecars=sidecars)
+    look = functools.partial(locate_faces, folder=folder, detector=detector, sidecars=sidecars)
     with _open_sidecar(sidecars, detector) as sidecar:
         sights = pool.ordered_map(look, photographs, count=len(photographs), workers=workers, title="landmarks")
         for photograph, sight in zip(photographs, sights, strict=True):
             if sight.is_new:
                 sidecar.put(sight.key, sight.outcome)
-            spared += sight.is_spared
+            spared += sight.is_cached
             outcome = sight.outcome
             image = photograph.id if photograph.sequence else sight.key
             if not isinstance(outcome, str) and not seen.isdisjoint({photograph.id, image}):
@@ -150,13 +150,13 @@ def _read(path: Path) -> bytes:
 
 
 @dataclasses.dataclass(frozen=True)
-class Sight:
+class Detection:
     """What was seen of one photograph. `key` names the image and the place looked at."""
 
     outcome: Found | str
     key: str = ""
     is_new: bool = False
-    is_spared: bool = False
+    is_cached: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,13 +169,13 @@ class _Pending:
     box: tuple[float, float, float, float] | None
 
 
-def look_at(photographs: list[Photograph], folder: Path, detector: str, sidecars: Path | None) -> list[Sight]:
+def locate_faces(photographs: list[Photograph], folder: Path, detector: str, sidecars: Path | None) -> list[Detection]:
     """Look at a few photographs. Those that are not in the sidecar are decoded and given to the detector together."""
-    sights: list[Sight | None] = [None] * len(photographs)
+    sights: list[Detection | None] = [None] * len(photographs)
     pending = []
     for index, photograph in enumerate(photographs):
         seen = _look_up(index, photograph, folder, detector, sidecars)
-        if isinstance(seen, Sight):
+        if isinstance(seen, Detection):
             sights[index] = seen
         else:
             pending.append(seen)
@@ -184,36 +184,36 @@ def look_at(photographs: list[Photograph], folder: Path, detector: str, sidecars
         found = _detector(detector).detect([region.image for region in regions])
         for entry, region, candidates in zip(pending, regions, found, strict=True):
             outcome = _in_photograph(detectors.choose(candidates, region.box), region)
-            sights[entry.index] = Sight(outcome, entry.key, is_new=True)
+            sights[entry.index] = Detection(outcome, entry.key, is_new=True)
     return sights
 
 
 def _look_up(
     index: int, photograph: Photograph, folder: Path, detector: str, sidecars: Path | None
-) -> Sight | _Pending:
+) -> Detection | _Pending:
     """What can be said without a detector: a fault of the label or the file, or an outcome that is known."""
     if fault := _label_fault(photograph):
-        return Sight(fault)
+        return Detection(fault)
     try:
         path = inside(folder, photograph.path)
         if not path.is_file():
-            return Sight(MISSING)
+            return Detection(MISSING)
     except ValueError:
-        return Sight(OUTSIDE)
+        return Detection(OUTSIDE)
     except OSError:  # a name that no file can have
-        return Sight(MISSING)
+        return Detection(MISSING)
     try:
         digest, image = _contents(path, photograph.frame)
         key = " ".join([digest, *(f"{edge:g}" for edge in photograph.box or ())])
         if detector != annotation.NAME and sidecars and (known := _reader(sidecars, detector).get(key)) is not None:
-            return Sight(known, key, is_spared=True)
+            return Detection(known, key, is_cached=True)
         image = image() if callable(image) else image
     except (OSError, ValueError):
-        return Sight(UNREADABLE)
+        return Detection(UNREADABLE)
     if detector != annotation.NAME:
         return _Pending(index, key, image, photograph.box)
     points = photograph.landmarks
-    return Sight(points.astype(np.float32) if detectors.is_complete(points) else detectors.INCOMPLETE, key)
+    return Detection(points.astype(np.float32) if detectors.is_complete(points) else detectors.INCOMPLETE, key)
 
 
 def _contents(path: Path, frame: int | None) -> tuple[str, UInt8[np.ndarray, "h w 3"] | Callable[[], np.ndarray]]:

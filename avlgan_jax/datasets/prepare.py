@@ -39,7 +39,7 @@ _STYLE = (tyro.conf.FlagCreatePairsOff,)  # --again, without a --no-again
 
 
 @dataclasses.dataclass(frozen=True)
-class Drawn(Generic[Options]):
+class DrawnRequest(Generic[Options]):
     """A data set that needs no files."""
 
     data: tyro.conf.OmitArgPrefixes[Options]
@@ -54,7 +54,7 @@ class Drawn(Generic[Options]):
 
 
 @dataclasses.dataclass(frozen=True)
-class FromFiles(Drawn[Options]):
+class FilesRequest(DrawnRequest[Options]):
     """A data set whose files you bring."""
 
     manual_dir: Path | None = None
@@ -76,7 +76,7 @@ def main() -> None:
     prepare(name, request, f"python prepare.py {shlex.join(arguments)}")
 
 
-def prepare(name: str, request: Drawn, command: str) -> Manifest:
+def prepare(name: str, request: DrawnRequest, command: str) -> Manifest:
     """Make the records of data set `name`, unless they are there and whole, and say what is in them.
 
     `command` is the command line that asks for this; it is kept in the manifest. Raises UserError for a request that
@@ -97,25 +97,25 @@ def _command_line():
     """One subcommand per data set, with its own options and help."""
     commands = []
     for name, builder in datasets.BUILDERS.items():
-        form = Drawn if name == "procedural_faces" else FromFiles
+        form = DrawnRequest if name == "procedural_faces" else FilesRequest
         description = inspect.cleandoc(builder.__doc__).splitlines()[0]
         commands.append(Annotated[form[builder.Options], tyro.conf.subcommand(name=name, description=description)])
     return functools.reduce(operator.or_, commands)
 
 
-def _check(name: str, request: Drawn) -> None:
+def _check(name: str, request: DrawnRequest) -> None:
     if request.workers < 1:
         raise UserError(f"--workers {request.workers}: expected 1 or more")
     if request.data_dir.exists() and not request.data_dir.is_dir():
         raise UserError(f"--data-dir {request.data_dir} is not a folder")
-    if isinstance(request, FromFiles):
+    if isinstance(request, FilesRequest):
         if request.manual_dir is None:
             raise UserError(f"{name} needs the folder that holds its files: --manual-dir DIR")
         if not request.manual_dir.is_dir():
             raise UserError(f"--manual-dir {request.manual_dir}: there is no such folder")
 
 
-def _prepared(name: str, request: Drawn) -> Manifest | None:
+def _prepared(name: str, request: DrawnRequest) -> Manifest | None:
     """The manifest of whole records that are what is asked for, or None where they must be made."""
     if request.again:
         return None
@@ -137,15 +137,15 @@ def _prepared(name: str, request: Drawn) -> Manifest | None:
         return None
 
 
-def _identity(request: Drawn) -> dict:
+def _identity(request: DrawnRequest) -> dict:
     """The choices the records depend on, as they stand in the manifest."""
     choices = dataclasses.asdict(request.data)
-    if isinstance(request, FromFiles):
+    if isinstance(request, FilesRequest):
         choices["manual_dir"] = str(request.manual_dir.resolve())
     return choices
 
 
-def _make(name: str, request: Drawn, command: str) -> Manifest:
+def _make(name: str, request: DrawnRequest, command: str) -> Manifest:
     import tensorflow_datasets as tfds
 
     builder_class = datasets.BUILDERS[name]
@@ -153,7 +153,7 @@ def _make(name: str, request: Drawn, command: str) -> Manifest:
     tfds.disable_progress_bar()  # the pool has its own, with the rate and the time left
     with (
         tempfile.TemporaryDirectory() as downloads,
-        _causes_told(),
+        _unwrapped_tfds_errors(),
         contextlib.redirect_stdout(io.StringIO()),
     ):
         builder = builder_class(
@@ -163,14 +163,14 @@ def _make(name: str, request: Drawn, command: str) -> Manifest:
             data_dir=str(request.data_dir),
             config=f"{request.resolution}px",
         )
-        manual_dir = str(request.manual_dir.resolve()) if isinstance(request, FromFiles) else None
+        manual_dir = str(request.manual_dir.resolve()) if isinstance(request, FilesRequest) else None
         builder.download_and_prepare(
             download_dir=downloads, download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
         )
     return verify_records(request.data_dir, name, request.resolution)
 
 
-def _clear(name: str, request: Drawn) -> None:
+def _clear(name: str, request: DrawnRequest) -> None:
     """Remove what is unfinished, damaged or to be replaced, so that nothing is mixed."""
     found = find_manifest(request.data_dir, name, request.resolution) if not request.again else None
     if found is not None:
@@ -179,12 +179,12 @@ def _clear(name: str, request: Drawn) -> None:
         shutil.rmtree(path)
 
 
-def _folder(name: str, request: Drawn) -> Path:
+def _folder(name: str, request: DrawnRequest) -> Path:
     return request.data_dir / name / f"{request.resolution}px"
 
 
 @contextlib.contextmanager
-def _causes_told():
+def _unwrapped_tfds_errors():
     """TFDS wraps what happens while records are written; raise instead what a person can do something about."""
     try:
         yield

@@ -23,7 +23,7 @@ from avlgan_jax import atomic_files
 from avlgan_jax import config as configuration
 from avlgan_jax.config import Config
 from avlgan_jax.errors import UserError, one_line
-from avlgan_jax.models.inference import Weights
+from avlgan_jax.models.inference import NetworkParameters
 from avlgan_jax.training import states, workdir
 
 FORMAT = "avlgan_jax bundle 1"
@@ -42,7 +42,7 @@ class Bundle:
     """Weights and what is known of them: the config and data they come from, and how they scored."""
 
     config: Config
-    weights: Weights
+    weights: NetworkParameters
     steps: dict[str, int]
     data_digest: str = ""
     """Identity of the records trained on."""
@@ -100,7 +100,7 @@ def read(path_or_name: str | os.PathLike) -> Bundle:
     return Bundle(config, weights, steps, data_digest, scores)
 
 
-def _check(weights: Weights, config: Config, folder: Path) -> None:
+def _check(weights: NetworkParameters, config: Config, folder: Path) -> None:
     """Raise UserError where a network of the config lacks weights, or has others."""
     expected = {name: _shapes(tree) for name, tree in states.weight_shapes(config).items()}
     found = {name: _shapes(tree) for name, tree in weights.items()}

@@ -28,7 +28,7 @@ Expression = Literal["neutral", "happy", "sad", "surprise", "fear", "disgust", "
 
 
 @dataclass(frozen=True)
-class Tools:
+class CommonOptions:
     """What every command takes."""
 
     weights: str = "procedural48"
@@ -38,7 +38,7 @@ class Tools:
 
 
 @dataclass(frozen=True)
-class OnePhoto(Tools):
+class OnePhoto(CommonOptions):
     """What every command on one photograph takes."""
 
     photo: tyro.conf.Positional[str] = tyro.MISSING
@@ -105,7 +105,7 @@ class Walk(OnePhoto):
 
 
 @dataclass(frozen=True)
-class Transfer(Tools):
+class Transfer(CommonOptions):
     """Section IV-C: what a filmed dyad shows, performed by two other faces, side by side in a film."""
 
     source: str = "procedural:0"
@@ -140,10 +140,10 @@ Command = (
 def edit(request: Edit) -> Path:
     """Do what `Edit` says; the file written."""
     target, out = request.target(), request.destination("edited")
-    studio = _Studio(request)
+    studio = EditingSession(request)
     photo, faces = studio.faces(request.photo, request.face)
     edited = [studio.editor.edit(face.image, *target, face.landmarks) for face in faces]
-    _save(out, np.hstack(edited) if request.crop_only else studio.laid_in(photo, faces, edited))
+    _save(out, np.hstack(edited) if request.crop_only else studio.blend_all(photo, faces, edited))
     return out
 
 
@@ -154,7 +154,7 @@ def matrix(request: Matrix) -> Path:
     from avlgan_jax.faces import drawing
 
     out = request.destination("matrix", (".png",))
-    studio = _Studio(request)
+    studio = EditingSession(request)
     _, faces = studio.faces(request.photo, request.face)
     sheets = [
         drawing.avimage_matrix(face.image, studio.editor.matrix(face.image, request.n, face.landmarks))
@@ -172,7 +172,7 @@ def emotions(request: Emotions) -> Path:
     from avlgan_jax.faces import drawing
 
     out = request.destination("emotions", (".png",))
-    studio = _Studio(request)
+    studio = EditingSession(request)
     _, faces = studio.faces(request.photo, request.face)
     rows = [studio.editor.edit(face.image, *TABLE_II.T, face.landmarks) for face in faces]
     atomic_files.write_bytes(
@@ -191,14 +191,14 @@ def walk(request: Walk) -> Path:
     if not (request.seconds > 0.0 and request.fps > 0.0):
         raise UserError(f"--seconds {request.seconds}, --fps {request.fps}: expected both above 0")
     targets = emotion_path(points, max(2, round(request.seconds * request.fps)))
-    studio = _Studio(request)
+    studio = EditingSession(request)
     photo, faces = studio.faces(request.photo, request.face)
     edited = [studio.editor.edit(face.image, *targets.T, face.landmarks) for face in faces]
 
     def frames():
         for k in tqdm(range(len(targets)), desc="frames", unit=""):
             now = [film[k] for film in edited]
-            yield np.hstack(now) if request.crop_only else studio.laid_in(photo, faces, now)
+            yield np.hstack(now) if request.crop_only else studio.blend_all(photo, faces, now)
 
     video.write_video(out, frames(), request.fps)
     return out
@@ -209,7 +209,7 @@ def transfer(request: Transfer) -> Path:
     from tqdm import tqdm
 
     from avlgan_jax.editing import motion
-    from avlgan_jax.editing.dyad_film import FPS, PERSONS, Page, drawn_source, filmed_source, perform
+    from avlgan_jax.editing.dyad_film import FPS, PERSONS, DyadFrame, drawn_source, filmed_source, perform_track
     from avlgan_jax.editing.editor import smooth
     from avlgan_jax.faces import video
     from avlgan_jax.faces.procedural import named
@@ -219,7 +219,7 @@ def transfer(request: Transfer) -> Path:
     if not request.seconds > 0.0 or request.every < 1:
         raise UserError(f"--seconds {request.seconds}, --every {request.every}: expected more than 0")
     fps = FPS / request.every
-    studio = _Studio(request)
+    studio = EditingSession(request)
     models, resolution = studio.editor.models, studio.editor.resolution
     performers = [studio.one_face(name) for name in (request.adult, request.infant)]
     drawn = named.seed_of(request.source)
@@ -231,11 +231,11 @@ def transfer(request: Transfer) -> Path:
             folder = Path(request.source)
             sources = filmed_source(folder, studio.detector, resolution, request.seconds, bar.update, request.every)
             phases = [""] * len(sources[0].faces)
-    read = [smooth(transferring.read(models, source.faces), request.smoothing) for source in sources]
+    read = [smooth(transferring.read_emotions_in_disc(models, source.faces), request.smoothing) for source in sources]
     count = len(phases)
     still = [motion.View(0.0, 1.0)] * count
     played = [
-        perform(
+        perform_track(
             studio.editor,
             photo,
             face,
@@ -244,7 +244,7 @@ def transfer(request: Transfer) -> Path:
         )
         for k, ((photo, face), track) in enumerate(zip(performers, read, strict=True))
     ]
-    page = Page({name: track[:, 0] for name, track in zip(PERSONS, read, strict=True)}, phases)
+    page = DyadFrame({name: track[:, 0] for name, track in zip(PERSONS, read, strict=True)}, phases)
 
     def frames():
         shown = zip(*(source.shown for source in sources), *played, strict=True)
@@ -255,10 +255,10 @@ def transfer(request: Transfer) -> Path:
     return out
 
 
-class _Studio:
+class EditingSession:
     """The weights and, once a photograph asks for it, the detector."""
 
-    def __init__(self, tools: Tools):
+    def __init__(self, tools: CommonOptions):
         from avlgan_jax.editing.editor import load
 
         self.editor = load(tools.weights)
@@ -279,7 +279,7 @@ class _Studio:
         drawn = named.draw_by_name(name, dimensions=dimensions)
         if drawn is not None:
             photo, landmarks = drawn
-            faces = [photograph.whole(photo, landmarks, resolution)]
+            faces = [photograph.uncropped_face(photo, landmarks, resolution)]
         else:
             photo = photograph.read(Path(name))
             faces = photograph.faces(photo, self.detector, resolution, name, dimensions)
@@ -297,7 +297,7 @@ class _Studio:
             raise UserError(f"{name} has {len(faces)} faces; to perform, give a picture of one")
         return photo, faces[0]
 
-    def laid_in(self, photo: np.ndarray, faces: list, edited: list[np.ndarray]) -> np.ndarray:
+    def blend_all(self, photo: np.ndarray, faces: list, edited: list[np.ndarray]) -> np.ndarray:
         """The whole photograph with the edited faces blended in."""
         from avlgan_jax.editing import photograph
 

@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from avlgan_jax.editing import motion, photograph
 from avlgan_jax.editing.editor import Editor
-from avlgan_jax.editing.photograph import Face, Photo
+from avlgan_jax.editing.photograph import FaceCrop, Photo
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import crop, procedural, video
 from avlgan_jax.faces.crop import CropSquare
@@ -35,7 +35,7 @@ Progress = Callable[[int], object]
 
 
 @dataclass(frozen=True)
-class Source:
+class DyadTrack:
     """One person of the source: the faces to show (PANEL px), and as the networks see them."""
 
     shown: Frames
@@ -49,7 +49,7 @@ def drawn_source(
     progress: Progress = lambda count: None,
     side: int = PANEL,
     every: int = 1,
-) -> tuple[Source, Source, list[str]]:
+) -> tuple[DyadTrack, DyadTrack, list[str]]:
     """Mother and infant of a drawn dyad, and the name of each frame's phase.
 
     They are shown at `side` pixels, every `every`-th of 30 frames a second; `progress` hears of each frame drawn.
@@ -66,14 +66,14 @@ def drawn_source(
             shown.append(procedural.render(at(k), *emotions[k].tolist(), side).image)
             progress(1)
         sources.append(
-            Source(np.stack(shown), np.stack([crop.crop_square(image, whole, resolution) for image in shown]))
+            DyadTrack(np.stack(shown), np.stack([crop.crop_square(image, whole, resolution) for image in shown]))
         )
     return *sources, [procedural.PHASES[phase] for phase in dyad.phases[::every]]
 
 
 def filmed_source(
     folder: Path, detector: Detector, resolution: int, seconds: float, progress: Progress, every: int = 1
-) -> tuple[Source, Source]:
+) -> tuple[DyadTrack, DyadTrack]:
     """Parent and infant of a filmed dyad, at most `seconds` of it, every `every`-th frame.
 
     `progress` hears of each frame looked at.
@@ -84,10 +84,12 @@ def filmed_source(
     taken = slice(0, max(1, round(seconds * FPS)), every)
     parent, infant = (_person(folder, name, detector, resolution, taken, progress) for name in PERSONS)
     shorter = min(len(parent.faces), len(infant.faces))
-    return tuple(Source(person.shown[:shorter], person.faces[:shorter]) for person in (parent, infant))
+    return tuple(DyadTrack(person.shown[:shorter], person.faces[:shorter]) for person in (parent, infant))
 
 
-def _person(folder: Path, name: str, detector: Detector, resolution: int, taken: slice, progress: Progress) -> Source:
+def _person(
+    folder: Path, name: str, detector: Detector, resolution: int, taken: slice, progress: Progress
+) -> DyadTrack:
     squares = {}
     for k, photo in enumerate(_frames(folder, name, taken)):
         (candidates,) = detector.detect([photo])
@@ -109,7 +111,7 @@ def _person(folder: Path, name: str, detector: Detector, resolution: int, taken:
         square = CropSquare(float(np.clip(left, 0, width - side)), float(np.clip(top, 0, height - side)), float(side))
         shown.append(crop.crop_square(photo, square, PANEL))
         faces.append(crop.crop_square(photo, square, resolution))
-    return Source(np.stack(shown), np.stack(faces))
+    return DyadTrack(np.stack(shown), np.stack(faces))
 
 
 def _frames(folder: Path, name: str, taken: slice) -> Iterator[Photo]:
@@ -120,27 +122,27 @@ def _frames(folder: Path, name: str, taken: slice) -> Iterator[Photo]:
         raise UserError(
             f"no dyad in {folder}: expected parent.mp4 and infant.mp4 (or folders of frames so named) in it"
         )
-    return _told(itertools.islice(video.read_frames(film), taken.start, taken.stop, taken.step))
+    return _as_user_errors(itertools.islice(video.read_frames(film), taken.start, taken.stop, taken.step))
 
 
-def _told(frames: Iterator[Photo]) -> Iterator[Photo]:
+def _as_user_errors(frames: Iterator[Photo]) -> Iterator[Photo]:
     try:
         yield from frames
     except ValueError as error:
         raise UserError(f"{error}; expected a video") from error
 
 
-def perform(
-    editor: Editor, photo: Photo, face: Face, emotions: Float[np.ndarray, "n 2"], views: list[motion.View]
+def perform_track(
+    editor: Editor, photo: Photo, face: FaceCrop, emotions: Float[np.ndarray, "n 2"], views: list[motion.View]
 ) -> Iterator[UInt8[np.ndarray, "p p 3"]]:
     """The face of a photograph at each of the emotions, PANEL px, as Section IV-C's motion shows it."""
     panel = crop.crop_square(photo, face.square, PANEL)
-    still = Face(face.image, face.landmarks, CropSquare(0.0, 0.0, float(PANEL)))
+    still = FaceCrop(face.image, face.landmarks, CropSquare(0.0, 0.0, float(PANEL)))
     for start in range(0, len(emotions), _CHUNK):
         part = emotions[start : start + _CHUNK]
         edited = editor.edit(face.image, *part.T, face.landmarks)
         for image, view in zip(edited, views[start : start + _CHUNK], strict=True):
-            yield motion.look(photograph.blend(panel, still, image), view)
+            yield motion.apply_view(photograph.blend(panel, still, image), view)
 
 
 # The film's page: near-white, so that it looks the same wherever it is played.
@@ -150,7 +152,7 @@ _MARGIN, _GAP, _TITLE, _CURVES = 20, 12, 30, 150
 _SUPERSAMPLE = 3
 
 
-class Page:
+class DyadFrame:
     """The side-by-side film: source above, performance below, and under them the valences and where the film is."""
 
     def __init__(self, valences: dict[str, Float[np.ndarray, "n"]], phases: list[str]):

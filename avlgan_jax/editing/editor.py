@@ -117,9 +117,9 @@ class Editor:
         """Valence and arousal of faces as the regressor reads them, which no generator ever saw."""
         return self._each(self.models.predict, image)
 
-    def judge(self, image: Images) -> Emotions:
+    def read_emotions(self, image: Images) -> Emotions:
         """Valence and arousal as the image converter's discriminator reads them: what transfer goes by (IV-C)."""
-        return self._each(self.models.judge, image)
+        return self._each(self.models.read_emotions, image)
 
     def read_landmarks(self, image: Images) -> Points:
         """Landmarks as the image converter's discriminator reads them."""
@@ -137,7 +137,7 @@ class Editor:
         `smoothing` is the standard deviation, in frames, of a Gaussian over the emotions; 0 leaves each frame alone.
         """
         points = self.read_landmarks(image) if landmarks is None else self._points(landmarks)
-        emotions = smooth(transfer.read(self.models, self._checked(frames)), smoothing)
+        emotions = smooth(transfer.read_emotions_in_disc(self.models, self._checked(frames)), smoothing)
         images, moved = transfer.perform(self.models, transfer.Portrait(self._checked(image), points), emotions)
         return Transferred(images, moved, emotions)
 

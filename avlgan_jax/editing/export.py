@@ -35,7 +35,7 @@ class Arguments:
     """What the model card calls it; by default the folder's name."""
 
 
-def program(config, weights) -> bytes:
+def export_program(config, weights) -> bytes:
     """The two converters as a serialised `jax.export` program with their weights inside.
 
     (images uint8 (n, R, R, 3), landmarks float32 (n, 68, d) in pixels, emotions float32 (n, 2)) -> (images, landmarks),
@@ -67,7 +67,7 @@ def program(config, weights) -> bytes:
     return export.export(jax.jit(edit), platforms=PLATFORMS)(*shapes).serialize()
 
 
-def card(bundle, name: str) -> str:
+def model_card(bundle, name: str) -> str:
     """The model card, in Markdown."""
     import jinja2
 
@@ -93,7 +93,7 @@ def main() -> None:
 
     found = of_workdir(arguments.workdir)
     name = arguments.name or arguments.out.absolute().name
-    write(arguments.out, found, card(found, name), program(found.config, found.weights))
+    write(arguments.out, found, model_card(found, name), export_program(found.config, found.weights))
     size = sum(path.stat().st_size for path in arguments.out.iterdir())
     print(f"{arguments.out}: {size / 1e6:.1f} MB, trained on {found.trained_on}")
 

@@ -37,14 +37,14 @@ def inscribed(angle: float) -> float:
 
 def views(seed: int, count: int, fps: float) -> list[View]:
     """The views of `count` frames, a pure function of the seed."""
-    turns = _swings(np.random.default_rng([seed, 0]), 1.0 / fps, LARGEST_ANGLE)
-    shrinkings = _swings(np.random.default_rng([seed, 1]), 1.0 / fps, LARGEST_SHRINKING)
+    turns = _oscillation(np.random.default_rng([seed, 0]), 1.0 / fps, LARGEST_ANGLE)
+    shrinkings = _oscillation(np.random.default_rng([seed, 1]), 1.0 / fps, LARGEST_SHRINKING)
     angles = np.radians([next(turns) for _ in range(count)])
     scales = [1.0 - abs(next(shrinkings)) for _ in range(count)]
     return [View(float(a), float(min(s, inscribed(a)))) for a, s in zip(angles, scales, strict=True)]
 
 
-def _swings(generator: np.random.Generator, step: float, largest: float) -> Iterator[float]:
+def _oscillation(generator: np.random.Generator, step: float, largest: float) -> Iterator[float]:
     """(sin(a i) + sin(b i)) / 2 * m for i = 0, step, ..., with a, b and m drawn anew at every zero but the first."""
     while True:
         a, b = generator.uniform(1.0, 2.0, 2) * generator.choice([-1.0, 1.0], 2)
@@ -58,17 +58,17 @@ def _swings(generator: np.random.Generator, step: float, largest: float) -> Iter
             i, before = i + step, swing
 
 
-def seen(view: View, side: float) -> Float[np.ndarray, "4 2"]:
+def view_corners(view: View, side: float) -> Float[np.ndarray, "4 2"]:
     """Where the corners of the view lie in a picture of `side`, (x, y) from its top left corner."""
     corners = (np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) - 0.5) * view.scale
     cosine, sine = np.cos(view.angle), np.sin(view.angle)
     return (corners @ np.array([[cosine, sine], [-sine, cosine]]) + 0.5) * side
 
 
-def look(image: UInt8[np.ndarray, "s s 3"], view: View) -> UInt8[np.ndarray, "s s 3"]:
+def apply_view(image: UInt8[np.ndarray, "s s 3"], view: View) -> UInt8[np.ndarray, "s s 3"]:
     """The picture as it is seen, at its own size."""
     side = len(image)
-    corners = seen(view, side)
+    corners = view_corners(view, side)
     # OpenCV counts from the first pixel's centre.
     places = np.array([[-0.5, -0.5], [side - 0.5, -0.5], [side - 0.5, side - 0.5]], np.float32)
     matrix = cv2.getAffineTransform((corners[:3] - 0.5).astype(np.float32), places)

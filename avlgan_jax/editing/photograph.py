@@ -33,7 +33,7 @@ _WHOLE = 0.72
 
 
 @dataclass(frozen=True)
-class Face:
+class FaceCrop:
     """A face of a photograph as the networks see it: cut out and resized, with landmarks in pixels of the cut."""
 
     image: UInt8[np.ndarray, "r r 3"]
@@ -64,13 +64,13 @@ def decode(content: bytes, name: str) -> Photo:
         raise UserError(f"{name} is no picture that can be read ({one_line(error)[:120]}); try JPEG or PNG") from error
 
 
-def whole(photo: Photo, landmarks: Float[np.ndarray, "68 d"], resolution: int) -> Face:
+def uncropped_face(photo: Photo, landmarks: Float[np.ndarray, "68 d"], resolution: int) -> FaceCrop:
     """The face of a picture that is a face already (a drawn one): all of its square, not cut closer."""
     square = CropSquare(0.0, 0.0, float(photo.shape[0]))
-    return Face(crop.crop_square(photo, square, resolution), square.to_crop(landmarks, resolution), square)
+    return FaceCrop(crop.crop_square(photo, square, resolution), square.to_crop(landmarks, resolution), square)
 
 
-def faces(photo: Photo, detector: Detector, resolution: int, name: str, dimensions: int = 2) -> list[Face]:
+def faces(photo: Photo, detector: Detector, resolution: int, name: str, dimensions: int = 2) -> list[FaceCrop]:
     """The faces of a photograph from left to right, cut as for training, with landmarks of 2 or 3 `dimensions`.
 
     Raises UserError where there is none; if there is one when the photograph is turned, it says how. Also where 3-D
@@ -86,16 +86,16 @@ def faces(photo: Photo, detector: Detector, resolution: int, name: str, dimensio
         raise UserError(
             f"{name} ({width} x {height} pixels): {detector.name} finds no face in it; try a larger or more frontal one"
         )
-    return [_cut(photo, candidate, detector.name, resolution, dimensions) for candidate in found]
+    return [_crop_face(photo, candidate, detector.name, resolution, dimensions) for candidate in found]
 
 
-def _cut(photo: Photo, found: Candidate, detector: str, resolution: int, dimensions: int) -> Face:
+def _crop_face(photo: Photo, found: Candidate, detector: str, resolution: int, dimensions: int) -> FaceCrop:
     # The square is that of training (`datasets`): around the 2-D landmarks, whichever the networks see.
     square = crop.square_around(found.landmarks, photo.shape)
     landmarks = found.landmarks_3d if dimensions == 3 else found.landmarks
     if landmarks is None:
         raise UserError(f"these weights need 3-D landmarks, which {detector} does not find; use --landmarks fan3d")
-    return Face(crop.crop_square(photo, square, resolution), square.to_crop(landmarks, resolution), square)
+    return FaceCrop(crop.crop_square(photo, square, resolution), square.to_crop(landmarks, resolution), square)
 
 
 def _complete(detector: Detector, photo: Photo) -> list[Candidate]:
@@ -113,7 +113,7 @@ def _complete(detector: Detector, photo: Photo) -> list[Candidate]:
     return sorted(clear, key=lambda candidate: float(candidate.landmarks[:, 0].mean()))
 
 
-def blend(photo: Photo, face: Face, edited: UInt8[np.ndarray, "r r 3"]) -> Photo:
+def blend(photo: Photo, face: FaceCrop, edited: UInt8[np.ndarray, "r r 3"]) -> Photo:
     """The photograph with what the networks changed added to it.
 
     Only the difference of `edited` to `face.image` is enlarged, so the photograph keeps its sharpness, and colours that

@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 
 from avlgan_jax.data.records import Faces
 from avlgan_jax.evaluation import ground_truth
-from avlgan_jax.evaluation.ground_truth import Render
+from avlgan_jax.evaluation.ground_truth import Renderer
 from avlgan_jax.evaluation.trials import MODELS, choose_people
 from avlgan_jax.faces import emotions
 from avlgan_jax.faces.landmarks import in_plane
@@ -27,7 +27,7 @@ ROW_EXPRESSIONS = ("happy", "surprise", "sad", "disgust", "neutral", "fear")
 
 
 @dataclass(frozen=True)
-class Matrix:
+class EmotionGrid:
     """One face at every pair of MATRIX_STEPS (Figure 5): row 0 has the highest arousal, column 0 the lowest valence.
 
     `grids` holds the outputs by model and, for drawn faces, the "truth".
@@ -40,7 +40,7 @@ class Matrix:
 
 
 @dataclass(frozen=True)
-class Rows:
+class ExampleRows:
     """Faces, one a row, with one target each, and what became of them: `outputs` by model and, if known, "truth"."""
 
     images: UInt8[np.ndarray, "n h w 3"]
@@ -52,17 +52,17 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Expressions:
+class ExpressionExamples:
     """Faces, and the eight expressions that avLandmarkGAN gives each of them (Figure 6)."""
 
     images: UInt8[np.ndarray, "n h w 3"]
     outputs: UInt8[np.ndarray, "n 8 h w 3"]
 
 
-def rows(models: Trained, faces: Faces, seed: int, render: Render | None) -> Rows:
+def rows(models: Trained, faces: Faces, seed: int, render: Renderer | None) -> ExampleRows:
     """FACES faces, each asked for one of ROW_EXPRESSIONS; `render` as for `evaluation.measure`."""
     shown, targets = _asked(faces, seed)
-    return Rows(
+    return ExampleRows(
         images=shown.images,
         landmarks=in_plane(shown.landmarks),
         emotions=shown.emotions,
@@ -78,27 +78,27 @@ def painted(models: Trained, faces: Faces, seed: int) -> UInt8[np.ndarray, "n h 
     return models.convert["avlandmarkgan"](shown.images, shown.landmarks, targets)
 
 
-def expressions(models: Trained, faces: Faces, seed: int, means: Float[np.ndarray, "8 2"]) -> Expressions:
+def expressions(models: Trained, faces: Faces, seed: int, means: Float[np.ndarray, "8 2"]) -> ExpressionExamples:
     """The same faces at the eight expressions, whose emotions are `means` (`table_ii.means`)."""
     shown = _shown(faces, seed)
     repeated = shown.take(np.repeat(np.arange(len(shown)), len(means)))
     outputs = models.convert["avlandmarkgan"](repeated.images, repeated.landmarks, np.tile(means, (len(shown), 1)))
-    return Expressions(shown.images, outputs.reshape(len(shown), len(means), *outputs.shape[1:]))
+    return ExpressionExamples(shown.images, outputs.reshape(len(shown), len(means), *outputs.shape[1:]))
 
 
-def matrices(models: Trained, faces: Faces, seed: int, render: Render | None) -> list[Matrix]:
+def matrices(models: Trained, faces: Faces, seed: int, render: Renderer | None) -> list[EmotionGrid]:
     """MATRICES of the same faces, each at every emotion of the grid."""
     shown = _shown(faces, seed)
     return [matrix(models, shown, index, render) for index in range(min(len(shown), MATRICES))]
 
 
-def matrix(models: Trained, faces: Faces, index: int, render: Render | None) -> Matrix:
+def matrix(models: Trained, faces: Faces, index: int, render: Renderer | None) -> EmotionGrid:
     """Face `index` turned to every emotion of the grid by every model, and the truth where it is known."""
     steps = len(MATRIX_STEPS)
     arousal, valence = np.meshgrid(MATRIX_STEPS[::-1], MATRIX_STEPS, indexing="ij")
     targets = np.stack([valence, arousal], axis=-1).reshape(-1, 2)
     outputs = _outputs(models, faces.take(np.full(len(targets), index)), targets, render)
-    return Matrix(
+    return EmotionGrid(
         image=faces.images[index],
         infant=bool(faces.infants[index]),
         name=str(faces.ids[index]),
@@ -118,9 +118,9 @@ def _asked(faces: Faces, seed: int) -> tuple[Faces, Float[np.ndarray, "n 2"]]:
 
 
 def _outputs(
-    models: Trained, faces: Faces, targets: Float[np.ndarray, "n 2"], render: Render | None
+    models: Trained, faces: Faces, targets: Float[np.ndarray, "n 2"], render: Renderer | None
 ) -> dict[str, UInt8[np.ndarray, "n h w 3"]]:
     outputs = {name: models.convert[name](faces.images, faces.landmarks, targets) for name in MODELS}
     if render is not None:
-        outputs["truth"] = np.stack([image for image, _ in render(ground_truth.keys(faces), targets)])
+        outputs["truth"] = np.stack([image for image, _ in render(ground_truth.face_keys(faces), targets)])
     return outputs

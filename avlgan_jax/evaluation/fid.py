@@ -15,11 +15,11 @@ import numpy as np
 
 from avlgan_jax import atomic_files
 from avlgan_jax.evaluation.metrics import Moments
-from avlgan_jax.evaluation.trials import Reference
+from avlgan_jax.evaluation.trials import ReferenceFeatures
 
 
 @dataclasses.dataclass(frozen=True)
-class Identity:
+class FeatureCacheKey:
     """What the statistics of a training set are statistics of."""
 
     weights: str
@@ -34,7 +34,9 @@ class Identity:
     """Digest of the records they come from."""
 
 
-def stored(data_dir: Path, identity: Identity, measure: Callable[[], Reference]) -> Reference:
+def load_or_measure(
+    data_dir: Path, identity: FeatureCacheKey, measure: Callable[[], ReferenceFeatures]
+) -> ReferenceFeatures:
     """The statistics of `identity`: those on disk if there are any, else those that `measure` gives, which are kept."""
     path = Path(data_dir, ".cache", identity.data, f"inception-{identity.mode}.npz")
     found = _read(path, identity)
@@ -44,7 +46,7 @@ def stored(data_dir: Path, identity: Identity, measure: Callable[[], Reference])
     return found
 
 
-def _write(path: Path, identity: Identity, reference: Reference) -> None:
+def _write(path: Path, identity: FeatureCacheKey, reference: ReferenceFeatures) -> None:
     arrays = {"identity": np.array(json.dumps(dataclasses.asdict(identity)))}
     for group, moments in reference.moments.items():
         arrays |= {f"{group}.{name}": np.asarray(value) for name, value in dataclasses.asdict(moments).items()}
@@ -53,13 +55,13 @@ def _write(path: Path, identity: Identity, reference: Reference) -> None:
         np.savez(stream, features=reference.features, infants=reference.infants, **arrays)
 
 
-def _read(path: Path, identity: Identity) -> Reference | None:
+def _read(path: Path, identity: FeatureCacheKey) -> ReferenceFeatures | None:
     try:
         with np.load(path, allow_pickle=False) as kept:
             if json.loads(str(kept["identity"])) != dataclasses.asdict(identity):
                 return None
             groups = [name.removesuffix(".count") for name in kept.files if name.endswith(".count")]
             moments = {g: Moments(int(kept[f"{g}.count"]), kept[f"{g}.mean"], kept[f"{g}.scatter"]) for g in groups}
-            return Reference(moments, kept["features"], kept["infants"])
+            return ReferenceFeatures(moments, kept["features"], kept["infants"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None

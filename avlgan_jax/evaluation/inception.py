@@ -32,7 +32,7 @@ BATCH_NORM_EPSILON = 1e-3
 Mode = Literal["clean", "legacy"]
 
 # Pictures that a device is given at once.
-CHUNK = 32
+PICTURES_PER_DEVICE = 32
 
 
 class Convolution(nn.Module):
@@ -183,7 +183,7 @@ class Inception(nn.Module):
         return x.mean(axis=(1, 2))
 
 
-class Weights(NamedTuple):
+class InceptionWeights(NamedTuple):
     """The parameters of `Inception`, and the SHA-256 of the file that they come from."""
 
     params: dict
@@ -195,7 +195,7 @@ def default_path() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "avlgan_jax" / FILE
 
 
-def load_weights(path: Path, sha256: str = SHA256) -> Weights:
+def load_weights(path: Path, sha256: str = SHA256) -> InceptionWeights:
     """The weights of `Inception` from the PyTorch file at `path`.
 
     Raises UserError, saying what to fetch, where the file is missing or is not the one with this SHA-256.
@@ -209,7 +209,9 @@ def load_weights(path: Path, sha256: str = SHA256) -> Weights:
     import torch
 
     state = torch.load(path, map_location="cpu", weights_only=True)
-    return Weights(from_torch({name: np.asarray(tensor.numpy(), np.float64) for name, tensor in state.items()}), found)
+    return InceptionWeights(
+        from_torch({name: np.asarray(tensor.numpy(), np.float64) for name, tensor in state.items()}), found
+    )
 
 
 def from_torch(state: dict[str, np.ndarray]) -> dict:
@@ -244,4 +246,4 @@ def extractor(
     def network(params: dict, images: UInt8[Array, "n h w 3"]) -> Float[Array, "n 2048"]:
         return Inception().apply({"params": params}, prepare(images, mode))
 
-    return chunks.in_chunks(network, params, (CHUNK,), devices)
+    return chunks.in_chunks(network, params, (PICTURES_PER_DEVICE,), devices)

@@ -85,7 +85,7 @@ def evaluate(arguments: Arguments) -> Path:
     from avlgan_jax.data.manifest import find_manifest
     from avlgan_jax.evaluation import ground_truth, suite
     from avlgan_jax.evaluation.report import page, tables
-    from avlgan_jax.evaluation.trials import draw_trials, work
+    from avlgan_jax.evaluation.trials import draw_trials, picture_count
     from avlgan_jax.runtime.devices import choose_devices
     from avlgan_jax.training import states
 
@@ -106,16 +106,20 @@ def evaluate(arguments: Arguments) -> Path:
 
     with contextlib.ExitStack() as stack:
         render = (
-            stack.enter_context(ground_truth.renderer(resolution)) if ground_truth.keys(faces) is not None else None
+            stack.enter_context(ground_truth.renderer(resolution))
+            if ground_truth.face_keys(faces) is not None
+            else None
         )
-        total = work(faces, training, arguments.samples) if "trials" in names else 0
+        total = picture_count(faces, training, arguments.samples) if "trials" in names else 0
         progress = stack.enter_context(tqdm(total=total, unit=" pictures", smoothing=0.1))
         lens = None
         if weights is not None and {"trials", *ABLATIONS} & set(names):
             progress.set_description("Inception")
-            lens = _lens(weights, arguments.fid_mode, devices, training, data_dir, manifest.digest)
-        scene = suite.Scene(models, faces, training, frames, trials, seed, render, lens, progress.update, **trainings)
-        told = suite.run(scene, names, progress.set_description)
+            lens = _feature_space(weights, arguments.fid_mode, devices, training, data_dir, manifest.digest)
+        scene = suite.EvaluationContext(
+            models, faces, training, frames, trials, seed, render, lens, progress.update, **trainings
+        )
+        told = suite.run_experiments(scene, names, progress.set_description)
 
     numbers = told.numbers | {
         "protocol": {
@@ -179,15 +183,15 @@ def _inception(arguments: Arguments):
     return network
 
 
-def _lens(weights, mode, devices, training, data_dir, digest):
+def _feature_space(weights, mode, devices, training, data_dir, digest):
     """The eyes of FID, and the training pictures seen through them, measured once for all runs."""
     from avlgan_jax.evaluation import fid, inception
-    from avlgan_jax.evaluation.trials import Lens, measure_reference
+    from avlgan_jax.evaluation.trials import FeatureSpace, measure_reference
 
     extract = inception.extractor(weights.params, mode, devices)
-    identity = fid.Identity(weights.sha256, mode, training.resolution, len(training), digest)
-    reference = fid.stored(data_dir, identity, lambda: measure_reference(extract, training, lambda done: None))
-    return Lens(extract, reference)
+    identity = fid.FeatureCacheKey(weights.sha256, mode, training.resolution, len(training), digest)
+    reference = fid.load_or_measure(data_dir, identity, lambda: measure_reference(extract, training, lambda done: None))
+    return FeatureSpace(extract, reference)
 
 
 def _versions() -> dict[str, str]:
@@ -202,10 +206,10 @@ def _versions() -> dict[str, str]:
 def main() -> None:
     """The command line."""
     arguments = tyro.cli(Arguments, description=__doc__)
-    from avlgan_jax.runtime.devices import keep_compiled, set_up_cpu
+    from avlgan_jax.runtime.devices import set_up_cpu, use_compilation_cache
     from avlgan_jax.training import workdir
 
-    keep_compiled(workdir.compiled(arguments.workdir))
+    use_compilation_cache(workdir.compiled(arguments.workdir))
     set_up_cpu()
     evaluate(arguments)
 

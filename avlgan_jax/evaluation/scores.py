@@ -9,7 +9,15 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from avlgan_jax.evaluation import bootstrap, metrics
-from avlgan_jax.evaluation.trials import GROUPS, MODELS, PAIRED_FEATURES, Answers, Measured, Reference, by_group
+from avlgan_jax.evaluation.trials import (
+    GROUPS,
+    MODELS,
+    PAIRED_FEATURES,
+    JudgedOutputs,
+    ReferenceFeatures,
+    TrialResults,
+    by_group,
+)
 
 SCHEMA_VERSION = 1
 AXES = ("valence", "arousal")
@@ -24,14 +32,14 @@ FEWEST_VECTORS = 4
 Row = dict[str, float | None]
 
 
-def score(measured: Measured) -> dict:
+def score(measured: TrialResults) -> dict:
     """Every score: `models`, `groups`, `do_nothing` and `regressor` of `metrics.json`."""
 
     def rows(group: str) -> dict[str, Row]:
         trials = by_group(measured.trials.infants)[group]
         real = by_group(measured.real.infants)[group]
 
-        def affect(answers: Answers) -> Row:
+        def affect(answers: JudgedOutputs) -> Row:
             return affect_scores(answers.predicted[trials], measured.trials.emotions[trials])
 
         generated = {
@@ -53,7 +61,7 @@ def score(measured: Measured) -> dict:
     return _arranged(rows("all"), {group: {**rows(group), "samples": counts[group]} for group in GROUPS})
 
 
-def intervals(measured: Measured, seed: int) -> dict:
+def intervals(measured: TrialResults, seed: int) -> dict:
     """The 95 % intervals [low, high] of the scores, arranged as they are, by drawing people again (`bootstrap`).
 
     `difference` is that of avLandmarkGAN less avGAN on the same draws: where it leaves out 0, the one is better.
@@ -66,7 +74,7 @@ def intervals(measured: Measured, seed: int) -> dict:
         real_people = bootstrap.draw_people(measured.real.people[real], seed)
         expected = measured.trials.emotions[trials]
 
-        def draws(answers: Answers) -> dict[str, np.ndarray | None]:
+        def draws(answers: JudgedOutputs) -> dict[str, np.ndarray | None]:
             affect = bootstrap.affect_draws(answers.predicted[trials], expected, people)
             return {**affect, **_truth_draws(answers, trials, people)}
 
@@ -97,7 +105,7 @@ def affect_scores(predicted: Float[np.ndarray, "n 2"], expected: Float[np.ndarra
     return {"rmse": metrics.rmse(predicted, expected), **by_axis}
 
 
-def _distributions(measured: Measured, answers: Answers, members: Bool[np.ndarray, "n"], group: str) -> Row:
+def _distributions(measured: TrialResults, answers: JudgedOutputs, members: Bool[np.ndarray, "n"], group: str) -> Row:
     """DISTRIBUTION in the judge's features, INCEPTION in those of FID (None where they were not asked for)."""
     judged = distribution_scores(answers.features[members], measured.reference, group)
     if answers.inception is None:
@@ -106,7 +114,7 @@ def _distributions(measured: Measured, answers: Answers, members: Bool[np.ndarra
     return {**judged, **dict(zip(INCEPTION, in_fid.values(), strict=True))}
 
 
-def distribution_scores(features: Float[np.ndarray, "n d"], reference: Reference, group: str) -> Row:
+def distribution_scores(features: Float[np.ndarray, "n d"], reference: ReferenceFeatures, group: str) -> Row:
     """How far the features lie from those of the real training faces of `group`: each of DISTRIBUTION."""
     real = reference.features[by_group(reference.infants)[group]]
     if min(len(features), len(real)) < FEWEST_VECTORS:
@@ -120,7 +128,7 @@ def distribution_scores(features: Float[np.ndarray, "n d"], reference: Reference
     return dict(zip(DISTRIBUTION, values, strict=True))
 
 
-def _truth_scores(answers: Answers, members: Bool[np.ndarray, "n"]) -> Row:
+def _truth_scores(answers: JudgedOutputs, members: Bool[np.ndarray, "n"]) -> Row:
     found = {key: _likeness(answers, field) for key, field in TRUTH.items()}
     return {
         key: float(np.mean(values[members], dtype=np.float64)) if values is not None and members.any() else None
@@ -128,7 +136,7 @@ def _truth_scores(answers: Answers, members: Bool[np.ndarray, "n"]) -> Row:
     }
 
 
-def _truth_draws(answers: Answers, members: np.ndarray, people: bootstrap.People) -> dict[str, np.ndarray | None]:
+def _truth_draws(answers: JudgedOutputs, members: np.ndarray, people: bootstrap.People) -> dict[str, np.ndarray | None]:
     found = {key: _likeness(answers, field) for key, field in TRUTH.items()}
     return {
         key: bootstrap.mean_draws(values[members].astype(np.float64), people) if values is not None else None
@@ -136,7 +144,7 @@ def _truth_draws(answers: Answers, members: np.ndarray, people: bootstrap.People
     }
 
 
-def _likeness(answers: Answers, field: str) -> Float[np.ndarray, "n"] | None:
+def _likeness(answers: JudgedOutputs, field: str) -> Float[np.ndarray, "n"] | None:
     return getattr(answers.likeness, field) if answers.likeness is not None else None
 
 

@@ -14,21 +14,21 @@ from jaxtyping import Bool, Float, Int, Shaped, UInt8
 from avlgan_jax.data.records import Faces
 from avlgan_jax.errors import UserError
 from avlgan_jax.evaluation import metrics
-from avlgan_jax.evaluation.ground_truth import Picture, Render
-from avlgan_jax.evaluation.ground_truth import keys as truth_keys
+from avlgan_jax.evaluation.ground_truth import RenderedFace, Renderer
+from avlgan_jax.evaluation.ground_truth import face_keys as truth_keys
 from avlgan_jax.faces.landmarks import normalised_mean_error
 from avlgan_jax.models.inference import Trained
 
 MODELS = ("avlandmarkgan", "avgan")
 GROUPS = ("adult", "infant")
-CHUNK = 256
+PICTURES_PER_CHUNK = 256
 
 # Feature vectors kept of the training set for the measures that compare pairs; the moments see them all.
 PAIRED_FEATURES = 5000
 
-Advance = Callable[[int], None]
+ProgressCallback = Callable[[int], None]
 Images = UInt8[np.ndarray, "n h w 3"]
-Extract = Callable[[Images], Float[np.ndarray, "n d"]]
+FeatureExtractor = Callable[[Images], Float[np.ndarray, "n d"]]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Trials:
 
 
 @dataclass(frozen=True)
-class Likeness:
+class TruthSimilarity:
     """How near to the truth, trial by trial: PSNR in decibels, SSIM, and NME in eye distances (None: no landmarks)."""
 
     psnr: Float[np.ndarray, "n"]
@@ -49,7 +49,7 @@ class Likeness:
 
 
 @dataclass(frozen=True)
-class Answers:
+class JudgedOutputs:
     """Pictures as the judge sees them, and (for drawn faces; else None) as they are beside the truth.
 
     `features` are the judge's, `inception` those of FID (None unless asked for).
@@ -58,11 +58,11 @@ class Answers:
     predicted: Float[np.ndarray, "n 2"]
     features: Float[np.ndarray, "n d"]
     inception: Float[np.ndarray, "n 2048"] | None
-    likeness: Likeness | None
+    likeness: TruthSimilarity | None
 
 
 @dataclass(frozen=True)
-class Asked:
+class TrialLabels:
     """For each row of Answers: the emotion it should show, whose face it is, and whether that is an infant."""
 
     emotions: Float[np.ndarray, "n 2"]
@@ -71,7 +71,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferenceFeatures:
     """The real training pictures as feature vectors: moments by group ("all" and GROUPS), and some vectors whole."""
 
     moments: dict[str, metrics.Moments]
@@ -80,24 +80,24 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Lens:
+class FeatureSpace:
     """Other eyes than the judge's: the features of FID, and the training pictures seen in them."""
 
-    extract: Extract
-    reference: Reference
+    extract: FeatureExtractor
+    reference: ReferenceFeatures
 
 
 @dataclass(frozen=True)
-class Measured:
+class TrialResults:
     """All that the scores are made of: the models' answers to the trials, doing nothing, and the real faces judged."""
 
-    trials: Asked
-    models: dict[str, Answers]
-    do_nothing: Answers
-    real: Asked
-    real_answers: Answers
-    reference: Reference
-    inception_reference: Reference | None
+    trials: TrialLabels
+    models: dict[str, JudgedOutputs]
+    do_nothing: JudgedOutputs
+    real: TrialLabels
+    real_answers: JudgedOutputs
+    reference: ReferenceFeatures
+    inception_reference: ReferenceFeatures | None
 
 
 def draw_trials(emotions: Float[np.ndarray, "m 2"], samples: int, seed: int) -> Trials:
@@ -133,10 +133,10 @@ def measure(
     faces: Faces,
     training: Faces,
     trials: Trials,
-    render: Render | None,
-    advance: Advance,
-    inception: Lens | None = None,
-) -> Measured:
+    render: Renderer | None,
+    advance: ProgressCallback,
+    inception: FeatureSpace | None = None,
+) -> TrialResults:
     """Run every model over `trials` on `faces` and hold its answers against the judge and the truth.
 
     `training` gives the real pictures that generated ones are compared with. `render` draws the truth
@@ -146,12 +146,12 @@ def measure(
     extract = inception.extract if inception is not None else None
     truths = render(truth_keys(faces)[trials.sources], trials.targets) if render is not None else None
     real_answers = _over_chunks(models, faces, extract, advance)
-    parts: dict[str, list[Answers]] = {name: [] for name in MODELS}
-    still: list[Likeness] = []
+    parts: dict[str, list[JudgedOutputs]] = {name: [] for name in MODELS}
+    still: list[TruthSimilarity] = []
     for chunk in _chunks(len(trials.sources)):
         sources, targets = trials.sources[chunk], trials.targets[chunk]
         images, landmarks = faces.images[sources], faces.landmarks[sources]
-        truth = take(truths, len(sources)) if truths is not None else None
+        truth = next_pictures(truths, len(sources)) if truths is not None else None
         moved = models.convert_landmarks(landmarks, targets)
         for name in MODELS:
             output = models.convert[name](images, landmarks, targets)
@@ -159,28 +159,28 @@ def measure(
             parts[name].append(_look(models, output, extract, likeness))
             advance(len(sources))
         still.append(_likeness(images, landmarks, truth))
-    return Measured(
-        trials=Asked(trials.targets, faces.subjects[trials.sources], np.asarray(faces.infants[trials.sources])),
-        models={name: _joined(answers) for name, answers in parts.items()},
-        do_nothing=Answers(
+    return TrialResults(
+        trials=TrialLabels(trials.targets, faces.subjects[trials.sources], np.asarray(faces.infants[trials.sources])),
+        models={name: _concatenated(answers) for name, answers in parts.items()},
+        do_nothing=JudgedOutputs(
             predicted=real_answers.predicted[trials.sources],
             features=real_answers.features[trials.sources],
             inception=real_answers.inception[trials.sources] if inception is not None else None,
-            likeness=_joined(still),
+            likeness=_concatenated(still),
         ),
-        real=Asked(np.asarray(faces.emotions), np.asarray(faces.subjects), np.asarray(faces.infants)),
+        real=TrialLabels(np.asarray(faces.emotions), np.asarray(faces.subjects), np.asarray(faces.infants)),
         real_answers=real_answers,
         reference=measure_reference(lambda images: models.regress(images)[1], training, advance),
         inception_reference=inception.reference if inception is not None else None,
     )
 
 
-def work(faces: Faces, training: Faces, samples: int) -> int:
+def picture_count(faces: Faces, training: Faces, samples: int) -> int:
     """How many pictures `measure` reports to `advance` from first to last."""
     return len(MODELS) * samples + len(faces) + len(training)
 
 
-def measure_reference(extract: Extract, training: Faces, advance: Advance) -> Reference:
+def measure_reference(extract: FeatureExtractor, training: Faces, advance: ProgressCallback) -> ReferenceFeatures:
     """The features of all training faces; of PAIRED_FEATURES of them, evenly spread, the vectors are kept."""
     kept = np.unique(np.linspace(0, len(training) - 1, min(PAIRED_FEATURES, len(training))).astype(int))
     moments: dict[str, metrics.Moments] = {}
@@ -191,7 +191,7 @@ def measure_reference(extract: Extract, training: Faces, advance: Advance) -> Re
             moments[group] = moments.get(group, metrics.Moments.empty(features.shape[1])).add(features, members)
         whole.append(features[kept[(kept >= chunk.start) & (kept < chunk.stop)] - chunk.start])
         advance(len(features))
-    return Reference(moments, np.concatenate(whole), np.asarray(training.infants[kept]))
+    return ReferenceFeatures(moments, np.concatenate(whole), np.asarray(training.infants[kept]))
 
 
 def by_group(infants: Bool[np.ndarray, "n"]) -> dict[str, Bool[np.ndarray, "n"]]:
@@ -200,7 +200,9 @@ def by_group(infants: Bool[np.ndarray, "n"]) -> dict[str, Bool[np.ndarray, "n"]]
     return {"all": np.ones(len(infants), bool), "adult": ~infants, "infant": infants}
 
 
-def take(pictures: Iterator[Picture], count: int) -> tuple[UInt8[np.ndarray, "n h w 3"], Float[np.ndarray, "n 68 2"]]:
+def next_pictures(
+    pictures: Iterator[RenderedFace], count: int
+) -> tuple[UInt8[np.ndarray, "n h w 3"], Float[np.ndarray, "n 68 2"]]:
     """The next `count` of the truth's pictures, and their landmarks."""
     taken = [next(pictures) for _ in range(count)]
     return np.stack([image for image, _ in taken]), np.stack([landmarks for _, landmarks in taken])
@@ -210,40 +212,44 @@ def _likeness(
     output: UInt8[np.ndarray, "n h w 3"],
     landmarks: Float[np.ndarray, "n 68 d"] | None,
     truth: tuple[np.ndarray, np.ndarray] | None,
-) -> Likeness | None:
+) -> TruthSimilarity | None:
     if truth is None:
         return None
-    return Likeness(
+    return TruthSimilarity(
         psnr=metrics.psnr(output, truth[0]),
         ssim=metrics.ssim(output, truth[0]),
         nme=normalised_mean_error(landmarks, truth[1]) if landmarks is not None else None,
     )
 
 
-def _look(models: Trained, images: Images, extract: Extract | None, likeness: Likeness | None) -> Answers:
+def _look(
+    models: Trained, images: Images, extract: FeatureExtractor | None, likeness: TruthSimilarity | None
+) -> JudgedOutputs:
     emotions, features = models.regress(images)
-    return Answers(emotions, features, extract(images) if extract is not None else None, likeness)
+    return JudgedOutputs(emotions, features, extract(images) if extract is not None else None, likeness)
 
 
-def _over_chunks(models: Trained, faces: Faces, extract: Extract | None, advance: Advance) -> Answers:
+def _over_chunks(
+    models: Trained, faces: Faces, extract: FeatureExtractor | None, advance: ProgressCallback
+) -> JudgedOutputs:
     answers = []
     for chunk in _chunks(len(faces)):
         images = faces.images[chunk]
         answers.append(_look(models, images, extract, None))
         advance(len(images))
-    return _joined(answers)
+    return _concatenated(answers)
 
 
-def _joined(parts: list):
+def _concatenated(parts: list):
     """Dataclasses of equal form with their arrays joined end to end; None where they hold None."""
     first = parts[0]
     if first is None:
         return None
     if isinstance(first, np.ndarray):
         return np.concatenate(parts)
-    return type(first)(*(_joined([getattr(part, field.name) for part in parts]) for field in fields(first)))
+    return type(first)(*(_concatenated([getattr(part, field.name) for part in parts]) for field in fields(first)))
 
 
 def _chunks(count: int) -> Iterator[slice]:
-    for start in range(0, count, CHUNK):
-        yield slice(start, min(start + CHUNK, count))
+    for start in range(0, count, PICTURES_PER_CHUNK):
+        yield slice(start, min(start + PICTURES_PER_CHUNK, count))

@@ -27,7 +27,7 @@ def read_frames(path: Path) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
 
     Raises ValueError when it is no video or cannot be decoded, OSError when it cannot be opened.
     """
-    with _told(path), _opened(path) as container:
+    with _ffmpeg_errors(path), _opened(path) as container:
         for frame in container.decode(video=0):
             yield _pixels(frame)
 
@@ -38,7 +38,7 @@ def read_frame(path: Path, number: int) -> UInt8[np.ndarray, "h w 3"]:
     Raises ValueError when there is no such frame or it cannot be decoded, OSError when the file cannot be opened.
     The file stays open in this process, and reading on decodes nothing twice.
     """
-    with _told(path):
+    with _ffmpeg_errors(path):
         return _film(str(path), os.stat(path).st_mtime_ns).frame(number)
 
 
@@ -141,7 +141,7 @@ def _opened(path: Path | str):
 
 
 @contextlib.contextmanager
-def _told(path: Path):
+def _ffmpeg_errors(path: Path):
     """FFmpeg's errors as ValueError, with the name of the file."""
     import av
 

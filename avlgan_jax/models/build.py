@@ -20,7 +20,7 @@ from avlgan_jax.models.networks import (
     image_to_float,
 )
 from avlgan_jax.models.optimizers import Params, adam
-from avlgan_jax.models.regressor import Judge
+from avlgan_jax.models.regressor import RegressorTrainer
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Model:
 
     name: ModelName
     training: Training
-    trainer: Converter | Judge
+    trainer: Converter | RegressorTrainer
     with_images: bool
     """Whether its batches hold images."""
-    looks_through: ModelName | None = None
+    frozen_model: ModelName | None = None
     """The model trained before whose weights it holds frozen."""
 
 
@@ -42,7 +42,7 @@ def build(name: ModelName, config: Config, face_count: int) -> Model:
     steps_per_epoch = max(1, face_count // training.batch_size)
     if name == "regressor":
         optimizer = adam(training, steps_per_epoch, training.steps)
-        return Model(name, training, Judge(judge_network(config), training, optimizer), with_images=True)
+        return Model(name, training, RegressorTrainer(regressor_network(config), training, optimizer), with_images=True)
     g_updates = max(1, (training.steps - training.d_warmup) // training.d_steps)
     optimizers = (
         adam(training, steps_per_epoch, g_updates),
@@ -62,7 +62,7 @@ def build(name: ModelName, config: Config, face_count: int) -> Model:
         return image_to_float(batch.images), own, target
 
     trainer = Converter(*parts, training, view, *optimizers)
-    return Model(name, training, trainer, with_images=True, looks_through="landmark")
+    return Model(name, training, trainer, with_images=True, frozen_model="landmark")
 
 
 def _view_landmarks(frozen: Params, batch: Batch):
@@ -73,7 +73,7 @@ def _view_image(frozen: Params, batch: Batch):
     return image_to_float(batch.images), Condition(batch.emotions), Condition(batch.targets)
 
 
-def judge_network(config: Config) -> Regressor:
+def regressor_network(config: Config) -> Regressor:
     """The regressor of the config."""
     return Regressor(config.regressor.width, dtype=jnp.dtype(config.regressor.precision))
 

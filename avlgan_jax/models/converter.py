@@ -19,13 +19,13 @@ from jaxtyping import Array, Float, Int, Key
 from avlgan_jax.config import AdversarialTraining, LandmarkTraining
 from avlgan_jax.data.batches import Batch
 from avlgan_jax.models import losses
-from avlgan_jax.models.networks import Condition, Verdict
-from avlgan_jax.models.optimizers import Params, averaged, copy
+from avlgan_jax.models.networks import Condition, DiscriminatorOutput
+from avlgan_jax.models.optimizers import Params, copy_params, moving_average
 from avlgan_jax.runtime.devices import mean_over_devices
 
 Metrics = dict[str, Float[Array, ""]]
 Source = Float[Array, "batch *shape"]
-Turn = Literal["reading", "discriminator", "both"]
+StepKind = Literal["reading", "discriminator", "both"]
 
 
 class State(struct.PyTreeNode):
@@ -46,7 +46,7 @@ class State(struct.PyTreeNode):
         return self.generator if self.ema is None else self.ema
 
 
-class Weights(NamedTuple):
+class LossWeights(NamedTuple):
     """The loss weights that Table I varies: numbers, or traced scalars where many runs train in one program."""
 
     emotion: float | Float[Array, ""]
@@ -54,10 +54,10 @@ class Weights(NamedTuple):
     landmark: float | Float[Array, ""] = 0.0
 
 
-def configured_weights(training: AdversarialTraining) -> Weights:
+def configured_weights(training: AdversarialTraining) -> LossWeights:
     """The weights of the config; those that its kind of converter does not know are 0."""
     centre, landmark = (getattr(training, name, 0.0) for name in ("centre_weight", "landmark_weight"))
-    return Weights(training.emotion_weight, centre, landmark)
+    return LossWeights(training.emotion_weight, centre, landmark)
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,13 @@ class Converter:
     """(frozen parameters, batch) -> source, its own condition, the condition it shall be converted to."""
     generator_optimizer: optax.GradientTransformation
     discriminator_optimizer: optax.GradientTransformation
-    ablated: Weights | None = None
+    loss_weights_override: LossWeights | None = None
     """Weights in place of the config's."""
 
     @property
-    def weights(self) -> Weights:
+    def weights(self) -> LossWeights:
         """The loss weights that count."""
-        return configured_weights(self.training) if self.ablated is None else self.ablated
+        return configured_weights(self.training) if self.loss_weights_override is None else self.loss_weights_override
 
     def init(self, key: Key[Array, ""], batch: Batch, frozen: Params) -> State:
         """A fresh state; `batch` gives shapes only."""
@@ -92,12 +92,12 @@ class Converter:
             discriminator=discriminator,
             generator_optimizer=self.generator_optimizer.init(generator),
             discriminator_optimizer=self.discriminator_optimizer.init(discriminator),
-            ema=copy(generator) if self.training.ema_decay else None,
+            ema=copy_params(generator) if self.training.ema_decay else None,
             frozen=frozen,
         )
 
-    def judge(self, discriminator: Params, source: Source) -> Verdict:
-        """D's verdict on a batch of sources, real or generated."""
+    def discriminate(self, discriminator: Params, source: Source) -> DiscriminatorOutput:
+        """D's output for a batch of sources, real or generated."""
         return self.discriminator.apply({"params": discriminator}, source)
 
     def generate(self, generator: Params, source: Source, condition: Condition):
@@ -108,14 +108,14 @@ class Converter:
         self, discriminator: Params, real: Source, own: Condition
     ) -> tuple[Float[Array, ""], Metrics]:
         """The part of L_D in equations (5) and (10) that is about real faces: their emotions and landmarks."""
-        return self._reading(self.judge(discriminator, real), own)
+        return self._reading(self.discriminate(discriminator, real), own)
 
-    def _reading(self, verdict: Verdict, own: Condition) -> tuple[Float[Array, ""], Metrics]:
+    def _reading(self, d_output: DiscriminatorOutput, own: Condition) -> tuple[Float[Array, ""], Metrics]:
         weights = self.weights
-        parts = {"emotion": losses.emotion(verdict.emotions, own.emotions)}
+        parts = {"emotion": losses.emotion(d_output.emotions, own.emotions)}
         total = weights.emotion * parts["emotion"]
-        if verdict.landmarks is not None:
-            parts["landmark"] = losses.landmark(verdict.landmarks, own.landmarks)
+        if d_output.landmarks is not None:
+            parts["landmark"] = losses.landmark(d_output.landmarks, own.landmarks)
             total += weights.landmark * parts["landmark"]
         return total, parts
 
@@ -124,7 +124,7 @@ class Converter:
     ) -> tuple[Float[Array, ""], Metrics]:
         """L_D of equations (5) and (10), with the penalties that the config asks for."""
         training = self.training
-        both = self.judge(discriminator, jnp.concatenate([real, fake]))
+        both = self.discriminate(discriminator, jnp.concatenate([real, fake]))
         on_real, on_fake = (jax.tree.map(lambda leaf, half=half: jnp.split(leaf, 2)[half], both) for half in (0, 1))
         total, parts = self._reading(on_real, own)
         parts["adversarial"] = losses.discriminator_adversarial(
@@ -133,7 +133,7 @@ class Converter:
         total += parts["adversarial"]
 
         def score(x: Source):
-            return self.judge(discriminator, x).logits
+            return self.discriminate(discriminator, x).logits
 
         if training.adversarial_loss == "wgan_gp":
             parts["gradient_penalty"] = losses.wasserstein_penalty(score, real, fake, mix)
@@ -148,11 +148,11 @@ class Converter:
     ) -> tuple[Float[Array, ""], Metrics]:
         """L_G of equations (5) and (10); `generated` is G(real, target), the way back is made here."""
         training, weights = self.training, self.weights
-        verdict = self.judge(discriminator, generated.output)
+        d_output = self.discriminate(discriminator, generated.output)
         back = self.generate(generator, generated.output, own)
         parts = {
-            "adversarial": losses.generator_adversarial(training.adversarial_loss, verdict.logits),
-            "emotion": losses.emotion(verdict.emotions, target.emotions),
+            "adversarial": losses.generator_adversarial(training.adversarial_loss, d_output.logits),
+            "emotion": losses.emotion(d_output.emotions, target.emotions),
             "reconstruction": losses.reconstruction(real, back.output),
         }
         total = (
@@ -163,8 +163,8 @@ class Converter:
         if isinstance(training, LandmarkTraining):
             parts["centre"] = losses.face_feature_centre(real, generated.output)
             total += weights.centre * parts["centre"]
-        if verdict.landmarks is not None:
-            parts["landmark"] = losses.landmark(verdict.landmarks, target.landmarks)
+        if d_output.landmarks is not None:
+            parts["landmark"] = losses.landmark(d_output.landmarks, target.landmarks)
             total += weights.landmark * parts["landmark"]
         if generated.mask is not None:
             parts["mask"] = losses.mask_size(generated.mask)
@@ -179,16 +179,16 @@ class Converter:
         total, metrics = self.generator_objective(state.evaluated, generated, state.discriminator, real, own, target)
         return metrics | {"score": metrics["adversarial"] - total}
 
-    def turn(self, step: int) -> Turn:
+    def step_kind(self, step: int) -> StepKind:
         """Whose turn it is at `step`: D reads real faces while it warms up, then is alone between G's steps."""
         if step < self.training.d_warmup:
             return "reading"
         return "both" if (step + 1) % self.training.d_steps == 0 else "discriminator"
 
     def step(
-        self, state: State, batch: Batch, key: Key[Array, ""], axis: str | None = None, turn: Turn = "both"
+        self, state: State, batch: Batch, key: Key[Array, ""], axis: str | None = None, kind: StepKind = "both"
     ) -> tuple[State, Metrics]:
-        """One step: D on real and generated, then, if it is its turn, G through D and back round the cycle.
+        """One step: D on real and generated, then, if it is its kind, G through D and back round the cycle.
 
         In a `reading` turn D learns emotions and landmarks from real faces, and nothing is generated. `axis` names the
         mapped axis over which gradients and metrics are averaged. The metrics are scalars named `d/...` and, of G's
@@ -196,7 +196,7 @@ class Converter:
         """
         real, own, target = self.view(state.frozen, batch)
         state = state.replace(step=state.step + 1)
-        if turn == "reading":
+        if kind == "reading":
             read = jax.grad(self.reading_objective, has_aux=True)(state.discriminator, real, own)
             return self._update_discriminator(state, *mean_over_devices(read, axis))
 
@@ -207,7 +207,7 @@ class Converter:
         fake = jax.lax.stop_gradient(generated.output)
         judged = jax.grad(self.discriminator_objective, has_aux=True)(state.discriminator, real, fake, own, mix)
         state, d_metrics = self._update_discriminator(state, *mean_over_devices(judged, axis))
-        if turn == "discriminator":
+        if kind == "discriminator":
             return state, d_metrics
 
         (direct, through_output), metrics = jax.grad(self.generator_objective, argnums=(0, 1), has_aux=True)(
@@ -228,7 +228,7 @@ class Converter:
         updates, optimizer = self.generator_optimizer.update(gradients, state.generator_optimizer)
         generator = optax.apply_updates(state.generator, updates)
         turns = jnp.maximum(state.step - 1 - self.training.d_warmup, 0) // self.training.d_steps
-        ema = averaged(state.ema, generator, turns, self.training.ema_decay)
+        ema = moving_average(state.ema, generator, turns, self.training.ema_decay)
         state = state.replace(generator=generator, generator_optimizer=optimizer, ema=ema)
         return state, _named("g", metrics | {"gradient_norm": optax.global_norm(gradients)})
 

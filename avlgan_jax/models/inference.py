@@ -20,10 +20,10 @@ Images = UInt8[np.ndarray, "n h w 3"]
 Points = Float[np.ndarray, "n 68 d"]
 Emotions = Float[np.ndarray, "n 2"]
 # Examples that a device is given at once.
-CHUNK = 64
+ROWS_PER_DEVICE = 64
 # The networks that generating and judging need, by name: the evaluated weights of each model, and the image
 # converter's discriminator, which reads emotions and landmarks from a picture (Section IV-C, equation 7).
-Weights = dict[Literal["regressor", "landmark", "image", "avgan", "discriminator"], Params]
+NetworkParameters = dict[Literal["regressor", "landmark", "image", "avgan", "discriminator"], Params]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Trained:
     """The image converter alone: repaints faces to landmarks that have been converted already."""
     convert: dict[str, Callable[[Images, Points, Emotions], Images]]
     """`avlandmarkgan` (landmark converter, then image converter) and `avgan` (which looks at no landmarks)."""
-    judge: Callable[[Images], Emotions]
+    read_emotions: Callable[[Images], Emotions]
     """Valence and arousal as the image converter's discriminator reads them (Section IV-C)."""
     read_landmarks: Callable[[Images], Points]
     """Landmarks as the image converter's discriminator reads them; in the middle of the picture where it reads none."""
@@ -55,9 +55,9 @@ class Trained:
 
 def assemble(
     config: Config,
-    weights: Weights,
+    weights: NetworkParameters,
     steps: dict[str, int],
-    sizes: tuple[int, ...] = (CHUNK,),
+    sizes: tuple[int, ...] = (ROWS_PER_DEVICE,),
     devices: Sequence[jax.Device] = (),
 ) -> Trained:
     """The functions of networks with these weights; `sizes` and `devices` as for `parallel.in_chunks`."""
@@ -79,7 +79,7 @@ def assemble(
             "avlandmarkgan": ready(lambda *inputs: networks.avlandmarkgan(*inputs)[0], "landmark", "image"),
             "avgan": ready(networks.avgan, "avgan"),
         },
-        judge=lambda images: emotions_and_landmarks(images)[0],
+        read_emotions=lambda images: emotions_and_landmarks(images)[0],
         read_landmarks=lambda images: emotions_and_landmarks(images)[1],
     )
 
@@ -89,31 +89,31 @@ class Networks:
 
     def __init__(self, config: Config):
         self.config = config
-        self._regressor = build.judge_network(config)
+        self._regressor = build.regressor_network(config)
         self._move = build.landmark_generator(config)
         self._paint = build.image_generator(config.image)
         self._avgan = build.image_generator(config.avgan)
         self._image_trainer = build.build("image", config, 1).trainer
 
-    def predict(self, weights: Weights, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def predict(self, weights: NetworkParameters, images: jax.Array) -> tuple[jax.Array, jax.Array]:
         """The regressor's emotions and pooled features."""
         return self._regressor.apply({"params": weights["regressor"]}, image_to_float(images))
 
-    def discriminate(self, weights: Weights, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def discriminate(self, weights: NetworkParameters, images: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Emotions and landmarks as D_i reads them."""
-        verdict = self._image_trainer.judge(weights["discriminator"], image_to_float(images))
-        points = verdict.landmarks
+        output = self._image_trainer.discriminate(weights["discriminator"], image_to_float(images))
+        points = output.landmarks
         if points is None:
             points = jnp.zeros((len(images), lm.COUNT, self.config.landmark_dimensions))
-        return verdict.emotions, lm.to_pixels(points, self.config.resolution)
+        return output.emotions, lm.to_pixels(points, self.config.resolution)
 
-    def convert_landmarks(self, weights: Weights, points: jax.Array, emotions: jax.Array) -> jax.Array:
+    def convert_landmarks(self, weights: NetworkParameters, points: jax.Array, emotions: jax.Array) -> jax.Array:
         """G_l."""
         source = lm.normalise(points, self.config.resolution)
         moved = self._move.apply({"params": weights["landmark"]}, source, Condition(emotions)).output
         return lm.to_pixels(moved, self.config.resolution)
 
-    def paint(self, weights: Weights, images: jax.Array, points: jax.Array, emotions: jax.Array) -> jax.Array:
+    def paint(self, weights: NetworkParameters, images: jax.Array, points: jax.Array, emotions: jax.Array) -> jax.Array:
         """G_i."""
         # An ablation may do without landmarks.
         seen = lm.normalise(points, self.config.resolution) if self.config.image.use_landmarks else None
@@ -123,19 +123,19 @@ class Networks:
         return image_to_uint8(output)
 
     def avlandmarkgan(
-        self, weights: Weights, images: jax.Array, points: jax.Array, emotions: jax.Array
+        self, weights: NetworkParameters, images: jax.Array, points: jax.Array, emotions: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
         """G_l, then G_i: the faces and their landmarks at `emotions`."""
         moved = self.convert_landmarks(weights, points, emotions)
         return self.paint(weights, images, moved, emotions), moved
 
-    def avgan(self, weights: Weights, images: jax.Array, points: jax.Array, emotions: jax.Array) -> jax.Array:
+    def avgan(self, weights: NetworkParameters, images: jax.Array, points: jax.Array, emotions: jax.Array) -> jax.Array:
         """avGAN, which looks at no landmarks."""
         return image_to_uint8(
             self._avgan.apply({"params": weights["avgan"]}, image_to_float(images), Condition(emotions)).output
         )
 
 
-def parameter_counts(weights: Weights) -> dict[str, int]:
+def parameter_counts(weights: NetworkParameters) -> dict[str, int]:
     """How many numbers each network has."""
     return {name: parameter_count(tree) for name, tree in weights.items()}

@@ -37,7 +37,7 @@ class Generated(NamedTuple):
     mask: Float[Array, "batch height width 1"] | None = None
 
 
-class Verdict(NamedTuple):
+class DiscriminatorOutput(NamedTuple):
     """A discriminator's opinion: real/fake logits (one or one per patch), emotions, and landmarks if it reads them."""
 
     logits: Float[Array, "batch *patches"]
@@ -102,7 +102,7 @@ class ImageDiscriminator(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Image) -> Verdict:
+    def __call__(self, x: Image) -> DiscriminatorOutput:
         y = x
         for layer in range(self.layers):
             y = Conv(self.width * 2**layer, 4, 2, 1, bias=True, dtype=self.dtype, kernel_init=he_normal)(y)
@@ -112,7 +112,7 @@ class ImageDiscriminator(nn.Module):
         labels = Conv(2 + self.coordinates * lm.COUNT, y.shape[1], dtype=self.dtype, name="labels")(y)
         labels = labels.reshape(x.shape[0], -1).astype(jnp.float32)
         points = labels[:, 2:].reshape(-1, lm.COUNT, self.coordinates) if self.coordinates else None
-        return Verdict(logits[..., 0].astype(jnp.float32), labels[:, :2], points)
+        return DiscriminatorOutput(logits[..., 0].astype(jnp.float32), labels[:, :2], points)
 
 
 class ResNet18(nn.Module):
@@ -154,10 +154,10 @@ class ResNetDiscriminator(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Image) -> Verdict:
+    def __call__(self, x: Image) -> DiscriminatorOutput:
         features = ResNet18(self.width, dtype=self.dtype)(x)
         heads = nn.Dense(3, kernel_init=torch_uniform)(features)
-        return Verdict(heads[:, :1], heads[:, 1:])
+        return DiscriminatorOutput(heads[:, :1], heads[:, 1:])
 
 
 class Regressor(nn.Module):
@@ -210,14 +210,14 @@ class LandmarkDiscriminator(nn.Module):
     body: LandmarkBody = "dense"
 
     @nn.compact
-    def __call__(self, x: Points) -> Verdict:
+    def __call__(self, x: Points) -> DiscriminatorOutput:
         batch = x.shape[0]
         y = x.reshape(batch, -1) if self.body == "dense" else x
         for _ in range(self.layers):
             layer = nn.Dense(self.width) if self.body == "dense" else _point_convolution(self.width, stride=2)
             y = nn.leaky_relu(layer(y), 0.01)
         heads = nn.Dense(3, kernel_init=torch_uniform)(y.reshape(batch, -1))
-        return Verdict(heads[:, :1], heads[:, 1:])
+        return DiscriminatorOutput(heads[:, :1], heads[:, 1:])
 
 
 def _point_convolution(features: int, stride: int = 1, **options) -> nn.Conv:

@@ -30,7 +30,7 @@ def adam(
     return optax.adam(schedule, b1=training.beta1, b2=training.beta2)
 
 
-def averaged(ema: Params | None, params: Params, step: Int[Array, ""], decay: float) -> Params | None:
+def moving_average(ema: Params | None, params: Params, step: Int[Array, ""], decay: float) -> Params | None:
     """Exponential moving average of the weights; a young average forgets its random start sooner. None stays None."""
     if ema is None:
         return None
@@ -39,6 +39,6 @@ def averaged(ema: Params | None, params: Params, step: Int[Array, ""], decay: fl
     return jax.tree.map(lambda mean, new: rate * mean + (1.0 - rate) * new, ema, params)
 
 
-def copy(params: Params) -> Params:
+def copy_params(params: Params) -> Params:
     """The same weights in memory of their own, so that both can be donated."""
     return jax.tree.map(jnp.array, params)

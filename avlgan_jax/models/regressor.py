@@ -13,7 +13,7 @@ from avlgan_jax.config import RegressorTraining
 from avlgan_jax.data.batches import Batch
 from avlgan_jax.models import losses
 from avlgan_jax.models.networks import image_to_float
-from avlgan_jax.models.optimizers import Params, averaged, copy
+from avlgan_jax.models.optimizers import Params, copy_params, moving_average
 from avlgan_jax.runtime.devices import mean_over_devices
 
 
@@ -33,7 +33,7 @@ class State(struct.PyTreeNode):
 
 
 @dataclass(frozen=True)
-class Judge:
+class RegressorTrainer:
     """The parts of the regressor's training."""
 
     network: nn.Module
@@ -49,10 +49,10 @@ class Judge:
             key=for_training,
             regressor=regressor,
             optimizer=self.optimizer.init(regressor),
-            ema=copy(regressor) if self.training.ema_decay else None,
+            ema=copy_params(regressor) if self.training.ema_decay else None,
         )
 
-    def turn(self, step: int) -> str:
+    def step_kind(self, step: int) -> str:
         """Every step is of one kind."""
         return "regressor"
 
@@ -62,7 +62,7 @@ class Judge:
         batch: Batch,
         key: Key[Array, ""],
         axis: str | None = None,
-        turn: str = "regressor",
+        kind: str = "regressor",
     ) -> tuple[State, dict[str, Float[Array, ""]]]:
         """One step on the squared error of valence and arousal. It draws no noise, so `key` goes unused."""
 
@@ -73,7 +73,7 @@ class Judge:
         loss, gradients = mean_over_devices(jax.value_and_grad(objective)(state.regressor), axis)
         updates, optimizer = self.optimizer.update(gradients, state.optimizer)
         regressor = optax.apply_updates(state.regressor, updates)
-        ema = averaged(state.ema, regressor, state.step, self.training.ema_decay)
+        ema = moving_average(state.ema, regressor, state.step, self.training.ema_decay)
         state = state.replace(step=state.step + 1, regressor=regressor, optimizer=optimizer, ema=ema)
         return state, {"loss": loss, "rmse": jnp.sqrt(loss), "gradient_norm": optax.global_norm(gradients)}
 

@@ -20,12 +20,12 @@ class Portrait:
     landmarks: Float[np.ndarray, "68 d"]
 
 
-def read(models: Trained, frames: Images) -> Emotions:
+def read_emotions_in_disc(models: Trained, frames: Images) -> Emotions:
     """Valence and arousal of each frame as the image converter's discriminator reads them, within the unit disc.
 
     The discriminator may overshoot, and beyond the disc no label lies: no generator has learned to go there.
     """
-    emotions = models.judge(frames)
+    emotions = models.read_emotions(frames)
     return emotions / np.maximum(np.linalg.norm(emotions, axis=-1, keepdims=True), 1.0)
 
 

@@ -20,7 +20,7 @@ class Cluster:
     """Which of them this is, from 0."""
 
 
-def find(cluster: Cluster, environment: Mapping[str, str], on_tpu: bool) -> dict | None:
+def resolve(cluster: Cluster, environment: Mapping[str, str], on_tpu: bool) -> dict | None:
     """The arguments of `jax.distributed.initialize`, or None where one process is all there is.
 
     What the flags leave open, the variables of Slurm (srun), Open MPI (mpirun), Kubernetes (an indexed Job) or JAX
@@ -44,7 +44,7 @@ def find(cluster: Cluster, environment: Mapping[str, str], on_tpu: bool) -> dict
         if cluster.coordinator is not None or cluster.process is not None:
             raise UserError("--coordinator and --process need --processes, the number of processes in the run")
         return None
-    processes, process = _whole("processes", said["processes"]), _whole("process", said.get("process", -1))
+    processes, process = _integer("processes", said["processes"]), _integer("process", said.get("process", -1))
     if processes == 1:
         return None
     if not 0 <= process < processes:
@@ -55,7 +55,7 @@ def find(cluster: Cluster, environment: Mapping[str, str], on_tpu: bool) -> dict
     return found | ({"coordinator_address": said["coordinator"]} if "coordinator" in said else {})
 
 
-def _whole(name: str, value: object) -> int:
+def _integer(name: str, value: object) -> int:
     try:
         return int(value)
     except ValueError:

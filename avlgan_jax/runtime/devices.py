@@ -22,14 +22,14 @@ def mean_over_devices(tree: Any, axis: str | None) -> Any:
 
 
 # The share of a device's memory that the training faces may fill.
-_SHARE = 0.25
+_DATA_SHARE = 0.25
 
 
 def set_up_cpu() -> None:
     """Make the most of a CPU: a device for each core, and memory that is kept (to be called before JAX's first
     computation)."""
     one_device_per_core()
-    keep_memory()
+    retain_freed_memory()
 
 
 def one_device_per_core() -> None:
@@ -42,7 +42,7 @@ def one_device_per_core() -> None:
         jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
 
 
-def keep_memory() -> None:
+def retain_freed_memory() -> None:
     """Let the process keep the memory that it frees.
 
     Every dispatch on a CPU asks for its scratch memory anew. The C library gives such large pieces back to the system
@@ -57,7 +57,7 @@ def keep_memory() -> None:
             adjust(option, value)
 
 
-def keep_compiled(folder: Path) -> None:
+def use_compilation_cache(folder: Path) -> None:
     """Let JAX keep compiled programs in `folder` and find them there (to be called before its first computation)."""
     jax.config.update("jax_compilation_cache_dir", os.fspath(folder.absolute()))
     # Small ones too: pmap takes its outputs apart by a hundred programs that compile in milliseconds each.
@@ -104,10 +104,10 @@ def data_fits(wanted: str, nbytes: int, devices: Sequence[jax.Device]) -> bool:
         return wanted == "yes"
     # Only devices of this process tell. A CPU, which has the host's memory, tells None.
     told = next(device for device in devices if device.process_index == jax.process_index()).memory_stats()
-    return told is not None and nbytes <= _SHARE * told["bytes_limit"]
+    return told is not None and nbytes <= _DATA_SHARE * told["bytes_limit"]
 
 
-def place(tree: Any, devices: Sequence[jax.Device]) -> Any:
+def replicate(tree: Any, devices: Sequence[jax.Device]) -> Any:
     """The arrays of `tree` whole on each of the devices, those of other processes included."""
     if len(devices) == 1:
         return jax.device_put(tree, devices[0])

@@ -14,14 +14,14 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from avlgan_jax.data.batches import Picks, Store, Stream, gather
+from avlgan_jax.data.batches import BatchIndices, DeviceFaces, Stream, gather_batch
 from avlgan_jax.runtime.devices import DEVICE_AXIS
 
 State = Any
 Dispatch = Callable[[State, Stream], tuple[State, dict[str, jax.Array]]]
 
 
-def compiled_in_haste(function: Callable) -> Callable:
+def jit_unoptimised(function: Callable) -> Callable:
     """`jax.jit` of what runs once: XLA on a CPU takes 20 seconds to make a good program of an initialisation, 2 for a
     plain one, and either runs for hundredths of a second."""
     in_haste = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
@@ -34,20 +34,20 @@ def choose_steps_per_dispatch(wanted: int, convolves: bool) -> int:
 
 
 def spans(
-    start: int, steps: int, longest: int, due: Iterable[int], turn: Callable[[int], Any]
+    start: int, steps: int, longest: int, due: Iterable[int], kind: Callable[[int], Any]
 ) -> Iterator[tuple[int, int]]:
     """Yield [first, last) of each dispatch from `start` to `steps`.
 
-    A dispatch has at most `longest` steps, all of one `turn(step)`, and ends at every multiple of a number in `due`.
+    A dispatch has at most `longest` steps, all of one `kind(step)`, and ends at every multiple of a number in `due`.
     """
     while start < steps:
         stop = min(start + longest, steps, *((start // every + 1) * every for every in due))
-        stop = next((step for step in range(start + 1, stop) if turn(step) != turn(start)), stop)
+        stop = next((step for step in range(start + 1, stop) if kind(step) != kind(start)), stop)
         yield start, stop
         start = stop
 
 
-def make_dispatch(step: Callable, devices: Sequence[jax.Device], faces: Store | None = None) -> Dispatch:
+def make_dispatch(step: Callable, devices: Sequence[jax.Device], faces: DeviceFaces | None = None) -> Dispatch:
     """A compiled `(state, batches) -> (state, metrics)` that runs one step per leading index of `batches`.
 
     `step(state, batch, key, axis)` is a model's. With `faces`, which lie on the devices (`place`), it takes `Picks` of
@@ -55,10 +55,10 @@ def make_dispatch(step: Callable, devices: Sequence[jax.Device], faces: Store | 
     axis.
     """
 
-    def run(state: State, batches: Stream, faces: Store | None, axis: str | None):
+    def run(state: State, batches: Stream, faces: DeviceFaces | None, axis: str | None):
         def body(state: State, batch: Stream):
-            if isinstance(batch, Picks):
-                batch = gather(faces, batch)
+            if isinstance(batch, BatchIndices):
+                batch = gather_batch(faces, batch)
             return step(state, batch, jax.random.fold_in(state.key, state.step), axis)
 
         if batches.position.shape[0] > 1:
@@ -87,7 +87,7 @@ def make_dispatch(step: Callable, devices: Sequence[jax.Device], faces: Store | 
     return dispatch
 
 
-def _across_processes(run: Callable, devices: Sequence[jax.Device], faces: Store | None) -> Dispatch:
+def _across_processes(run: Callable, devices: Sequence[jax.Device], faces: DeviceFaces | None) -> Dispatch:
     """As `jax.pmap`, over the devices of several processes, each of which brings its share of the batch."""
     mesh = jax.sharding.Mesh(np.array(devices), (DEVICE_AXIS,))
     split = PartitionSpec(None, DEVICE_AXIS)
@@ -102,7 +102,7 @@ def _across_processes(run: Callable, devices: Sequence[jax.Device], faces: Store
     return dispatch
 
 
-def copy(state: State) -> State:
+def copy_state(state: State) -> State:
     """The same state in memory of its own, which a dispatch does not give up."""
     return jax.tree.map(lambda leaf: jax.device_put(leaf, leaf.sharding, may_alias=False), state)
 

@@ -21,7 +21,7 @@ from avlgan_jax import errors
 from avlgan_jax.errors import UserError
 from avlgan_jax.runtime import cluster as clusters
 from avlgan_jax.runtime.cluster import Cluster
-from avlgan_jax.runtime.devices import DEVICE_AXIS, place
+from avlgan_jax.runtime.devices import DEVICE_AXIS, replicate
 from avlgan_jax.runtime.signals import RESTART_EXIT_CODE, Interrupted
 
 State = Any
@@ -32,13 +32,13 @@ SHUTDOWN_SECONDS = 600
 
 
 @contextlib.contextmanager
-def joined(cluster: Cluster) -> Iterator[None]:
+def join_cluster(cluster: Cluster) -> Iterator[None]:
     """Within, this process is one of those of the run. When one ends badly, all do.
 
     To be entered before JAX's first computation. An error is told here and ends the process without waiting for the
     others; losing one of them ends it with RESTART_EXIT_CODE.
     """
-    found = clusters.find(cluster, os.environ, clusters.on_tpu())
+    found = clusters.resolve(cluster, os.environ, clusters.on_tpu())
     if found is None:
         yield
         return
@@ -54,7 +54,7 @@ def joined(cluster: Cluster) -> Iterator[None]:
     except (Interrupted, KeyboardInterrupt):
         raise  # all leave together
     except BaseException as error:
-        code = _tell(error)
+        code = _report_and_exit_code(error)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)  # the ordinary way out would wait minutes for processes that wait for this one
@@ -65,23 +65,23 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
-def share(batch_size: int) -> slice:
+def local_batch_slice(batch_size: int) -> slice:
     """The places of a global batch that are this process's."""
     part = batch_size // jax.process_count()
     return slice(jax.process_index() * part, (jax.process_index() + 1) * part)
 
 
-def state_of_first(state: State, devices: list[jax.Device]) -> State:
+def broadcast_state(state: State, devices: list[jax.Device]) -> State:
     """The first process's `state`, on all devices of all processes; the others give one of the same shapes."""
     if jax.process_count() == 1:
         return state
     storable = jax.tree.map(np.asarray, state.replace(key=jax.random.key_data(state.key)))
     storable = multihost_utils.broadcast_one_to_all(storable)
-    placed = place(jax.tree.map(np.asarray, storable), devices)
+    placed = replicate(jax.tree.map(np.asarray, storable), devices)
     return placed.replace(key=jax.random.wrap_key_data(placed.key))
 
 
-def text_of_first(text: str) -> str:
+def broadcast_text(text: str) -> str:
     """The first process's `text`."""
     if jax.process_count() == 1:
         return text
@@ -92,12 +92,12 @@ def text_of_first(text: str) -> str:
     return np.asarray(multihost_utils.broadcast_one_to_all(content)).tobytes().decode()
 
 
-def local(state: State) -> State:
+def local_state(state: State) -> State:
     """This process's own copy of a state that lies on all devices of all processes."""
     return state if jax.process_count() == 1 else jax.tree.map(lambda leaf: leaf.addressable_data(0), state)
 
 
-class Agreement:
+class StopConsensus:
     """Whether any process was asked to stop, told to all of them at the same step.
 
     The answer is that of `BEHIND` calls ago, so that nobody waits for a device.
@@ -127,7 +127,7 @@ def _mesh(devices: list[jax.Device]) -> jax.sharding.Mesh:
     return jax.sharding.Mesh(np.array(devices), (DEVICE_AXIS,))
 
 
-def _tell(error: BaseException) -> int:
+def _report_and_exit_code(error: BaseException) -> int:
     """Say what ended this process; its exit status."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1
@@ -136,9 +136,9 @@ def _tell(error: BaseException) -> int:
             f"another process of this run has ended or cannot be reached ({errors.one_line(error)[:200]}); start all "
             "of them again to go on from the last checkpoint"
         )
-        errors.told(lost)
+        errors.report_error(lost)
         return RESTART_EXIT_CODE
-    code = errors.told(error)
+    code = errors.report_error(error)
     if code is None:
         traceback.print_exception(error)
     return 1 if code is None else code

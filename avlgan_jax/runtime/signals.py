@@ -42,13 +42,13 @@ class StopRequests:
         return self._asked.is_set()
 
     @contextlib.contextmanager
-    def between_steps(self) -> Iterator[None]:
+    def deferred_to_steps(self) -> Iterator[None]:
         """Within, a request only sets `is_set`: the run looks at every step boundary, saves and leaves."""
         with self._answered_by(None):
             yield
 
     @contextlib.contextmanager
-    def at_once(self, save: Save) -> Iterator[None]:
+    def saving_immediately(self, save: Save) -> Iterator[None]:
         """Within, a request is answered by another thread, whatever this one is busy with: `save()`, then the end.
 
         For work that takes long and leaves the state alone, such as compiling or looking at validation faces.

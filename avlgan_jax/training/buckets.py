@@ -28,18 +28,18 @@ def is_remote(place: str) -> bool:
     return "://" in place
 
 
-def nothing() -> None:
+def no_publish() -> None:
     """What there is to publish of a local folder."""
 
 
 @contextlib.contextmanager
-def opened(workdir: str) -> Iterator[tuple[Path, Publish]]:
+def open_workdir(workdir: str) -> Iterator[tuple[Path, Publish]]:
     """A local folder to work in as `workdir`, and what brings its changes there; the folder itself where it is local.
 
     Raises UserError when the bucket cannot be reached.
     """
     if not is_remote(workdir):
-        yield Path(workdir), nothing
+        yield Path(workdir), no_publish
         return
     mirror = Mirror(_bucket(workdir), _cache(workdir))
     mirror.pull()
@@ -47,7 +47,7 @@ def opened(workdir: str) -> Iterator[tuple[Path, Publish]]:
     mirror.push()
 
 
-def data(data_dir: str, name: str, resolution: int) -> Path:
+def local_data_dir(data_dir: str, name: str, resolution: int) -> Path:
     """A local `data_dir` that holds the records of one data set, fetched where they lie in a bucket."""
     if not is_remote(data_dir):
         return Path(data_dir)

@@ -67,10 +67,10 @@ class Checkpoints:
 
     def _clear(self) -> None:
         """Remove saves that were cut short, and steps whose score is damaged."""
-        for step in set(self._folders()) - set(self._sealed()):
+        for step in set(self._folders()) - set(self._complete_steps()):
             shutil.rmtree(self.directory / str(step))
-        problems = {step: self._problem(step, _SCORES) for step in self._sealed()}
-        self._pass_over({step: problem for step, problem in problems.items() if problem}, among=problems)
+        problems = {step: self._problem(step, _SCORES) for step in self._complete_steps()}
+        self._discard_damaged({step: problem for step, problem in problems.items() if problem}, among=problems)
 
     def _make_manager(self, keep: int) -> ocp.CheckpointManager:
         best = policies.BestN(n=1, get_metric_fn=_score, reverse=False, keep_checkpoints_without_metrics=False)
@@ -88,16 +88,16 @@ class Checkpoints:
         Raises UserError when the disk refuses.
         """
         self.wait()
-        self.make_sure_of_room(step, state)
-        with self._telling_of(step):
+        self.require_space(step, state)
+        with self._disk_errors(step):
             # Orbax takes an array that lies in one of several processes for a mistake, but not a numpy array.
             storable = _storable(state) if jax.process_count() == 1 else jax.device_get(_storable(state))
             self._manager.save(step, args=ocp.args.StandardSave(storable), metrics={"score": score}, force=True)
         self._under_way = step, self._sealer.submit(self._finish, step)
 
-    def make_sure_of_room(self, step: int, state: State) -> None:
+    def require_space(self, step: int, state: State) -> None:
         """Raise UserError where the disk has no room for `state`: before anything is written, all of it is well."""
-        with self._telling_of(step):
+        with self._disk_errors(step):
             needed = _BESIDE + sum(leaf.nbytes for leaf in jax.tree.leaves(_storable(state)))
             free = shutil.disk_usage(self.directory).free
             if free < needed:
@@ -108,7 +108,7 @@ class Checkpoints:
         if self._under_way is None:
             return
         (step, finished), self._under_way = self._under_way, None
-        with self._telling_of(step):
+        with self._disk_errors(step):
             self._manager.wait_until_finished()  # raises what went wrong
             finished.result()
 
@@ -116,7 +116,7 @@ class Checkpoints:
         while self._manager.is_saving_in_progress():
             time.sleep(0.02)
         if (self.directory / str(step)).is_dir():
-            self._seal(step)
+            self._write_manifest(step)
 
     def latest(self) -> int | None:
         """The newest step whose files agree with its manifest; newer ones that do not are named in the log.
@@ -124,17 +124,17 @@ class Checkpoints:
         They are removed, unless this only reads: training comes to their steps again and saves them anew.
         """
         damaged: dict[int, str] = {}
-        for step in sorted(self._sealed(), reverse=True):
+        for step in sorted(self._complete_steps(), reverse=True):
             problem = self._problem(step)
             if problem is None:
-                if self._pass_over(damaged, among=self._sealed()):
+                if self._discard_damaged(damaged, among=self._complete_steps()):
                     self._manager.reload()
                 return step
             damaged[step] = problem
-        self._pass_over(damaged, among=damaged)
+        self._discard_damaged(damaged, among=damaged)
         return None
 
-    def _pass_over(self, damaged: dict[int, str], among: Collection[int]) -> bool:
+    def _discard_damaged(self, damaged: dict[int, str], among: Collection[int]) -> bool:
         """Name the damaged steps of these, and remove them unless this only reads; whether something was removed.
 
         Raises UserError if none is sound: then everything stays, for somebody to look at.
@@ -183,7 +183,7 @@ class Checkpoints:
                 self._manager.close()
 
     @contextlib.contextmanager
-    def _telling_of(self, step: int):
+    def _disk_errors(self, step: int):
         """Turn a disk's refusal into a message, and leave nothing half-written."""
         try:
             yield
@@ -191,7 +191,7 @@ class Checkpoints:
             shutil.rmtree(self.directory / str(step), ignore_errors=True)
             for partial in self.directory.glob(f"{step}.*tmp*"):
                 shutil.rmtree(partial, ignore_errors=True)
-            sound = [kept for kept in self._sealed() if kept != step]
+            sound = [kept for kept in self._complete_steps() if kept != step]
             raise UserError(
                 f"cannot save step {step} to {self.directory}: {one_line(error)[:200]}; "
                 + (f"the checkpoint of step {max(sound)} is intact; " if sound else "")
@@ -201,13 +201,13 @@ class Checkpoints:
     def _folders(self) -> list[int]:
         return [int(path.name) for path in self.directory.iterdir() if path.name.isdigit()]
 
-    def _sealed(self) -> list[int]:
+    def _complete_steps(self) -> list[int]:
         return [step for step in self._folders() if self._manifest_path(step).exists()]
 
     def _manifest_path(self, step: int) -> Path:
         return self.directory / str(step) / MANIFEST
 
-    def _seal(self, step: int) -> None:
+    def _write_manifest(self, step: int) -> None:
         path = self._manifest_path(step)
         atomic_files.write_text(path, json.dumps(_digests(path.parent), indent=1))
 

@@ -46,7 +46,7 @@ class Trace:
 def trace(folder: Path) -> Trace:
     """Read the digests of the model in `folder`. Raises UserError where there are none."""
     found = Trace((), {}, {}, {})
-    for line in metric_writer.read(folder):
+    for line in metric_writer.read_metrics(folder):
         try:
             found = _with_line(found, line)
         except (KeyError, TypeError, ValueError) as error:

@@ -17,7 +17,7 @@ DIGITS = 8
 _WORDS = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}
 
 
-def of_arrays(arrays: Sequence[np.ndarray]) -> str:
+def fingerprint_arrays(arrays: Sequence[np.ndarray]) -> str:
     """One digest of the bytes of host arrays, in their order."""
     value = 0
     for array in arrays:
@@ -25,11 +25,11 @@ def of_arrays(arrays: Sequence[np.ndarray]) -> str:
     return f"{value:08x}"
 
 
-def of_metrics(metrics: Mapping[str, np.ndarray]) -> list[str]:
+def fingerprint_metrics(metrics: Mapping[str, np.ndarray]) -> list[str]:
     """A digest of each step's metrics; every metric holds the steps along its leading axis."""
     names = sorted(metrics)
     steps = len(metrics[names[0]])
-    return [of_arrays([metrics[name][step] for name in names]) for step in range(steps)]
+    return [fingerprint_arrays([metrics[name][step] for name in names]) for step in range(steps)]
 
 
 def names(state: Any) -> list[str]:
@@ -37,7 +37,7 @@ def names(state: Any) -> list[str]:
     return [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in _leaves(state)]
 
 
-def of_leaves(state: Any) -> tuple[UInt32[np.ndarray, "leaves"], Bool[np.ndarray, "leaves"]]:
+def fingerprint_state(state: Any) -> tuple[UInt32[np.ndarray, "leaves"], Bool[np.ndarray, "leaves"]]:
     """A digest of each leaf's bits, and whether all its numbers are finite. Computed where the state lies.
 
     Each word is mixed with its place (the finaliser of MurmurHash3) and all are added up modulo 2^32, a sum that no
@@ -47,7 +47,7 @@ def of_leaves(state: Any) -> tuple[UInt32[np.ndarray, "leaves"], Bool[np.ndarray
     return np.array(values), np.array(finite)
 
 
-def text(values: UInt32[np.ndarray, "leaves"]) -> str:
+def join(values: UInt32[np.ndarray, "leaves"]) -> str:
     """The digests of leaves as one text of eight digits each."""
     return "".join(f"{int(value):08x}" for value in np.asarray(values))
 

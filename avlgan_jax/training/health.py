@@ -13,15 +13,15 @@ from avlgan_jax.errors import UserError
 from avlgan_jax.training import fingerprints, skipped_steps
 
 # Metrics of a dispatch are looked at when this many later ones are under way, so that the device is not waited for.
-BEHIND = 2
+MAX_PENDING = 2
 # A discriminator whose adversarial loss is below this has nothing left to tell its generator.
-DEAD_LOSS = 1e-3
+MIN_DISCRIMINATOR_LOSS = 1e-3
 # Mean difference, on the scale of [-1, 1], between a generator's answers to opposite emotions: an eighth of a grey
 # level, or a hundredth of a pixel of 48.
-DEAF_RESPONSE = {True: 1e-3, False: 4e-4}
+MIN_RESPONSE = {True: 1e-3, False: 4e-4}
 
 
-class Watch:
+class MetricMonitor:
     """Metrics on their way from the device, and time spent waiting for data.
 
     `identify(step)` gives what shall be written down of a bad step's batch.
@@ -41,7 +41,7 @@ class Watch:
         """Take the metrics of a dispatch and the digests of its batches, without waiting for those being computed."""
         self._batches += orders
         self._pending.append((first, metrics))
-        if len(self._pending) > BEHIND:
+        if len(self._pending) > MAX_PENDING:
             self._take(*self._pending.pop(0))
 
     def check(self) -> None:
@@ -57,12 +57,12 @@ class Watch:
         self._checked, self._batches, self._losses = {}, [], []
         return means, told
 
-    def look_through(self, step: int, state: Any) -> str:
+    def check_state(self, step: int, state: Any) -> str:
         """The digests of the state's leaves. Raises UserError if one of them is not finite."""
-        values, finite = fingerprints.of_leaves(state)
+        values, finite = fingerprints.fingerprint_state(state)
         if not finite.all():
             self._stop(step - 1, fingerprints.names(state)[int(np.argmin(finite))], "not finite")
-        return fingerprints.text(values)
+        return fingerprints.join(values)
 
     def waiting(self) -> float:
         """Share of the time since the last call spent waiting for data."""
@@ -77,13 +77,13 @@ class Watch:
         if bad:
             name = min(bad, key=bad.__getitem__)
             self._stop(first + bad[name], name, str(values[name][bad[name]]))
-        self._losses += fingerprints.of_metrics(values)
+        self._losses += fingerprints.fingerprint_metrics(values)
         for name, value in values.items():
             self._checked.setdefault(name, []).append(value)
 
     def _stop(self, step: int, name: str, value: str) -> None:
         found = {"step": step, "name": name, "value": value, "checkpoint": self.saved} | self._identify(step)
-        path = skipped_steps.write_bad(self._folder, found)
+        path = skipped_steps.write_bad_step(self._folder, found)
         raise UserError(
             f"{name} is {value} at step {step}, whose faces are in {path}; the state of step {self.saved} is good: "
             "give the command again with --resume-skip to go on from there past these batches, or lower the learning "
@@ -98,14 +98,15 @@ def signs_of_collapse(
     if not isinstance(training, AdversarialTraining) or step <= training.d_warmup:
         return
     loss = metrics.get("d/adversarial")
-    if loss is not None and training.adversarial_loss != "wgan_gp" and loss < DEAD_LOSS:
+    if loss is not None and training.adversarial_loss != "wgan_gp" and loss < MIN_DISCRIMINATOR_LOSS:
         yield (
             "discriminator",
-            f"the discriminator's adversarial loss is {loss:.2g} (below {DEAD_LOSS:g}): it tells every fake, "
+            f"the discriminator's adversarial loss is {loss:.2g} (below "
+            f"{MIN_DISCRIMINATOR_LOSS:g}): it tells every fake, "
             "and the generator learns nothing from it",
         )
     response = metrics.get("validation/response")
-    deaf = DEAF_RESPONSE[with_images]
+    deaf = MIN_RESPONSE[with_images]
     # An untrained generator ignores everything.
     taught = step - training.d_warmup > max(200, 0.25 * (training.steps - training.d_warmup))
     if response is not None and taught and response < deaf:

@@ -25,8 +25,8 @@ from avlgan_jax.runtime import dispatch, multihost
 from avlgan_jax.runtime.signals import StopRequests
 from avlgan_jax.training import fingerprints, metric_writer, sample_grid, skipped_steps, states, workdir
 from avlgan_jax.training.checkpoints import Checkpoints
-from avlgan_jax.training.health import Watch, signs_of_collapse
-from avlgan_jax.training.metric_writer import Telemetry
+from avlgan_jax.training.health import MetricMonitor, signs_of_collapse
+from avlgan_jax.training.metric_writer import MetricWriter
 
 VALIDATION_FACES = 128
 State = Any
@@ -54,9 +54,9 @@ class Journal:
         self._folder = directory / model.name
         self._keeper = Checkpoints(workdir.checkpoints(directory, model.name), config.keep_checkpoints)
         self._score = -math.inf
-        self._telemetry: Telemetry | None = None
-        self._watch = Watch(self._folder, self._identify)
-        self.skips = skipped_steps.Skips()
+        self._telemetry: MetricWriter | None = None
+        self._watch = MetricMonitor(self._folder, self._identify)
+        self.skips = skipped_steps.SkippedSteps()
 
     def restore(self, resume_skip: bool) -> State:
         """The state that training goes on from: that of the newest sound checkpoint, else a fresh one."""
@@ -68,30 +68,38 @@ class Journal:
             state = self._keeper.restore(latest, states.state_shapes(self._model, self._config))
             self._score = self._keeper.score(latest)
         self.skips = (
-            skipped_steps.resume_past(self._folder, latest or 0) if resume_skip else skipped_steps.read(self._folder)
+            skipped_steps.resume_past(self._folder, latest or 0)
+            if resume_skip
+            else skipped_steps.read_skips(self._folder)
         )
         return state
 
     def begin(self, state: State, stop: StopRequests) -> None:
         """Open the books at the step of `state`, and make up for a look that a stop left out."""
         training = self._model.training
-        state = multihost.local(state)
+        state = multihost.local_state(state)
         start = int(state.step)
-        left_out = start and self._is_due(start) and not metric_writer.has(self._folder, start, "validation/score")
+        left_out = (
+            start and self._is_due(start) and not metric_writer.has_metric(self._folder, start, "validation/score")
+        )
         if start >= training.steps and not left_out:
             print(f"{self._model.name}: {start} of {training.steps} steps are done already")
             return
-        self._keeper.make_sure_of_room(start, state)
+        self._keeper.require_space(start, state)
         names = fingerprints.names(state)
-        self._telemetry = Telemetry(self._folder, self._model.name, start, training.steps, training.batch_size, names)
-        self._look = _make_look(self._model, self._unseen, self._config.seed)
+        self._telemetry = MetricWriter(
+            self._folder, self._model.name, start, training.steps, training.batch_size, names
+        )
+        self._look = _make_validation(self._model, self._unseen, self._config.seed)
         if left_out:
-            self._look_at(start, state, stop)
+            self._validate(start, state, stop)
 
     @contextlib.contextmanager
     def saving_meanwhile(self, step: int, state: State, stop: StopRequests) -> Iterator[None]:
         """Within, a request to stop saves a copy of `state` at once and ends the process, whatever this one does."""
-        with stop.at_once(functools.partial(self._save_here, step, dispatch.copy(multihost.local(state)))):
+        with stop.saving_immediately(
+            functools.partial(self._save_here, step, dispatch.copy_state(multihost.local_state(state)))
+        ):
             yield
 
     def waited(self, seconds: float) -> None:
@@ -108,7 +116,7 @@ class Journal:
         config = self._config
         if not self._is_due(step) and not stopping and step % config.log_every and step % config.checkpoint_every:
             return
-        state = multihost.local(state)
+        state = multihost.local_state(state)
         at_end = stopping or step == self._model.training.steps
         saves = step % config.checkpoint_every == 0 or at_end
         if saves:  # first the save before: no line tells of a step that two checkpoints would be lost with
@@ -117,7 +125,7 @@ class Journal:
         if step % config.log_every == 0 or saves:  # a line ends where a restart may begin, so restarts change no line
             self._log(step, state)
         if self._is_due(step) and not stopping:
-            self._look_at(step, state, stop)
+            self._validate(step, state, stop)
         if saves:
             self._save(step, state)
 
@@ -143,12 +151,12 @@ class Journal:
         means, told = self._watch.means()
         if not means:
             return  # a line of this step is there already
-        told["state"] = self._watch.look_through(step, state)
+        told["state"] = self._watch.check_state(step, state)
         self._telemetry.log(step, means, self._watch.waiting(), told)
         self._warn(step, means)
 
-    def _look_at(self, step: int, state: State, stop: StopRequests) -> None:
-        with stop.at_once(functools.partial(self._save_here, step, state)):
+    def _validate(self, step: int, state: State, stop: StopRequests) -> None:
+        with stop.saving_immediately(functools.partial(self._save_here, step, state)):
             seen = {f"validation/{name}": value for name, value in self._look(state).items()}
             self._write_samples(step, state)
         self._score = seen["validation/score"]
@@ -166,7 +174,7 @@ class Journal:
 
     def _identify(self, step: int) -> dict:
         step = self.skips.data_step(step)
-        plan = batches.plan_of(self._config, self._model.training, step, self._faces.emotions)
+        plan = batches.plan_for(self._config, self._model.training, step, self._faces.emotions)
         return {"ids": [str(self._faces.ids[index]) for index in plan.indices]}
 
     def _write_samples(self, step: int, state: State) -> None:
@@ -179,12 +187,12 @@ class Journal:
         self._telemetry.show(step, picture)
 
 
-class Bystander:
+class NoJournal:
     """What a process does that keeps no journal: nothing. `fresh` draws a state of the right shapes."""
 
     def __init__(self, fresh: Callable[[], State]):
         self._fresh = fresh
-        self.skips = skipped_steps.Skips()
+        self.skips = skipped_steps.SkippedSteps()
 
     def restore(self, resume_skip: bool) -> State:
         """Any state: the first process's takes its place."""
@@ -210,15 +218,15 @@ class Bystander:
         """Nothing."""
 
 
-def _make_look(model: Model, unseen: Faces, seed: int) -> Callable[[State], dict[str, float]]:
+def _make_validation(model: Model, unseen: Faces, seed: int) -> Callable[[State], dict[str, float]]:
     """A function of the state that scores it on faces not trained on, always the same ones with the same targets."""
     count = min(VALIDATION_FACES, len(unseen))
-    plan = batches.Plan(
+    plan = batches.BatchPlan(
         indices=np.arange(count),
         flips=np.zeros(count, bool),
         targets=emotions.sample_disc(np.random.default_rng(seed), count),
     )
-    batch = batches.collect(unseen, plan, model.with_images)
+    batch = batches.assemble_batch(unseen, plan, model.with_images)
     opposite = batch._replace(targets=-batch.targets)
 
     @jax.jit

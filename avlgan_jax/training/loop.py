@@ -16,15 +16,15 @@ import jax
 
 from avlgan_jax.config import Config, ModelName
 from avlgan_jax.data import batches, manifest, records
-from avlgan_jax.data.batches import Batch, Picks, Store
+from avlgan_jax.data.batches import Batch, BatchIndices, DeviceFaces
 from avlgan_jax.data.records import Faces
 from avlgan_jax.models import build
 from avlgan_jax.models.build import Model
 from avlgan_jax.runtime import dispatch, multihost, signals
-from avlgan_jax.runtime.devices import choose_devices, data_fits, place
+from avlgan_jax.runtime.devices import choose_devices, data_fits, replicate
 from avlgan_jax.training import buckets, fingerprints, skipped_steps, states, workdir
-from avlgan_jax.training.journal import Bystander, Journal
-from avlgan_jax.training.skipped_steps import Skips
+from avlgan_jax.training.journal import Journal, NoJournal
+from avlgan_jax.training.skipped_steps import SkippedSteps
 
 
 def train(
@@ -32,7 +32,7 @@ def train(
     name: ModelName,
     directory: Path,
     resume_skip: bool = False,
-    publish: Callable[[], None] = buckets.nothing,
+    publish: Callable[[], None] = buckets.no_publish,
 ):
     """Train model `name` in `directory` from where it stands to its last step; returns the final state.
 
@@ -42,7 +42,7 @@ def train(
     saving, when the process (or another one of the run) is asked to stop.
     """
     # --- faces -------------------------------------------------------------------------------------------------
-    data_dir = buckets.data(config.data_dir, config.data, config.resolution)
+    data_dir = buckets.local_data_dir(config.data_dir, config.data, config.resolution)
     faces = records.load(data_dir, config.data, config.resolution, "train", config.landmark_dimensions)
     unseen = records.load(data_dir, config.data, config.resolution, "validation", config.landmark_dimensions)
     if multihost.is_first():
@@ -58,25 +58,25 @@ def train(
         journal = open_books.enter_context(
             contextlib.closing(_open_journal(config, model, directory, faces, unseen, publish))
         )
-        state = multihost.state_of_first(journal.restore(resume_skip), devices)
-        skipped = skipped_steps.of_first(journal.skips)
+        state = multihost.broadcast_state(journal.restore(resume_skip), devices)
+        skipped = skipped_steps.broadcast_skips(journal.skips)
         start = int(state.step)
 
         # --- steps ---------------------------------------------------------------------------------------------
-        with stop.between_steps():
+        with stop.deferred_to_steps():
             journal.begin(state, stop)
-            agreement = multihost.Agreement(devices)
+            agreement = multihost.StopConsensus(devices)
             dispatches: dict[tuple[str, int], dispatch.Dispatch] = {}
             for first, last, stream, orders in _stream(model, config, faces, store, skipped, start, journal):
-                turn = model.trainer.turn(first)
-                kind = (turn, last - first)
-                if kind in dispatches:
-                    state, metrics = dispatches[kind](state, stream)
+                kind = model.trainer.step_kind(first)
+                program = (kind, last - first)
+                if program in dispatches:
+                    state, metrics = dispatches[program](state, stream)
                 else:  # the first call compiles, which takes long
-                    step = functools.partial(model.trainer.step, turn=turn)
-                    dispatches[kind] = dispatch.make_dispatch(step, devices, store)
+                    step = functools.partial(model.trainer.step, kind=kind)
+                    dispatches[program] = dispatch.make_dispatch(step, devices, store)
                     with journal.saving_meanwhile(first, state, stop):
-                        state, metrics = jax.block_until_ready(dispatches[kind](state, stream))
+                        state, metrics = jax.block_until_ready(dispatches[program](state, stream))
                 journal.advance(first, last, metrics, orders)
                 stopping = agreement.reached(stop.is_set())
                 journal.write(last, state, stop, stopping)
@@ -88,49 +88,49 @@ def train(
 
 def _open_journal(
     config: Config, model: Model, directory: Path, faces: Faces, unseen: Faces, publish: Callable[[], None]
-) -> Journal | Bystander:
+) -> Journal | NoJournal:
     if not multihost.is_first():
-        return Bystander(functools.partial(states.fresh_state, model, config))
+        return NoJournal(functools.partial(states.fresh_state, model, config))
     frozen = {}
-    if model.looks_through is not None:
-        frozen = states.restore(directory, config, model.looks_through).evaluated
+    if model.frozen_model is not None:
+        frozen = states.restore(directory, config, model.frozen_model).evaluated
     fresh = functools.partial(states.fresh_state, model, config, frozen)
     return Journal(config, model, directory, fresh, faces, unseen, publish)
 
 
-def _on_devices(config: Config, faces: Faces, model: Model, devices: list[jax.Device]) -> Store | None:
+def _on_devices(config: Config, faces: Faces, model: Model, devices: list[jax.Device]) -> DeviceFaces | None:
     """The training faces on the devices, if they shall lie there; changed ones are made anew each time on the host."""
-    store = batches.store(faces, model.with_images)
+    store = batches.device_faces(faces, model.with_images)
     fits = not config.augment and data_fits(config.data_on_device, store.nbytes, devices)
     # All processes of a run do as the first: their devices might not have the same memory.
-    return place(store, devices) if multihost.text_of_first(str(fits)) == str(True) else None
+    return replicate(store, devices) if multihost.broadcast_text(str(fits)) == str(True) else None
 
 
 def _stream(
     model: Model,
     config: Config,
     faces: Faces,
-    store: Store | None,
-    skipped: Skips,
+    store: DeviceFaces | None,
+    skipped: SkippedSteps,
     start: int,
-    journal: Journal | Bystander,
-) -> Iterator[tuple[int, int, Batch | Picks, list[str]]]:
+    journal: Journal | NoJournal,
+) -> Iterator[tuple[int, int, Batch | BatchIndices, list[str]]]:
     """Each dispatch to be made: its first step, the one after its last, their batches, and the digests of these."""
-    share = multihost.share(model.training.batch_size)
+    share = multihost.local_batch_slice(model.training.batch_size)
 
-    def make(first: int, last: int) -> tuple[Batch | Picks, list[str]]:
+    def make(first: int, last: int) -> tuple[Batch | BatchIndices, list[str]]:
         """This process's share of the batches, and the digests of the whole batches' plans."""
         steps = (skipped.data_step(step) for step in range(first, last))
-        plans = [batches.plan_of(config, model.training, step, faces.emotions) for step in steps]
+        plans = [batches.plan_for(config, model.training, step, faces.emotions) for step in steps]
         if store is None:
-            made = [batches.collect(faces, plan, model.with_images, share) for plan in plans]
+            made = [batches.assemble_batch(faces, plan, model.with_images, share) for plan in plans]
         else:
-            made = [batches.pick(plan, share) for plan in plans]
-        return batches.stack(made), [fingerprints.of_arrays(jax.tree.leaves(plan)) for plan in plans]
+            made = [batches.batch_indices(plan, share) for plan in plans]
+        return batches.stack(made), [fingerprints.fingerprint_arrays(jax.tree.leaves(plan)) for plan in plans]
 
     per_dispatch = dispatch.choose_steps_per_dispatch(config.steps_per_dispatch, convolves=model.with_images)
     due = (config.log_every, config.checkpoint_every, config.sample_every)
-    spans = dispatch.spans(start, model.training.steps, per_dispatch, due, model.trainer.turn)
+    spans = dispatch.spans(start, model.training.steps, per_dispatch, due, model.trainer.step_kind)
     with ThreadPoolExecutor(config.loader_threads) as pool:
         for (first, last), made in _ahead(pool, make, spans, 1 + config.loader_threads):
             asked = time.perf_counter()

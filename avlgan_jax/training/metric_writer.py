@@ -31,7 +31,7 @@ with _without_torch():
     import tensorboardX
 
 
-class Telemetry:
+class MetricWriter:
     """Tells of one model's training in `folder`. Lines of steps after `start` (of a run that died) are dropped.
 
     The first line of metrics.jsonl names the leaves of the state, in the order of their digests in later lines.
@@ -90,14 +90,14 @@ class Telemetry:
         self._board.close()
 
 
-def read(folder: Path) -> list[dict]:
+def read_metrics(folder: Path) -> list[dict]:
     """The lines of the metrics.jsonl in a model's folder; one cut short by a crash is left out."""
     return [line for _, line in _lines(folder / METRICS)]
 
 
-def has(folder: Path, step: int, metric: str) -> bool:
+def has_metric(folder: Path, step: int, metric: str) -> bool:
     """Whether a line of `step` tells `metric`."""
-    return any(line.get("step") == step and metric in line for line in read(folder))
+    return any(line.get("step") == step and metric in line for line in read_metrics(folder))
 
 
 def _lines(path: Path) -> Iterator[tuple[str, dict]]:

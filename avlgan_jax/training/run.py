@@ -71,12 +71,12 @@ def main() -> None:
         if arguments.deterministic:
             devices.deterministic()
         devices.set_up_cpu()
-        with multihost.joined(arguments.cluster), contextlib.ExitStack() as stack:
-            folder, publish = Path(arguments.workdir), buckets.nothing
+        with multihost.join_cluster(arguments.cluster), contextlib.ExitStack() as stack:
+            folder, publish = Path(arguments.workdir), buckets.no_publish
             if multihost.is_first():
-                folder, publish = stack.enter_context(buckets.opened(arguments.workdir))
+                folder, publish = stack.enter_context(buckets.open_workdir(arguments.workdir))
                 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-                    devices.keep_compiled(workdir.compiled(folder))
+                    devices.use_compilation_cache(workdir.compiled(folder))
             for name in MODEL_NAMES if arguments.model == "all" else (arguments.model,):
                 loop.train(arguments.config, name, folder, arguments.resume_skip, publish)
 

@@ -15,53 +15,53 @@ from avlgan_jax.runtime import multihost
 
 BAD, SKIPPED = "bad_step.json", "skipped.json"
 # Batches are a function of the step; those of steps no run will reach take the place of what is skipped.
-_BEYOND = 2**40
+_REPLACEMENT_OFFSET = 2**40
 
 
 @dataclasses.dataclass(frozen=True)
-class Skips:
+class SkippedSteps:
     """The steps, first and last included, whose batches are replaced; a step skipped twice is replaced twice."""
 
     intervals: tuple[tuple[int, int], ...] = ()
 
     def data_step(self, step: int) -> int:
         """The step whose batch `step` sees."""
-        return step + _BEYOND * sum(first <= step <= last for first, last in self.intervals)
+        return step + _REPLACEMENT_OFFSET * sum(first <= step <= last for first, last in self.intervals)
 
 
-def read(folder: Path) -> Skips:
+def read_skips(folder: Path) -> SkippedSteps:
     """What is skipped in the model folder. Raises UserError if the file is not what `resume_past` writes."""
     path = folder / SKIPPED
     if not path.exists():
-        return Skips()
+        return SkippedSteps()
     try:
-        return Skips(tuple((int(first), int(last)) for first, last in json.loads(path.read_text())))
+        return SkippedSteps(tuple((int(first), int(last)) for first, last in json.loads(path.read_text())))
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise UserError(f"{path} is damaged ({error}); restore it, or train in another workdir") from None
 
 
-def of_first(ours: Skips) -> Skips:
+def broadcast_skips(ours: SkippedSteps) -> SkippedSteps:
     """What the first of a run's processes skips."""
-    return Skips(tuple(map(tuple, json.loads(multihost.text_of_first(json.dumps(ours.intervals))))))
+    return SkippedSteps(tuple(map(tuple, json.loads(multihost.broadcast_text(json.dumps(ours.intervals))))))
 
 
-def resume_past(folder: Path, start: int) -> Skips:
+def resume_past(folder: Path, start: int) -> SkippedSteps:
     """Skip from `start` to the bad step that ended the run, if one did."""
-    skips, path = read(folder), folder / BAD
+    skips, path = read_skips(folder), folder / BAD
     if not path.exists():
         return skips
     try:
         bad = int(json.loads(path.read_text())["step"])
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path} is damaged ({error}); delete it") from None
-    skips = Skips((*skips.intervals, (start, bad)))
+    skips = SkippedSteps((*skips.intervals, (start, bad)))
     write_text(folder / SKIPPED, json.dumps(skips.intervals) + "\n")
     path.unlink()
     print(f"skipping the batches of steps {start} to {bad}, as {folder / SKIPPED} says from now on")
     return skips
 
 
-def write_bad(folder: Path, found: dict) -> Path:
+def write_bad_step(folder: Path, found: dict) -> Path:
     """Write down the bad step: `step`, what was found there, and the ids of its faces."""
     write_text(folder / BAD, json.dumps(found, indent=1) + "\n")
     return folder / BAD

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from avlgan_jax.data import augmentation
-from avlgan_jax.data.augmentation import Changes
+from avlgan_jax.data.augmentation import AugmentationParameters
 from avlgan_jax.faces import landmarks as lm
 
 SIDE = 64
@@ -10,7 +10,7 @@ SIDE = 64
 
 def changes(turn=0.0, size=1.0, shift=(0.0, 0.0), gain=1.0, offset=(0.0, 0.0, 0.0)):
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    return Changes(size * rotation[None], np.array([shift]), np.array([gain]), np.array([offset]))
+    return AugmentationParameters(size * rotation[None], np.array([shift]), np.array([gain]), np.array([offset]))
 
 
 def with_dot(x, y):
@@ -29,7 +29,7 @@ def dot_of(image):
 def test_a_quarter_turn_by_hand():
     points = np.zeros((1, 68, 2), np.float32)
     points[0, 0] = 0.5, 0.0
-    moved = augmentation.of_landmarks(points, changes(turn=np.pi / 2, size=1.2, shift=(0.1, 0.0)))
+    moved = augmentation.apply_to_landmarks(points, changes(turn=np.pi / 2, size=1.2, shift=(0.1, 0.0)))
     np.testing.assert_allclose(moved[0, 0], [0.1, 0.6], atol=1e-6)
     np.testing.assert_allclose(moved[0, 1], [0.1, 0.0], atol=1e-6)
 
@@ -39,15 +39,15 @@ def test_the_picture_moves_with_its_landmarks(seed):
     drawn = augmentation.draw(np.random.default_rng(seed), 1, 1.5)._replace(gain=np.ones(1), offset=np.zeros((1, 3)))
     where = np.random.default_rng(seed).uniform(20, 44, 2)
     points = np.broadcast_to(lm.normalise(where, SIDE), (1, 68, 2)).astype(np.float32)
-    moved = lm.to_pixels(augmentation.of_landmarks(points, drawn), SIDE)[0, 0]
+    moved = lm.to_pixels(augmentation.apply_to_landmarks(points, drawn), SIDE)[0, 0]
     assert np.linalg.norm(moved - where) > 0.3  # or nothing would be shown
-    np.testing.assert_allclose(dot_of(augmentation.of_images(with_dot(*where), drawn)[0]), moved, atol=0.1)
+    np.testing.assert_allclose(dot_of(augmentation.apply_to_images(with_dot(*where), drawn)[0]), moved, atol=0.1)
 
 
 def test_light_by_hand():
     image = np.full((1, 4, 4, 3), 127, np.uint8)
     image[..., 1] = 227
-    lit = augmentation.of_images(image, changes(gain=0.5, offset=(0.0, 0.0, 1.0)))
+    lit = augmentation.apply_to_images(image, changes(gain=0.5, offset=(0.0, 0.0, 1.0)))
     assert lit[0, 2, 2].tolist() == [127, 177, 255]  # 127.25, 177.25, and beyond white
 
 
@@ -56,8 +56,8 @@ def test_strength_nought_changes_nothing_and_draws_are_bounded():
     images = generator.integers(0, 256, (3, 8, 8, 3), np.uint8)
     points = generator.uniform(-1, 1, (3, 68, 3)).astype(np.float32)
     none = augmentation.draw(generator, 3, 0.0)
-    np.testing.assert_array_equal(augmentation.of_images(images, none), images)
-    np.testing.assert_array_equal(augmentation.of_landmarks(points, none), points)
+    np.testing.assert_array_equal(augmentation.apply_to_images(images, none), images)
+    np.testing.assert_array_equal(augmentation.apply_to_landmarks(points, none), points)
     many = augmentation.draw(generator, 2000, 1.0)
     sizes = np.sqrt(np.linalg.det(many.linear))
     assert np.log(sizes).max() == pytest.approx(2 * augmentation.ZOOM, abs=1e-9)
@@ -67,5 +67,5 @@ def test_strength_nought_changes_nothing_and_draws_are_bounded():
 
 def test_depth_grows_with_the_face():
     points = np.full((1, 68, 3), 0.5, np.float32)
-    moved = augmentation.of_landmarks(points, changes(turn=0.3, size=1.1))
+    moved = augmentation.apply_to_landmarks(points, changes(turn=0.3, size=1.1))
     np.testing.assert_allclose(moved[..., 2], 0.55, atol=1e-6)

@@ -25,7 +25,7 @@ def faces():
 
 
 def test_an_epoch_shows_every_face_once_in_an_order_of_its_own(faces):
-    order = np.concatenate([batches.plan(7, step, 4, faces.emotions, "uniform").indices for step in range(5)])
+    order = np.concatenate([batches.plan_batch(7, step, 4, faces.emotions, "uniform").indices for step in range(5)])
     first, second = order[:10], order[10:]
     assert sorted(first) == sorted(second) == list(range(10))
     assert first.tolist() != second.tolist()
@@ -33,7 +33,10 @@ def test_an_epoch_shows_every_face_once_in_an_order_of_its_own(faces):
 
 def test_a_step_needs_no_other_step(faces):
     def everything(seed, steps):
-        return [batches.collect(faces, batches.plan(seed, s, 4, faces.emotions, "uniform"), True) for s in steps]
+        return [
+            batches.assemble_batch(faces, batches.plan_batch(seed, s, 4, faces.emotions, "uniform"), True)
+            for s in steps
+        ]
 
     in_order, alone = everything(3, range(6))[5], everything(3, [5])[0]
     for a, b in zip(in_order, alone, strict=True):
@@ -43,16 +46,18 @@ def test_a_step_needs_no_other_step(faces):
 
 
 def test_shuffled_targets_are_the_batchs_labels(faces):
-    plan = batches.plan(0, 3, 6, faces.emotions, "shuffled")
+    plan = batches.plan_batch(0, 3, 6, faces.emotions, "shuffled")
     wanted = faces.emotions[plan.indices]
     assert sorted(map(tuple, plan.targets)) == sorted(map(tuple, wanted))
-    uniform = batches.plan(0, 3, 6, faces.emotions, "uniform").targets
+    uniform = batches.plan_batch(0, 3, 6, faces.emotions, "uniform").targets
     assert np.all(np.linalg.norm(uniform, axis=1) <= 1)
 
 
 def test_mirrored_faces_have_mirrored_landmarks_and_others_stay(faces):
     flips = np.array([True, False])
-    batch = batches.collect(faces, batches.Plan(np.array([2, 5]), flips, np.zeros((2, 2), np.float32)), True)
+    batch = batches.assemble_batch(
+        faces, batches.BatchPlan(np.array([2, 5]), flips, np.zeros((2, 2), np.float32)), True
+    )
     np.testing.assert_array_equal(batch.images[0], faces.images[2][:, ::-1])
     np.testing.assert_array_equal(batch.images[1], faces.images[5])
     normal = lm.normalise(faces.landmarks[[2, 5]], 8)
@@ -65,28 +70,28 @@ def test_mirrored_faces_have_mirrored_landmarks_and_others_stay(faces):
 def test_a_batch_of_3d_landmarks(faces):
     depth = np.random.default_rng(1).uniform(-1, 4, (10, 68, 1)).astype(np.float32)
     deep = dataclasses.replace(faces, landmarks=np.concatenate([faces.landmarks, depth], axis=-1))
-    plan = batches.Plan(np.array([2, 5]), np.array([True, False]), np.zeros((2, 2), np.float32))
-    flat, batch = (batches.collect(some, plan, False) for some in (faces, deep))
+    plan = batches.BatchPlan(np.array([2, 5]), np.array([True, False]), np.zeros((2, 2), np.float32))
+    flat, batch = (batches.assemble_batch(some, plan, False) for some in (faces, deep))
     np.testing.assert_array_equal(batch.landmarks[..., :2], flat.landmarks)
     np.testing.assert_allclose(batch.landmarks[0, :, 2], depth[2, lm.FLIP_ORDER, 0] / 4, atol=1e-6)
     np.testing.assert_allclose(batch.landmarks[1, :, 2], depth[5, :, 0] / 4, atol=1e-6)
 
 
 def test_half_of_the_faces_are_mirrored(faces):
-    flips = np.concatenate([batches.plan(0, step, 10, faces.emotions, "uniform").flips for step in range(100)])
+    flips = np.concatenate([batches.plan_batch(0, step, 10, faces.emotions, "uniform").flips for step in range(100)])
     assert 0.45 < flips.mean() < 0.55
 
 
 def test_stacking_and_leaving_images_out(faces):
-    plans = [batches.plan(0, step, 4, faces.emotions, "uniform") for step in range(3)]
-    stacked = batches.stack([batches.collect(faces, plan, False) for plan in plans])
+    plans = [batches.plan_batch(0, step, 4, faces.emotions, "uniform") for step in range(3)]
+    stacked = batches.stack([batches.assemble_batch(faces, plan, False) for plan in plans])
     assert stacked.images is None and stacked.landmarks.shape == (3, 4, 68, 2)
-    assert batches.stack([batches.collect(faces, plan, True) for plan in plans]).images.dtype == np.uint8
+    assert batches.stack([batches.assemble_batch(faces, plan, True) for plan in plans]).images.dtype == np.uint8
 
 
 def test_changed_faces_are_a_function_of_the_step_too(faces):
     def made(step, augment):
-        return batches.collect(faces, batches.plan(0, step, 4, faces.emotions, "uniform", augment), True)
+        return batches.assemble_batch(faces, batches.plan_batch(0, step, 4, faces.emotions, "uniform", augment), True)
 
     once, again, plain = made(3, 1.0), made(3, 1.0), made(3, 0.0)
     for a, b in zip(once, again, strict=True):
@@ -98,19 +103,21 @@ def test_changed_faces_are_a_function_of_the_step_too(faces):
 
 
 def test_a_share_of_a_changed_batch_is_part_of_the_whole(faces):
-    plan = batches.plan(0, 3, 4, faces.emotions, "uniform", 1.0)
-    whole, share = (batches.collect(faces, plan, True, places) for places in (slice(None), slice(2, 4)))
+    plan = batches.plan_batch(0, 3, 4, faces.emotions, "uniform", 1.0)
+    whole, share = (batches.assemble_batch(faces, plan, True, places) for places in (slice(None), slice(2, 4)))
     for a, b in zip(whole, share, strict=True):
         np.testing.assert_array_equal(a[2:4], b)
 
 
 @pytest.mark.parametrize("with_images", [True, False])
 def test_a_device_gathers_what_the_host_collects(faces, with_images):
-    plan = batches.plan(0, 3, 6, faces.emotions, "uniform")
+    plan = batches.plan_batch(0, 3, 6, faces.emotions, "uniform")
     assert plan.flips.any() and not plan.flips.all()
     share = slice(1, 5)
-    collected = batches.collect(faces, plan, with_images, share)
-    gathered = jax.jit(batches.gather)(batches.store(faces, with_images), batches.pick(plan, share))
+    collected = batches.assemble_batch(faces, plan, with_images, share)
+    gathered = jax.jit(batches.gather_batch)(
+        batches.device_faces(faces, with_images), batches.batch_indices(plan, share)
+    )
     for ours, theirs in zip(gathered, collected, strict=True):
         assert (ours is None) == (theirs is None)
         if ours is not None:
@@ -118,4 +125,4 @@ def test_a_device_gathers_what_the_host_collects(faces, with_images):
 
 
 def test_the_bytes_of_a_store(faces):
-    assert batches.store(faces, True).nbytes == 10 * (8 * 8 * 3 + 68 * 2 * 4 + 2 * 4)
+    assert batches.device_faces(faces, True).nbytes == 10 * (8 * 8 * 3 + 68 * 2 * 4 + 2 * 4)

@@ -7,7 +7,7 @@ import drawn_photographs as drawn
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from affectnet_files import write_2017, write_newer
+from affectnet_files import Bomb, write_2017, write_newer
 from building import all_faces, build, rejected
 
 from avlgan_jax import datasets
@@ -134,5 +134,5 @@ def test_another_folder_is_one_line(tmp_path):
 def test_the_bomb_is_armed(tmp_path):
     """What the test above relies on: unpickled, it would have gone off."""
     (tmp_path / "x").mkdir()
-    pickle.loads(pickle.dumps(_Bomb(tmp_path / "x")))
+    pickle.loads(pickle.dumps(Bomb(tmp_path / "x")))
     assert (tmp_path / "x" / "exploded").exists()

@@ -82,7 +82,7 @@ def test_painting_to_ones_own_landmarks(model):
 
 def test_two_ways_to_read_an_emotion(model):
     images = np.stack([model.draw(seed)[0] for seed in range(3)])
-    for reader in (model.predict, model.judge):
+    for reader in (model.predict, model.read_emotions):
         emotions = reader(images)
         assert emotions.shape == (3, 2) and emotions.dtype == np.float32
         np.testing.assert_allclose(reader(images[0]), emotions[0], atol=1e-4)
@@ -100,7 +100,7 @@ def test_a_film_is_performed_by_another_face(model):
     frames = np.stack([model.draw(1, valence=valence)[0] for valence in np.linspace(-0.6, 0.6, 5)])
     image, points = model.draw(2)
     shown = model.transfer(frames, image, points)
-    judged = model.judge(frames)
+    judged = model.read_emotions(frames)
     np.testing.assert_allclose(shown.emotions, judged / np.maximum(np.linalg.norm(judged, axis=-1, keepdims=True), 1))
     assert np.abs(shown.images[3].astype(int) - model.edit(image, *shown.emotions[3], points)).max() <= 1
     calm = model.transfer(frames, image, points, smoothing=2.0)

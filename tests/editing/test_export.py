@@ -62,9 +62,9 @@ def test_the_program_does_not_tell_where_it_was_made(exported):
 @pytest.mark.slow
 def test_the_program_of_3d_landmarks_takes_three_coordinates(trained_run_3d, tmp_path):
     found = bundle.read(trained_run_3d[0])
-    told = export.card(found, "deep")
+    told = export.model_card(found, "deep")
     assert "with 3-D landmarks" in told and "landmarks float32 (n, 68, 3)" in told
-    edit = jax.export.deserialize(export.program(found.config, found.weights)).call
+    edit = jax.export.deserialize(export.export_program(found.config, found.weights)).call
     faces = trained_run_3d[2].take(np.arange(2))
     images, landmarks = edit(faces.images, np.asarray(faces.landmarks), np.asarray(faces.emotions))
     assert images.shape == faces.images.shape and landmarks.shape == (2, 68, 3)

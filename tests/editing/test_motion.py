@@ -14,19 +14,19 @@ def views():
 
 
 def test_no_corner_of_the_view_ever_leaves_the_picture(views):
-    corners = np.stack([motion.seen(view, 100.0) for view in views])
+    corners = np.stack([motion.view_corners(view, 100.0) for view in views])
     assert corners.min() >= -1e-4 and corners.max() <= 100.0 + 1e-4
     # Nothing black on a white picture, whatever lies beyond its border.
     white = np.full((64, 64, 3), 255, np.uint8)
     turned = max(views, key=lambda view: abs(view.angle))
-    assert motion.look(white, turned).min() == 255
+    assert motion.apply_view(white, turned).min() == 255
 
 
 def test_a_larger_view_would_show_a_corner():
     angle = np.radians(7.0)
     whole = motion.View(angle, motion.inscribed(angle))
-    assert np.isclose(motion.seen(whole, 1.0).max(), 1.0)
-    assert motion.seen(motion.View(angle, whole.scale * 1.01), 1.0).max() > 1.0
+    assert np.isclose(motion.view_corners(whole, 1.0).max(), 1.0)
+    assert motion.view_corners(motion.View(angle, whole.scale * 1.01), 1.0).max() > 1.0
 
 
 def test_the_paper_s_formula_of_the_largest_scale():
@@ -61,13 +61,13 @@ def test_a_seed_is_a_motion(views):
 
 def test_an_untouched_view_is_the_picture():
     picture = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
-    np.testing.assert_array_equal(motion.look(picture, motion.View(0.0, 1.0)), picture)
+    np.testing.assert_array_equal(motion.apply_view(picture, motion.View(0.0, 1.0)), picture)
 
 
 def test_a_positive_angle_turns_clockwise_and_a_small_scale_enlarges():
     picture = np.zeros((101, 101, 3), np.uint8)
     picture[50, 70:73] = 255  # right of the middle
-    turned = motion.look(picture, motion.View(np.radians(10.0), 0.8))
+    turned = motion.apply_view(picture, motion.View(np.radians(10.0), 0.8))
     y, x = (np.argwhere(turned[..., 0] > 100) - 50).mean(axis=0)
     assert abs(np.hypot(x, y) - 21 / 0.8) < 1.0
     assert np.isclose(abs(np.degrees(np.arctan2(y, x))), 10.0, atol=2.0)

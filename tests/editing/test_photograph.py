@@ -96,7 +96,7 @@ def test_a_blend_is_whole_in_the_middle_and_has_no_seam(detector, two):
     photo, _ = two
     face = photograph.faces(photo, detector, R, "two.png")[1]
     brighter = face.image.astype(int) + 20
-    face = photograph.Face((brighter - 20).clip(0, 235).astype(np.uint8), face.landmarks, face.square)
+    face = photograph.FaceCrop((brighter - 20).clip(0, 235).astype(np.uint8), face.landmarks, face.square)
     change = photograph.blend(photo, face, face.image + np.uint8(20)).astype(int) - photo
     square = face.square
     middle = np.array([square.top + square.side / 2, square.left + square.side / 2]).astype(int)
@@ -119,5 +119,5 @@ def test_drawn_faces_have_names():
     assert named.draw_by_name("me.jpg") is None
     with pytest.raises(UserError, match="procedural:x: expected a number"):
         named.draw_by_name("procedural:x")
-    face = photograph.whole(image, landmarks, R)
+    face = photograph.uncropped_face(image, landmarks, R)
     assert face.image.shape == (R, R, 3) and np.allclose(face.landmarks, landmarks * R / 256, atol=1e-3)

@@ -73,7 +73,7 @@ def test_a_dyad_is_transferred_and_a_seed_gives_the_same_file(tmp_path):
     frames = list(video.read_frames(film_a))
     assert len(frames) == 12
     # Source above, performance below; the performers are other people than the source's.
-    page = dyad_film.Page({"parent": np.zeros(12), "infant": np.zeros(12)}, ["play"] * 12)
+    page = dyad_film.DyadFrame({"parent": np.zeros(12), "infant": np.zeros(12)}, ["play"] * 12)
     assert frames[0].shape == page.frame(0, [np.zeros((dyad_film.PANEL, dyad_film.PANEL, 3), np.uint8)] * 4).shape
     again = commands.transfer(commands.Transfer(out=tmp_path / "b.mp4", seconds=0.4))
     assert film_a.read_bytes() == again.read_bytes()

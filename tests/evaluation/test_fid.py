@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from avlgan_jax.evaluation import metrics
-from avlgan_jax.evaluation.fid import Identity, stored
-from avlgan_jax.evaluation.trials import Reference
+from avlgan_jax.evaluation.fid import FeatureCacheKey, load_or_measure
+from avlgan_jax.evaluation.trials import ReferenceFeatures
 
-IDENTITY = Identity(weights="ab12", mode="clean", resolution=32, count=6, data="d1ce57")
+IDENTITY = FeatureCacheKey(weights="ab12", mode="clean", resolution=32, count=6, data="d1ce57")
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def reference():
     vectors = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
     infants = np.array([False, True] * 3)
     moments = {"all": metrics.moments(vectors), "infant": metrics.moments(vectors[infants])}
-    return Reference(moments, vectors, infants)
+    return ReferenceFeatures(moments, vectors, infants)
 
 
 def never():
@@ -25,8 +25,8 @@ def never():
 
 
 def test_they_are_measured_once(tmp_path, reference):
-    assert stored(tmp_path, IDENTITY, lambda: reference) is reference
-    found = stored(tmp_path, IDENTITY, never)
+    assert load_or_measure(tmp_path, IDENTITY, lambda: reference) is reference
+    found = load_or_measure(tmp_path, IDENTITY, never)
     np.testing.assert_array_equal(found.features, reference.features)
     np.testing.assert_array_equal(found.infants, reference.infants)
     assert found.moments.keys() == reference.moments.keys()
@@ -39,24 +39,24 @@ def test_they_are_measured_once(tmp_path, reference):
 
 @pytest.mark.parametrize("other", [{"weights": "cd34"}, {"resolution": 64}, {"count": 7}])
 def test_what_was_made_with_other_things_is_made_again(tmp_path, reference, other):
-    stored(tmp_path, IDENTITY, lambda: reference)
+    load_or_measure(tmp_path, IDENTITY, lambda: reference)
     again = dataclasses.replace(reference, features=reference.features + 1)
-    assert stored(tmp_path, dataclasses.replace(IDENTITY, **other), lambda: again) is again
+    assert load_or_measure(tmp_path, dataclasses.replace(IDENTITY, **other), lambda: again) is again
 
 
 def test_each_mode_has_a_file_of_its_own(tmp_path, reference):
-    stored(tmp_path, IDENTITY, lambda: reference)
-    stored(tmp_path, dataclasses.replace(IDENTITY, mode="legacy"), lambda: reference)
-    assert stored(tmp_path, IDENTITY, never) is not None
+    load_or_measure(tmp_path, IDENTITY, lambda: reference)
+    load_or_measure(tmp_path, dataclasses.replace(IDENTITY, mode="legacy"), lambda: reference)
+    assert load_or_measure(tmp_path, IDENTITY, never) is not None
 
 
 @pytest.mark.parametrize("keep", [0, 40, -7])
 def test_a_damaged_file_is_made_again(tmp_path, reference, keep):
-    stored(tmp_path, IDENTITY, lambda: reference)
+    load_or_measure(tmp_path, IDENTITY, lambda: reference)
     (path,) = tmp_path.rglob("*.npz")
     path.write_bytes(path.read_bytes()[:keep])
-    assert stored(tmp_path, IDENTITY, lambda: reference) is reference
-    assert stored(tmp_path, IDENTITY, never) is not reference
+    assert load_or_measure(tmp_path, IDENTITY, lambda: reference) is reference
+    assert load_or_measure(tmp_path, IDENTITY, never) is not reference
 
 
 def test_nothing_half_written_stays(tmp_path, reference, monkeypatch):
@@ -65,5 +65,5 @@ def test_nothing_half_written_stays(tmp_path, reference, monkeypatch):
 
     monkeypatch.setattr(np, "savez", full)
     with pytest.raises(OSError, match="no space"):
-        stored(tmp_path, IDENTITY, lambda: reference)
+        load_or_measure(tmp_path, IDENTITY, lambda: reference)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -27,8 +27,8 @@ def test_processes_draw_what_one_would_in_the_order_asked():
 
 def test_only_stills_of_drawn_faces_have_a_truth():
     faces = oracle.draw_faces(4, seed=5)
-    np.testing.assert_array_equal(ground_truth.keys(faces), faces.extras["face_key"])
-    assert ground_truth.keys(oracle.photographs(faces)) is None
+    np.testing.assert_array_equal(ground_truth.face_keys(faces), faces.extras["face_key"])
+    assert ground_truth.face_keys(oracle.photographs(faces)) is None
     for dyad, known in ((np.full(4, -1), True), (np.arange(4) // 2, False)):
         of_dyads = dataclasses.replace(faces, extras=faces.extras | {"dyad": dyad})
-        assert (ground_truth.keys(of_dyads) is not None) == known
+        assert (ground_truth.face_keys(of_dyads) is not None) == known

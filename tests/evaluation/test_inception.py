@@ -86,7 +86,7 @@ def test_features_do_not_depend_on_the_size_of_a_call(ported):
     _, _, params = ported
     pictures = np.random.default_rng(2).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inception, "CHUNK", 2)
+        patch.setattr(inception, "PICTURES_PER_DEVICE", 2)
         extract = inception.extractor(params, "clean")
         together = extract(pictures)
         apart = np.concatenate([extract(pictures[k : k + 1]) for k in range(3)])

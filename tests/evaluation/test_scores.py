@@ -7,7 +7,7 @@ import oracle
 import pytest
 
 from avlgan_jax.evaluation import metrics, scores
-from avlgan_jax.evaluation.trials import Reference, by_group, draw_trials, measure
+from avlgan_jax.evaluation.trials import ReferenceFeatures, by_group, draw_trials, measure
 
 
 def test_affect_scores_by_hand():
@@ -31,7 +31,7 @@ def test_no_rows_have_no_scores():
 
 def reference(features, infants):
     moments = {group: metrics.moments(features[members]) for group, members in by_group(infants).items()}
-    return Reference(moments, features, infants)
+    return ReferenceFeatures(moments, features, infants)
 
 
 def test_distribution_scores_of_the_same_features():

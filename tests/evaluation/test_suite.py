@@ -3,7 +3,7 @@
 from typing import get_args, get_type_hints
 
 from avlgan_jax.evaluation import run, suite
-from avlgan_jax.evaluation.suite import Told
+from avlgan_jax.evaluation.suite import ExperimentResult
 
 
 def test_every_experiment_can_be_asked_for_by_name():
@@ -14,8 +14,8 @@ def test_every_experiment_can_be_asked_for_by_name():
 def test_those_named_are_run_in_turn(monkeypatch):
     asked = []
     for name in ("baby", "table_ii"):
-        monkeypatch.setitem(suite.EXPERIMENTS, name, lambda scene, name=name: Told({name: scene}, [name]))
-    told = suite.run("scene", ["baby", "table_ii"], asked.append)
+        monkeypatch.setitem(suite.EXPERIMENTS, name, lambda scene, name=name: ExperimentResult({name: scene}, [name]))
+    told = suite.run_experiments("scene", ["baby", "table_ii"], asked.append)
     assert asked == told.figures == ["baby", "table_ii"]
     assert told.numbers == {"schema_version": 1, "baby": "scene", "table_ii": "scene"}
 
@@ -27,8 +27,12 @@ def test_the_rows_of_the_models_sum_up_what_other_experiments_found(monkeypatch)
         "fidelity": {"fidelity": {"samples": 0, "landmark_nme": None, "identity_distance": None}},
     }
     for name, numbers in given.items():
-        monkeypatch.setitem(suite.EXPERIMENTS, name, lambda scene, numbers=numbers: Told(numbers))
-    rows = suite.run(None, given).numbers["models"]
+        monkeypatch.setitem(suite.EXPERIMENTS, name, lambda scene, numbers=numbers: ExperimentResult(numbers))
+    rows = suite.run_experiments(None, given).numbers["models"]
     nothing = {"landmark_nme": None, "identity_distance": None}
     assert rows["avgan"] == {"rmse": 0.3, "response": 0.04, **nothing}
-    assert suite.run(None, ["trials"]).numbers["models"]["avgan"] == {"rmse": 0.3, "response": None, **nothing}
+    assert suite.run_experiments(None, ["trials"]).numbers["models"]["avgan"] == {
+        "rmse": 0.3,
+        "response": None,
+        **nothing,
+    }

@@ -129,11 +129,11 @@ def test_work_counts_every_picture(faces, training):
     done = []
     drawn_trials = trials.draw_trials(faces.emotions, 9, seed=0)
     trials.measure(oracle.oracle(faces, training), faces, training, drawn_trials, None, done.append)
-    assert sum(done) == trials.work(faces, training, 9) == 2 * 9 + 12 + 20
+    assert sum(done) == trials.picture_count(faces, training, 9) == 2 * 9 + 12 + 20
 
 
 def test_numbers_do_not_depend_on_the_size_of_chunks(measured, faces, training, monkeypatch):
-    monkeypatch.setattr(trials, "CHUNK", 7)
+    monkeypatch.setattr(trials, "PICTURES_PER_CHUNK", 7)
     in_parts = measure(faces, training)
     assert_same(scores.score(in_parts), scores.score(measured))
 
@@ -159,7 +159,7 @@ def test_photographs_have_no_truth(faces, training):
 
 def test_the_reference_holds_every_training_face(faces, training, monkeypatch):
     monkeypatch.setattr(trials, "PAIRED_FEATURES", 6)
-    monkeypatch.setattr(trials, "CHUNK", 7)
+    monkeypatch.setattr(trials, "PICTURES_PER_CHUNK", 7)
     models = oracle.oracle(faces, training)
 
     def extract(images):
@@ -183,9 +183,9 @@ def test_fid_is_measured_in_the_features_it_is_given(faces, training):
     def extract(images):
         return np.asarray(images, np.float64).reshape(len(images), 2, -1).mean(axis=2)
 
-    inception = trials.Lens(extract, trials.measure_reference(extract, training, lambda done: None))
+    inception = trials.FeatureSpace(extract, trials.measure_reference(extract, training, lambda done: None))
     measured = trials.measure(models, faces, training, drawn_trials, None, done.append, inception)
-    assert sum(done) == trials.work(faces, training, 30)
+    assert sum(done) == trials.picture_count(faces, training, 30)
     avgan = scores.score(measured)["models"]["avgan"]
     real = metrics.moments(extract(training.images))
     shown = metrics.moments(extract(faces.images[drawn_trials.sources]))

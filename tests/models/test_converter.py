@@ -12,7 +12,7 @@ from small_models import built, random_batch, small
 from avlgan_jax.config import LandmarkTraining
 from avlgan_jax.data.batches import Batch
 from avlgan_jax.models import build, losses
-from avlgan_jax.models.converter import Weights
+from avlgan_jax.models.converter import LossWeights
 from avlgan_jax.models.networks import Condition, image_to_float
 
 
@@ -86,7 +86,7 @@ def test_equation_5_objectives_by_hand():
     x, own, target = trainer.view({}, batch)
     generated = trainer.generate(state.generator, x, target)
     total, parts = trainer.generator_objective(state.generator, generated, state.discriminator, x, own, target)
-    verdict = trainer.judge(state.discriminator, generated.output)
+    verdict = trainer.discriminate(state.discriminator, generated.output)
     back = trainer.generate(state.generator, generated.output, own).output
     expected = (
         losses.generator_adversarial("minimax", verdict.logits)
@@ -124,11 +124,11 @@ def test_landmark_converters_weights_stay_frozen():
 
 def test_the_generator_waits_for_its_turn():
     model, state, batch = built("landmark", small(d_steps=3, d_warmup=4))
-    turns = [model.trainer.turn(step) for step in range(9)]
+    turns = [model.trainer.step_kind(step) for step in range(9)]
     assert turns == ["reading"] * 4 + ["discriminator", "both"] + ["discriminator"] * 2 + ["both"]
     step = jax.jit(model.trainer.step, static_argnames=("axis", "turn"))
-    alone, metrics = step(state, batch, jax.random.key(5), turn="discriminator")
-    both, _ = step(state, batch, jax.random.key(5), turn="both")
+    alone, metrics = step(state, batch, jax.random.key(5), kind="discriminator")
+    both, _ = step(state, batch, jax.random.key(5), kind="both")
     jax.tree.map(np.testing.assert_array_equal, alone.generator, state.generator)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), alone.discriminator, both.discriminator)
     assert not any(name.startswith("g/") for name in metrics) and int(alone.step) == 1
@@ -138,12 +138,12 @@ def test_reading_is_the_discriminators_part_about_real_faces():
     """Emotion and landmark losses on real faces alone: no fake, no logits, and the generator stays."""
     model, state, batch = built("image", small(d_warmup=4))
     step = jax.jit(model.trainer.step, static_argnames=("axis", "turn"))
-    after, metrics = step(state, batch, jax.random.key(5), turn="reading")
+    after, metrics = step(state, batch, jax.random.key(5), kind="reading")
     assert set(metrics) == {"d/emotion", "d/landmark", "d/gradient_norm"} and int(after.step) == 1
     real, own, _ = model.trainer.view(state.frozen, batch)
 
     def by_hand(discriminator):
-        verdict = model.trainer.judge(discriminator, real)
+        verdict = model.trainer.discriminate(discriminator, real)
         emotion = jnp.mean((verdict.emotions - own.emotions) ** 2)
         return 5.0 * emotion + 10.0 * jnp.mean(jnp.abs(verdict.landmarks - own.landmarks))
 
@@ -201,10 +201,10 @@ def test_weights_may_be_traced_and_stand_for_those_of_the_config():
     model, state, batch = built("landmark", small())
 
     def step(weights):
-        trainer = dataclasses.replace(model.trainer, ablated=weights)
+        trainer = dataclasses.replace(model.trainer, loss_weights_override=weights)
         return trainer.step(state, batch, jax.random.key(5))
 
-    weights = Weights(jnp.array(values), 2 * jnp.array(values), jnp.zeros(2))
+    weights = LossWeights(jnp.array(values), 2 * jnp.array(values), jnp.zeros(2))
     after, metrics = jax.jit(jax.vmap(step))(weights)
     for member, (alone, alone_metrics) in enumerate(expected):
         for together, single in zip(jax.tree.leaves(after.generator), jax.tree.leaves(alone.generator), strict=True):

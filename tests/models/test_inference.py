@@ -29,7 +29,7 @@ def test_the_functions_are_the_networks_with_the_averaged_weights(trained_run):
     np.testing.assert_allclose(
         models_.convert_landmarks(some.landmarks, wanted), lm.to_pixels(moved, config.resolution), atol=1e-4
     )
-    emotions, features = apply("regressor", build.judge_network(config), pictures)
+    emotions, features = apply("regressor", build.regressor_network(config), pictures)
     np.testing.assert_allclose(models_.predict(some.images), emotions, atol=1e-4)
     np.testing.assert_allclose(models_.regress(some.images)[1], features, atol=1e-4)
     painted = apply(
@@ -40,7 +40,7 @@ def test_the_functions_are_the_networks_with_the_averaged_weights(trained_run):
     baseline = apply("avgan", build.image_generator(config.avgan), pictures, Condition(jnp.asarray(wanted))).output
     theirs = models_.convert["avgan"](some.images, some.landmarks, wanted)
     assert np.abs(theirs.astype(int) - np.asarray(image_to_uint8(baseline)).astype(int)).max() <= 1
-    assert models_.judge(some.images).shape == (3, 2)
+    assert models_.read_emotions(some.images).shape == (3, 2)
 
 
 @pytest.mark.slow
@@ -60,7 +60,7 @@ def test_3d_landmarks_from_the_records_through_every_network(trained_run_3d):
 def test_any_number_of_faces_and_the_same_answer_in_any_company(trained_run):
     folder, _, faces = trained_run
     models_ = states.load(folder)
-    count = inference.CHUNK + 5
+    count = inference.ROWS_PER_DEVICE + 5
     many = models_.predict(faces.images[:count])
     assert many.shape == (count, 2) and many.dtype == np.float32
     np.testing.assert_array_equal(many[-5:], models_.predict(faces.images[count - 5 : count]))

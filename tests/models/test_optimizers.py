@@ -16,10 +16,10 @@ def test_pixels_to_floats_and_back():
 
 def test_a_young_average_forgets_its_start():
     new, old = {"w": jnp.ones(())}, {"w": jnp.zeros(())}
-    young = optimizers.averaged(old, new, jnp.asarray(0), 0.999)["w"]
-    grown = optimizers.averaged(old, new, jnp.asarray(10**6), 0.999)["w"]
+    young = optimizers.moving_average(old, new, jnp.asarray(0), 0.999)["w"]
+    grown = optimizers.moving_average(old, new, jnp.asarray(10**6), 0.999)["w"]
     np.testing.assert_allclose([young, grown], [0.9, 0.001], rtol=1e-4)
-    assert optimizers.averaged(None, new, jnp.asarray(0), 0.9) is None
+    assert optimizers.moving_average(None, new, jnp.asarray(0), 0.9) is None
 
 
 def test_mean_over_devices():
@@ -31,5 +31,5 @@ def test_mean_over_devices():
 
 def test_a_copy_is_memory_of_its_own():
     params = {"w": jnp.ones(3)}
-    copied = optimizers.copy(params)
+    copied = optimizers.copy_params(params)
     assert copied["w"].unsafe_buffer_pointer() != params["w"].unsafe_buffer_pointer()

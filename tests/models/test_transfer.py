@@ -15,14 +15,16 @@ def faces():
 
 def test_what_the_discriminator_overshoots_comes_back_to_the_disc(faces):
     models = oracle.oracle(faces)
-    models.judge = lambda images: np.array([[0.3, -0.4], [1.2, 1.6], [-2.0, 0.0]], np.float32)
-    np.testing.assert_allclose(transfer.read(models, faces.images[:3]), [[0.3, -0.4], [0.6, 0.8], [-1.0, 0.0]])
+    models.read_emotions = lambda images: np.array([[0.3, -0.4], [1.2, 1.6], [-2.0, 0.0]], np.float32)
+    np.testing.assert_allclose(
+        transfer.read_emotions_in_disc(models, faces.images[:3]), [[0.3, -0.4], [0.6, 0.8], [-1.0, 0.0]]
+    )
 
 
 def test_a_portrait_performs_the_emotions_of_another_face(faces):
     models = oracle.oracle(faces)
     portrait = transfer.Portrait(faces.images[0], faces.landmarks[0])
-    emotions = transfer.read(models, faces.images)
+    emotions = transfer.read_emotions_in_disc(models, faces.images)
     images, landmarks = transfer.perform(models, portrait, emotions)
     keys = np.repeat(faces.extras["face_key"][:1], 4, axis=0)
     for image, points, truth in zip(images, landmarks, oracle.render_all(keys, emotions), strict=True):

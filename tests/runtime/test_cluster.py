@@ -3,7 +3,7 @@
 import pytest
 
 from avlgan_jax.errors import UserError
-from avlgan_jax.runtime.cluster import Cluster, find
+from avlgan_jax.runtime.cluster import Cluster, resolve
 
 SLURM = {"SLURM_JOB_ID": "7", "SLURM_STEP_NODELIST": "node[01-02]", "SLURM_NTASKS": "2", "SLURM_PROCID": "1"}
 OPEN_MPI = {"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "3"}
@@ -36,11 +36,11 @@ JOB_SET = {"JAX_COORDINATOR_ADDRESS": "run-workers-0-0.run:8476", "JAX_NUM_PROCE
     ],
 )
 def test_what_is_said_is_found(flags, environment, expected):
-    assert find(Cluster(**flags), environment, on_tpu=False) == expected
+    assert resolve(Cluster(**flags), environment, on_tpu=False) == expected
 
 
 def test_a_tpu_machine_knows_by_itself():
-    assert find(Cluster(), {}, on_tpu=True) == {}
+    assert resolve(Cluster(), {}, on_tpu=True) == {}
 
 
 @pytest.mark.parametrize(
@@ -56,4 +56,4 @@ def test_a_tpu_machine_knows_by_itself():
 )
 def test_what_is_not_enough_is_one_line(flags, environment, told):
     with pytest.raises(UserError, match=told):
-        find(Cluster(**flags), environment, on_tpu=False)
+        resolve(Cluster(**flags), environment, on_tpu=False)

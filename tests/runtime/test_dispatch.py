@@ -16,7 +16,7 @@ from avlgan_jax.data import batches
 from avlgan_jax.errors import UserError
 from avlgan_jax.models import build
 from avlgan_jax.presets import debug
-from avlgan_jax.runtime.devices import choose_devices, data_fits, place
+from avlgan_jax.runtime.devices import choose_devices, data_fits, replicate
 from avlgan_jax.runtime.dispatch import choose_steps_per_dispatch, make_dispatch
 
 
@@ -73,14 +73,18 @@ def test_a_loop_of_steps_equals_single_steps():
 
 def test_faces_on_the_devices_give_the_same_bits_as_batches_from_the_host():
     model, fresh, batch = case("landmark")
-    store = batches.Store(np.asarray(batch.landmarks), np.asarray(batch.emotions))
-    chosen = [batches.Plan(np.array(order), np.zeros(4, bool), batch.targets) for order in ([2, 0, 3, 1], [1, 1, 0, 3])]
+    store = batches.DeviceFaces(np.asarray(batch.landmarks), np.asarray(batch.emotions))
+    chosen = [
+        batches.BatchPlan(np.array(order), np.zeros(4, bool), batch.targets) for order in ([2, 0, 3, 1], [1, 1, 0, 3])
+    ]
     for devices in (jax.devices()[:1], jax.devices()[:2]):
-        placed = place(store, devices)
+        placed = replicate(store, devices)
         assert all(leaf.sharding.device_set == set(devices) for leaf in jax.tree.leaves(placed))
-        picks = batches.stack([batches.pick(plan) for plan in chosen])
+        picks = batches.stack([batches.batch_indices(plan) for plan in chosen])
         picked, _ = make_dispatch(model.trainer.step, devices, placed)(fresh(), picks)
-        stream = batches.stack([jax.tree.map(np.asarray, batches.gather(store, batches.pick(plan))) for plan in chosen])
+        stream = batches.stack(
+            [jax.tree.map(np.asarray, batches.gather_batch(store, batches.batch_indices(plan))) for plan in chosen]
+        )
         sent, _ = make_dispatch(model.trainer.step, devices)(fresh(), stream)
         for ours, theirs in zip(parameters(picked), parameters(sent), strict=True):
             assert ours.tobytes() == theirs.tobytes()
@@ -97,7 +101,7 @@ class Memory:
 
 
 def test_faces_go_to_a_device_whose_memory_they_fill_a_quarter_of():
-    faces = batches.Store(np.zeros((10, 68, 2), np.float32), np.zeros((10, 2), np.float32))
+    faces = batches.DeviceFaces(np.zeros((10, 68, 2), np.float32), np.zeros((10, 2), np.float32))
     size = faces.nbytes
     for wanted, limit, fits in [
         ("auto", 4 * size, True),

@@ -29,7 +29,7 @@ def ended(process, within):
     return process.returncode, out, err
 
 
-POLITE = """    with stop.between_steps():
+POLITE = """    with stop.deferred_to_steps():
         print('ready', flush=True)
         while not stop.is_set():
             time.sleep(0.01)
@@ -38,7 +38,7 @@ POLITE = """    with stop.between_steps():
     raise signals.Interrupted
 """
 # Busy inside C without once coming back to Python's interpreter loop, as a compiler is: no handler of Python's runs.
-COMPILING = """    with stop.between_steps(), stop.at_once(lambda: print('saved', flush=True)):
+COMPILING = """    with stop.deferred_to_steps(), stop.saving_immediately(lambda: print('saved', flush=True)):
         print('ready', flush=True)
         __import__('hashlib').pbkdf2_hmac('sha256', b'', b'', 10**8)
 """

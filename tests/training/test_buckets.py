@@ -67,9 +67,9 @@ def test_only_what_changed_is_sent(mirror, tmp_path):
 
 
 def test_a_local_folder_is_used_as_it_is(tmp_path):
-    with buckets.opened(str(tmp_path)) as (folder, publish):
-        assert folder == tmp_path and publish is buckets.nothing
-    assert buckets.data(str(tmp_path), "faces", 32) == tmp_path
+    with buckets.open_workdir(str(tmp_path)) as (folder, publish):
+        assert folder == tmp_path and publish is buckets.no_publish
+    assert buckets.local_data_dir(str(tmp_path), "faces", 32) == tmp_path
     assert buckets.is_remote("gs://bucket/run") and not buckets.is_remote("/a/b")
 
 
@@ -77,6 +77,6 @@ def test_a_bucket_that_cannot_be_reached_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with (
         pytest.raises(UserError, match="strange://nowhere is in no kind of bucket"),
-        buckets.opened("strange://nowhere"),
+        buckets.open_workdir("strange://nowhere"),
     ):
         pass

@@ -19,13 +19,13 @@ def state(**weights):
 
 
 def of(value):
-    return fingerprints.split(fingerprints.text(fingerprints.of_leaves(state(a=value))[0]))[1]
+    return fingerprints.split(fingerprints.join(fingerprints.fingerprint_state(state(a=value))[0]))[1]
 
 
 def test_names_stand_in_the_order_of_the_digests():
     found = state(b=jnp.zeros(2), a={"kernel": jnp.ones((2, 3))})
     assert fingerprints.names(found) == ["key", "weights/a/kernel", "weights/b"]
-    assert len(fingerprints.split(fingerprints.text(fingerprints.of_leaves(found)[0]))) == 3
+    assert len(fingerprints.split(fingerprints.join(fingerprints.fingerprint_state(found)[0]))) == 3
 
 
 @pytest.mark.parametrize("kind", [jnp.float32, jnp.bfloat16, jnp.int32, jnp.uint8])
@@ -50,13 +50,13 @@ def test_the_digest_does_not_depend_on_where_the_state_lies():
 
 
 def test_what_is_not_finite_is_found():
-    _, finite = fingerprints.of_leaves(state(a=jnp.array([1.0, jnp.nan]), b=jnp.array([1, 2])))
+    _, finite = fingerprints.fingerprint_state(state(a=jnp.array([1.0, jnp.nan]), b=jnp.array([1, 2])))
     assert finite.tolist() == [True, False, True]
 
 
 def test_digests_of_host_arrays_see_order_and_content():
     a, b = np.arange(4), np.ones(2, np.float32)
-    assert fingerprints.of_arrays([a, b]) == fingerprints.of_arrays([a.copy(), b])
-    assert fingerprints.of_arrays([a, b]) != fingerprints.of_arrays([b, a])
-    steps = fingerprints.of_metrics({"x": np.array([1.0, 1.0, 2.0]), "y": np.zeros(3)})
+    assert fingerprints.fingerprint_arrays([a, b]) == fingerprints.fingerprint_arrays([a.copy(), b])
+    assert fingerprints.fingerprint_arrays([a, b]) != fingerprints.fingerprint_arrays([b, a])
+    steps = fingerprints.fingerprint_metrics({"x": np.array([1.0, 1.0, 2.0]), "y": np.zeros(3)})
     assert steps[0] == steps[1] != steps[2]

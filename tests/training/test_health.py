@@ -5,7 +5,7 @@ import pytest
 
 from avlgan_jax.config import ImageTraining, LandmarkTraining, RegressorTraining
 from avlgan_jax.errors import UserError
-from avlgan_jax.training.health import Watch, signs_of_collapse
+from avlgan_jax.training.health import MetricMonitor, signs_of_collapse
 
 TRAINING = ImageTraining(steps=1000, d_warmup=100)
 
@@ -36,7 +36,7 @@ def test_the_judge_does_not_collapse():
 
 
 def test_the_first_bad_step_of_any_metric_is_written_down(tmp_path):
-    watch = Watch(tmp_path, lambda step: {"ids": [f"face of {step}"]})
+    watch = MetricMonitor(tmp_path, lambda step: {"ids": [f"face of {step}"]})
     watch.add(10, {"a": np.array([1.0, 2.0, np.inf]), "b": np.array([1.0, np.nan, 3.0])}, ["", "", ""])
     with pytest.raises(UserError, match="b is nan at step 11"):
         watch.check()
@@ -44,7 +44,7 @@ def test_the_first_bad_step_of_any_metric_is_written_down(tmp_path):
 
 
 def test_means_and_digests_are_those_of_one_window(tmp_path):
-    watch = Watch(tmp_path, lambda step: {})
+    watch = MetricMonitor(tmp_path, lambda step: {})
     watch.add(0, {"a": np.array([1.0, 3.0])}, ["00000001", "00000002"])
     means, told = watch.means()
     assert means == {"a": 2.0} and told["batches"] == "0000000100000002" and len(told["losses"]) == 16

@@ -35,7 +35,7 @@ def leaves(state):
 
 def lines(folder):
     """What metrics.jsonl tells, but for the line that names the leaves."""
-    return [line for line in metric_writer.read(folder) if "leaves" not in line]
+    return [line for line in metric_writer.read_metrics(folder) if "leaves" not in line]
 
 
 def test_stopping_half_way_changes_no_bit(config, tmp_path):
@@ -106,7 +106,7 @@ def test_a_crash_leaves_no_lines_from_steps_that_are_done_again(config, tmp_path
 
 
 def test_a_bad_number_stops_the_run_and_resume_skip_goes_past_it(config, tmp_path, monkeypatch):
-    plans = [batches.plan_of(config, config.landmark, step, np.zeros((64, 2))) for step in range(8)]
+    plans = [batches.plan_for(config, config.landmark, step, np.zeros((64, 2))) for step in range(8)]
     poisoned = plans[6].indices[0]
     intact = records.load
 

@@ -4,17 +4,21 @@ import sys
 import numpy as np
 from conftest import ROOT
 
-from avlgan_jax.training.metric_writer import Telemetry, has, read
+from avlgan_jax.training.metric_writer import MetricWriter, has_metric, read_metrics
 
 
 def test_lines_and_pictures(tmp_path, capsys):
-    told = Telemetry(tmp_path, "image", 0, 10, batch_size=4, leaves=["step"])
+    told = MetricWriter(tmp_path, "image", 0, 10, batch_size=4, leaves=["step"])
     told.advance(5)
     told.log(5, {"g/loss": 1.25, "d/loss": 0.5}, waiting=0.01)
     told.show(5, np.zeros((4, 4, 3), np.uint8))
     told.close()
-    assert read(tmp_path) == [{"step": 0, "leaves": ["step"]}, {"step": 5, "g/loss": 1.25, "d/loss": 0.5}]
-    assert has(tmp_path, 5, "g/loss") and not has(tmp_path, 5, "validation/score") and not has(tmp_path, 4, "g/loss")
+    assert read_metrics(tmp_path) == [{"step": 0, "leaves": ["step"]}, {"step": 5, "g/loss": 1.25, "d/loss": 0.5}]
+    assert (
+        has_metric(tmp_path, 5, "g/loss")
+        and not has_metric(tmp_path, 5, "validation/score")
+        and not has_metric(tmp_path, 4, "g/loss")
+    )
     line = capsys.readouterr().err
     assert "image:" in line and "5/10" in line
     assert any(path.name.startswith("events.") for path in tmp_path.iterdir())
@@ -24,12 +28,12 @@ def test_a_resumed_run_drops_what_it_will_do_again(tmp_path):
     log = tmp_path / "metrics.jsonl"
     first = '{"step": 0, "leaves": ["step"]}\n{"step": 5, "a": 1}\n'
     log.write_text(first + '{"step": 10, "a": 2}\n{"step": 1')
-    Telemetry(tmp_path, "image", 5, 10, batch_size=4, leaves=["step"]).close()
+    MetricWriter(tmp_path, "image", 5, 10, batch_size=4, leaves=["step"]).close()
     assert log.read_text() == first
 
 
 def test_trouble_is_told_once(tmp_path, capsys):
-    told = Telemetry(tmp_path, "image", 0, 10, batch_size=4, leaves=["step"])
+    told = MetricWriter(tmp_path, "image", 0, 10, batch_size=4, leaves=["step"])
     told.warn(5, "generator", "it ignores its label, 0.0001")
     told.warn(10, "generator", "it ignores its label, 0.0002")
     told.close()

@@ -7,7 +7,7 @@ from jaxtyping import Float, UInt8
 
 from avlgan_jax.data.records import Faces
 from avlgan_jax.evaluation import metrics
-from avlgan_jax.evaluation.trials import CHUNK, Lens, Reference, Trials
+from avlgan_jax.evaluation.trials import PICTURES_PER_CHUNK, FeatureSpace, ReferenceFeatures, Trials
 from avlgan_jax.faces.landmarks import normalised_mean_error
 from avlgan_jax.models.inference import Trained
 
@@ -15,7 +15,7 @@ MEASURES = ("rmse", "frechet_regressor", "fid", "truth_landmark_nme", "truth_psn
 
 
 @dataclass(frozen=True)
-class Truth:
+class GroundTruth:
     """How the faces of the trials really look at their targets."""
 
     images: UInt8[np.ndarray, "n h w 3"]
@@ -23,7 +23,7 @@ class Truth:
 
 
 @dataclass(frozen=True)
-class Setting:
+class MeasurementSetup:
     """What every run is measured by: the same trials, the training faces in the judge's features, FID's if asked for.
 
     `truth` is None where nobody knows it.
@@ -31,17 +31,17 @@ class Setting:
 
     faces: Faces
     trials: Trials
-    reference: Reference
-    inception: Lens | None
-    truth: Truth | None
+    reference: ReferenceFeatures
+    inception: FeatureSpace | None
+    truth: GroundTruth | None
 
 
-def measure(models: Trained, setting: Setting) -> dict[str, float | None]:
+def measure(models: Trained, setting: MeasurementSetup) -> dict[str, float | None]:
     """The MEASURES of one run: RMSE by the judge, distances to the training faces, and those to the truth."""
     faces, trials, truth = setting.faces, setting.trials, setting.truth
     emotions, features, seen, errors, likeness = [], [], [], [], []
-    for start in range(0, len(trials.sources), CHUNK):
-        chunk = slice(start, start + CHUNK)
+    for start in range(0, len(trials.sources), PICTURES_PER_CHUNK):
+        chunk = slice(start, start + PICTURES_PER_CHUNK)
         sources, targets = trials.sources[chunk], trials.targets[chunk]
         output = models.convert["avlandmarkgan"](faces.images[sources], faces.landmarks[sources], targets)
         read, pooled = models.regress(output)
@@ -63,7 +63,7 @@ def measure(models: Trained, setting: Setting) -> dict[str, float | None]:
     }
 
 
-def _distance(features: list[np.ndarray], reference: Reference) -> float:
+def _distance(features: list[np.ndarray], reference: ReferenceFeatures) -> float:
     return metrics.frechet_distance(metrics.moments(np.concatenate(features)), reference.moments["all"])
 
 

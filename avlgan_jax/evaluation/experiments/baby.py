@@ -10,7 +10,7 @@ from jaxtyping import Float, Int, Shaped
 
 from avlgan_jax.data.records import Faces
 from avlgan_jax.evaluation import bootstrap, metrics
-from avlgan_jax.evaluation.trials import CHUNK, MODELS
+from avlgan_jax.evaluation.trials import MODELS, PICTURES_PER_CHUNK
 from avlgan_jax.models.inference import Trained
 
 # Annotators of a frame may differ by this standard deviation of their valences at most (Section IV-B, 3).
@@ -25,7 +25,7 @@ PAPER = {"infant": {"avgan": 0.49, "avlandmarkgan": 0.70}, "parent": {"avgan": 0
 
 
 @dataclass(frozen=True)
-class Frames:
+class JudgedFrames:
     """The frames of one age group: annotated valence, and by model what the judge reads in its answer.
 
     "real" is the judge on the frame itself. `people` and `seconds` name the person, and the person's second, of each.
@@ -37,12 +37,12 @@ class Frames:
     seconds: Shaped[np.ndarray, "n"]
 
 
-def are_frames(faces: Faces) -> bool:
+def has_sequences(faces: Faces) -> bool:
     """Whether the faces are frames of sequences, which Section IV-B needs, and not single pictures."""
     return len(faces) > 0 and bool(np.all(np.asarray(faces.extras.get("frame", -1)) >= 0))
 
 
-def measure(models: Trained, frames: Faces) -> dict[str, Frames]:
+def measure(models: Trained, frames: Faces) -> dict[str, JudgedFrames]:
     """The protocol on a split of sequences (`are_frames`); returns "infant" and "parent", as far as there are any.
 
     Frames whose annotators disagree (`extras["valence_deviation"]`, where the data has it) are left out. The paper's
@@ -57,7 +57,7 @@ def measure(models: Trained, frames: Faces) -> dict[str, Frames]:
         rows = asked[np.asarray(frames.infants)[asked] == infants]
         if len(rows):
             judged = {model: _judged(models, model, frames, first[rows], rows) for model in MODELS}
-            found[name] = Frames(
+            found[name] = JudgedFrames(
                 expected=np.asarray(frames.emotions)[rows, 0],
                 predicted=judged | {"real": _valence(models, frames, rows)},
                 people=np.asarray(frames.subjects)[rows],
@@ -66,7 +66,7 @@ def measure(models: Trained, frames: Faces) -> dict[str, Frames]:
     return found
 
 
-def numbers(found: dict[str, Frames], seed: int) -> dict:
+def to_metrics(found: dict[str, JudgedFrames], seed: int) -> dict:
     """`baby` of `metrics.json`: by age group and model the correlation of valence, with its 95 % interval.
 
     `pcc_valence` is the paper's, over all frames. People differ in their mean, so with few of them a model that ignores
@@ -111,15 +111,18 @@ def _judged(
     models: Trained, name: str, frames: Faces, sources: Int[np.ndarray, "n"], rows: Int[np.ndarray, "n"]
 ) -> Float[np.ndarray, "n"]:
     valences = []
-    for start in range(0, len(rows), CHUNK):
-        source, target = sources[start : start + CHUNK], rows[start : start + CHUNK]
+    for start in range(0, len(rows), PICTURES_PER_CHUNK):
+        source, target = sources[start : start + PICTURES_PER_CHUNK], rows[start : start + PICTURES_PER_CHUNK]
         output = models.convert[name](frames.images[source], frames.landmarks[source], frames.emotions[target])
         valences.append(models.predict(output)[:, 0])
     return np.concatenate(valences)
 
 
 def _valence(models: Trained, frames: Faces, rows: Int[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
-    parts = [models.predict(frames.images[rows[start : start + CHUNK]]) for start in range(0, len(rows), CHUNK)]
+    parts = [
+        models.predict(frames.images[rows[start : start + PICTURES_PER_CHUNK]])
+        for start in range(0, len(rows), PICTURES_PER_CHUNK)
+    ]
     return np.concatenate(parts)[:, 0]
 
 

@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float, Int, Shaped, UInt8
 
 from avlgan_jax.data.records import Faces
 from avlgan_jax.evaluation import ground_truth, metrics
-from avlgan_jax.evaluation.ground_truth import Picture, Render
-from avlgan_jax.evaluation.trials import GROUPS, MODELS, by_group, take
+from avlgan_jax.evaluation.ground_truth import RenderedFace, Renderer
+from avlgan_jax.evaluation.trials import GROUPS, MODELS, by_group, next_pictures
 from avlgan_jax.faces.landmarks import normalised_mean_error
 from avlgan_jax.models.inference import Trained
 
@@ -26,7 +26,7 @@ RESPONSE_RADIUS = 0.6
 
 
 @dataclass(frozen=True)
-class Around:
+class PlaneSweep:
     """What f faces score at each of t targets, by model, "do_nothing" (the input unchanged) and "truth".
 
     `psnr`, `ssim`, `nme` are nearness to the truth and empty where there is none; `judged` is the emotion the judge
@@ -47,7 +47,7 @@ def targets() -> Float[np.ndarray, "t 2"]:
     return np.concatenate([np.zeros((1, 2)), *rings]).astype(np.float32)
 
 
-def measure(models: Trained, faces: Faces, seed: int, render: Render | None) -> dict[str, Around]:
+def measure(models: Trained, faces: Faces, seed: int, render: Renderer | None) -> dict[str, PlaneSweep]:
     """Ask one face of each of up to FACES people of each age group for every one of `targets`.
 
     Returns the groups that have anybody. `render` draws the truth, or is None where there is none (`truth.keys`).
@@ -58,7 +58,9 @@ def measure(models: Trained, faces: Faces, seed: int, render: Render | None) -> 
     sources = {group: faces.take(np.repeat(rows, len(asked))) for group, rows in chosen.items()}
     # Everything is asked for at once, so that the truth of one group is drawn while another is generated.
     emotions = {group: np.tile(asked, (len(rows), 1)) for group, rows in chosen.items()}
-    truths = {group: render(ground_truth.keys(sources[group]), emotions[group]) for group in chosen} if render else {}
+    truths = (
+        {group: render(ground_truth.face_keys(sources[group]), emotions[group]) for group in chosen} if render else {}
+    )
     return {group: _around(models, sources[group], emotions[group], truths.get(group)) for group in chosen}
 
 
@@ -71,7 +73,7 @@ def response_of(outputs: UInt8[np.ndarray, "a h w 3"]) -> float:
     return float(np.sqrt(np.mean(np.var(moved, axis=0))))
 
 
-def numbers(found: dict[str, Around]) -> dict:
+def to_metrics(found: dict[str, PlaneSweep]) -> dict:
     """`circumplex` of `metrics.json`: the targets, and by age group each measure's mean over faces at each of them."""
     told: dict = {"targets": targets().tolist(), "response": responses(found)}
     for group, around in found.items():
@@ -84,24 +86,24 @@ def numbers(found: dict[str, Around]) -> dict:
     return told
 
 
-def responses(found: dict[str, Around]) -> dict[str, float]:
+def responses(found: dict[str, PlaneSweep]) -> dict[str, float]:
     """The mean response over all faces, by model and, for drawn faces, of the "truth"."""
     names = next(iter(found.values())).response
     return {name: float(np.concatenate([around.response[name] for around in found.values()]).mean()) for name in names}
 
 
 def _around(
-    models: Trained, faces: Faces, emotions: Float[np.ndarray, "ft 2"], truths: Iterator[Picture] | None
-) -> Around:
+    models: Trained, faces: Faces, emotions: Float[np.ndarray, "ft 2"], truths: Iterator[RenderedFace] | None
+) -> PlaneSweep:
     """Faces at their targets, all targets of the first face first."""
     outputs = {name: models.convert[name](faces.images, faces.landmarks, emotions) for name in MODELS}
     judged = {name: _by_face(models.predict(output)) for name, output in outputs.items()}
     if truths is None:
-        return Around({}, {}, {}, judged, _responses(outputs))
-    images, landmarks = take(truths, len(emotions))
+        return PlaneSweep({}, {}, {}, judged, _responses(outputs))
+    images, landmarks = next_pictures(truths, len(emotions))
     moved = models.convert_landmarks(faces.landmarks, emotions)
     compared = {**outputs, "do_nothing": faces.images}
-    return Around(
+    return PlaneSweep(
         psnr={name: _by_face(metrics.psnr(output, images)) for name, output in compared.items()},
         ssim={name: _by_face(metrics.ssim(output, images)) for name, output in compared.items()},
         nme={

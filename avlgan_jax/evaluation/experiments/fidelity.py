@@ -38,7 +38,7 @@ class Fidelity:
     identity: dict[str, Float[np.ndarray, "k"]]
 
 
-class Eye:
+class DlibProbe:
     """dlib's two models, loaded. Raises UserError where they are not installed."""
 
     def __init__(self):
@@ -83,7 +83,7 @@ class Eye:
 def measure(models: Trained, faces: Faces, trials: Trials) -> Fidelity | None:
     """Look at every EVERY-th trial; None where dlib or its models are not installed."""
     try:
-        eye = Eye()
+        eye = DlibProbe()
     except UserError:
         return None
     sources, targets = trials.sources[::EVERY], trials.targets[::EVERY]
@@ -107,7 +107,7 @@ def measure(models: Trained, faces: Faces, trials: Trials) -> Fidelity | None:
     )
 
 
-def numbers(found: Fidelity | None) -> dict:
+def to_metrics(found: Fidelity | None) -> dict:
     """`fidelity` of `metrics.json`: the means, and of how many trials; None throughout where nothing was measured."""
     if found is None:
         return {"samples": 0, "landmark_nme": None, "identity_distance": None}

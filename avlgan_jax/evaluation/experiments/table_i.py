@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from avlgan_jax.evaluation.experiments.ablation_scores import MEASURES, Setting, measure
+from avlgan_jax.evaluation.experiments.ablation_scores import MEASURES, MeasurementSetup, measure
 from avlgan_jax.models.inference import Trained
-from avlgan_jax.training.ablation.table_i import Runs
+from avlgan_jax.training.ablation.table_i import AblationModels
 
 # Table I of the paper: (FID, RMSE) by weight and value.
 PAPER = {
@@ -52,7 +52,7 @@ PAPER = {
 PAPER_3D, PAPER_2D = (26.7, 0.211), (22.13, 0.200)
 
 
-def numbers(runs: Runs, setting: Setting) -> dict:
+def to_metrics(runs: AblationModels, setting: MeasurementSetup) -> dict:
     """`table_i` of `metrics.json`: by weight a list of rows, one for each value, in order.
 
     A row has the mean over its runs of each of MEASURES, its `seeds`' values of each, and the `paper`'s FID and RMSE

@@ -7,7 +7,7 @@ from avlgan_jax.data.records import Faces
 from avlgan_jax.faces import emotions
 
 
-def numbers(faces: Faces) -> dict:
+def to_metrics(faces: Faces) -> dict:
     """`table_ii` of `metrics.json`: how many faces show each expression, and their mean valence and arousal.
 
     The means of an expression nobody shows are None.

@@ -12,9 +12,9 @@ from jaxtyping import Float, Int, Shaped, UInt8
 from avlgan_jax.data.records import Faces
 from avlgan_jax.evaluation import metrics
 from avlgan_jax.evaluation.experiments import baby
-from avlgan_jax.evaluation.trials import CHUNK, choose_people
+from avlgan_jax.evaluation.trials import PICTURES_PER_CHUNK, choose_people
 from avlgan_jax.models.inference import Trained
-from avlgan_jax.models.transfer import Portrait, perform, read
+from avlgan_jax.models.transfer import Portrait, perform, read_emotions_in_disc
 
 # Of a longer film so many frames, evenly spread, make the curves.
 FRAMES = 300
@@ -26,7 +26,7 @@ APART = 0.05
 
 
 @dataclass(frozen=True)
-class Role:
+class RoleTrack:
     """One of the two over f frames: what was annotated, read off the film, and judged before and after.
 
     Emotions are (valence, arousal): `annotated` in the data, `asked` as the discriminator read them, `judged` and
@@ -43,16 +43,16 @@ class Role:
 
 
 @dataclass(frozen=True)
-class Transferred:
+class TransferResult:
     """A dyad and the pair that performed it: by ROLES, over frames of these numbers; `moments` index into them."""
 
     dyad: str
     frames: Int[np.ndarray, "f"]
     moments: dict[str, int]
-    roles: dict[str, Role]
+    roles: dict[str, RoleTrack]
 
 
-def measure(models: Trained, frames: Faces, stills: Faces, seed: int) -> Transferred | None:
+def measure(models: Trained, frames: Faces, stills: Faces, seed: int) -> TransferResult | None:
     """Transfer the first dyad of `frames` that has both people to an adult and an infant of `stills`.
 
     None where the frames are no sequences (`baby.are_frames`) or show nobody in company.
@@ -64,16 +64,19 @@ def measure(models: Trained, frames: Faces, stills: Faces, seed: int) -> Transfe
     portraits = _portraits(stills, seed)
     asked, judged, transferred = {}, {}, {}
     for role, members in rows.items():
-        found = [_over(models, frames, members[k : k + CHUNK], portraits[role]) for k in range(0, len(members), CHUNK)]
+        found = [
+            _over(models, frames, members[k : k + PICTURES_PER_CHUNK], portraits[role])
+            for k in range(0, len(members), PICTURES_PER_CHUNK)
+        ]
         asked[role], judged[role], transferred[role] = (np.concatenate(part) for part in zip(*found, strict=True))
     moments = choose_moments(*(judged[role][:, 0] for role in ROLES))
     shown = np.array(list(moments.values()))
-    return Transferred(
+    return TransferResult(
         dyad=str(dyad),
         frames=np.asarray(frames.extras["frame"])[rows["parent"]],
         moments=moments,
         roles={
-            role: Role(
+            role: RoleTrack(
                 annotated=np.asarray(frames.emotions)[members],
                 asked=asked[role],
                 judged=judged[role],
@@ -86,7 +89,7 @@ def measure(models: Trained, frames: Faces, stills: Faces, seed: int) -> Transfe
     )
 
 
-def numbers(found: Transferred | None) -> dict:
+def to_metrics(found: TransferResult | None) -> dict:
     """`transfer` of `metrics.json`: by role how well the film was read, and how much of it arrived.
 
     `read_*` is the correlation of the discriminator's reading with the annotation; `arrived_*` that of the judge's
@@ -113,13 +116,13 @@ def numbers(found: Transferred | None) -> dict:
 
 def _over(models: Trained, frames: Faces, rows: Int[np.ndarray, "k"], portrait: Portrait) -> tuple[np.ndarray, ...]:
     film = frames.images[rows]
-    asked = read(models, film)
+    asked = read_emotions_in_disc(models, film)
     performance, _ = perform(models, portrait, asked)
     return asked, models.predict(film), models.predict(performance)
 
 
 def _first_dyad(frames: Faces) -> Shaped[np.ndarray, ""] | None:
-    if not baby.are_frames(frames) or "dyad" not in frames.extras:
+    if not baby.has_sequences(frames) or "dyad" not in frames.extras:
         return None
     dyads = np.unique(np.asarray(frames.extras["dyad"]))
     return next((dyad for dyad in dyads if len(_aligned(frames, dyad)["parent"])), None)

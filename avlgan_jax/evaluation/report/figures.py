@@ -5,16 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from avlgan_jax.evaluation.examples import Expressions, Matrix, Rows
+from avlgan_jax.evaluation.examples import EmotionGrid, ExampleRows, ExpressionExamples
 from avlgan_jax.evaluation.experiments import circumplex
-from avlgan_jax.evaluation.experiments.baby import FRAMES_PER_SECOND, PAPER, Frames
-from avlgan_jax.evaluation.experiments.circumplex import Around
-from avlgan_jax.evaluation.experiments.transfer import Transferred
+from avlgan_jax.evaluation.experiments.baby import FRAMES_PER_SECOND, PAPER, JudgedFrames
+from avlgan_jax.evaluation.experiments.circumplex import PlaneSweep
+from avlgan_jax.evaluation.experiments.transfer import TransferResult
 from avlgan_jax.evaluation.report import plots, sheets
 from avlgan_jax.evaluation.report.names import NAMES, WEIGHT_NAMES
-from avlgan_jax.evaluation.trials import MODELS, Measured
+from avlgan_jax.evaluation.trials import MODELS, TrialResults
 from avlgan_jax.faces import drawing
-from avlgan_jax.training.ablation.recipe import PARTS, WHOLE
+from avlgan_jax.training.ablation.recipe import FULL_RECIPE, RECIPE_PARTS
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def _figure(name: str, title: str, caption: str, alt: str, picture: Image.Image)
     return Figure(name, title, caption, alt, drawing.png(picture), picture.size)
 
 
-def expressions(shown: Expressions) -> Figure:
+def expressions(shown: ExpressionExamples) -> Figure:
     """Figure 6."""
     return _figure(
         "expressions",
@@ -45,7 +45,7 @@ def expressions(shown: Expressions) -> Figure:
     )
 
 
-def outputs(rows: Rows) -> Figure:
+def outputs(rows: ExampleRows) -> Figure:
     """Both models beside the truth, or, of photographs, without it."""
     arrow = "The arrow in each plane goes from the face's own emotion to the one asked for. "
     if "truth" not in rows.outputs:
@@ -66,7 +66,7 @@ def outputs(rows: Rows) -> Figure:
     )
 
 
-def chain(rows: Rows) -> Figure:
+def chain(rows: ExampleRows) -> Figure:
     """Figure 2."""
     return _figure(
         "chain",
@@ -78,12 +78,12 @@ def chain(rows: Rows) -> Figure:
     )
 
 
-def matrices(shown: list[Matrix]) -> list[Figure]:
+def matrices(shown: list[EmotionGrid]) -> list[Figure]:
     """Figure 5: the first adult and the first infant."""
     return [_matrix(matrix) for matrix in {matrix.infant: matrix for matrix in reversed(shown)}.values()][::-1]
 
 
-def _matrix(matrix: Matrix) -> Figure:
+def _matrix(matrix: EmotionGrid) -> Figure:
     who = "an infant" if matrix.infant else "an adult"
     return _figure(
         f"avimage_matrix_{'infant' if matrix.infant else 'adult'}",
@@ -95,7 +95,7 @@ def _matrix(matrix: Matrix) -> Figure:
     )
 
 
-def scatter(measured: Measured) -> Figure:
+def scatter(measured: TrialResults) -> Figure:
     """What was asked for against what the judge sees."""
     expected = measured.trials.emotions
     panels = [
@@ -113,14 +113,14 @@ def scatter(measured: Measured) -> Figure:
     )
 
 
-def nearness(around: dict[str, Around]) -> list[Figure]:
+def nearness(around: dict[str, PlaneSweep]) -> list[Figure]:
     """Heat maps of the gain over doing nothing, a figure for each model; none without a truth."""
     if not all(found.psnr for found in around.values()):
         return []
     return [_nearness(around, name) for name in MODELS]
 
 
-def _nearness(around: dict[str, Around], name: str) -> Figure:
+def _nearness(around: dict[str, PlaneSweep], name: str) -> Figure:
     panels = []
     for group, found in around.items():
         if name in found.nme:
@@ -142,7 +142,7 @@ def _nearness(around: dict[str, Around], name: str) -> Figure:
     )
 
 
-def judged(around: dict[str, Around]) -> Figure:
+def judged(around: dict[str, PlaneSweep]) -> Figure:
     """Where on the plane the judge finds the outputs."""
     asked = circumplex.targets()
     panels = [
@@ -160,7 +160,7 @@ def judged(around: dict[str, Around]) -> Figure:
     )
 
 
-def baby(dyads: dict[str, Frames]) -> Figure:
+def baby(dyads: dict[str, JudgedFrames]) -> Figure:
     """Figure 7."""
     panels = [
         (
@@ -186,7 +186,7 @@ def baby(dyads: dict[str, Frames]) -> Figure:
     )
 
 
-def transfer(found: Transferred) -> Figure:
+def transfer(found: TransferResult) -> Figure:
     """Figure 8: the moments chosen, and the valence of both people over the film."""
     seconds = found.frames / FRAMES_PER_SECOND
     panels = [
@@ -231,9 +231,9 @@ def table_i(found: dict) -> Figure:
     )
 
 
-def recipe(shown: Rows) -> Figure:
+def recipe(shown: ExampleRows) -> Figure:
     """The same faces by the workdir's own models and by those that lack one part of the recipe each."""
-    titles = {WHOLE: "all of it", **{name: f"− {part.title}" for name, part in PARTS.items()}}
+    titles = {FULL_RECIPE: "all of it", **{name: f"− {part.title}" for name, part in RECIPE_PARTS.items()}}
     return _figure(
         "recipe",
         "What each part of the recipe is worth",

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from avlgan_jax import atomic_files
-from avlgan_jax.evaluation.examples import MATRIX_STEPS, Matrix
+from avlgan_jax.evaluation.examples import MATRIX_STEPS, EmotionGrid
 from avlgan_jax.evaluation.report.figures import Figure
 from avlgan_jax.evaluation.report.names import WEIGHTS
 from avlgan_jax.evaluation.report.tables import (
@@ -23,7 +23,7 @@ from avlgan_jax.evaluation.report.tables import (
     value_range,
 )
 from avlgan_jax.faces import emotions
-from avlgan_jax.training.ablation.recipe import PARTS
+from avlgan_jax.training.ablation.recipe import RECIPE_PARTS
 
 
 def template(name: str) -> jinja2.Template:
@@ -40,12 +40,12 @@ def template(name: str) -> jinja2.Template:
     return environment.get_template(name)
 
 
-def render_page(scores: dict, shown: list[Figure], matrices: list[Matrix]) -> str:
+def render_page(scores: dict, shown: list[Figure], matrices: list[EmotionGrid]) -> str:
     """The whole report as one HTML document without a single outside reference."""
     return template("report.html").render(
         scores=scores,
         weight_names=WEIGHTS,
-        parts=PARTS,
+        parts=RECIPE_PARTS,
         **_tables(scores),
         figures=[(figure, _webp(figure.png)) for figure in shown],
         pad={
@@ -68,7 +68,7 @@ def _tables(scores: dict) -> dict:
     return told
 
 
-def _pad_face(matrix: Matrix) -> dict:
+def _pad_face(matrix: EmotionGrid) -> dict:
     """A face for the page's interactive plane: its input and one sheet of all its outputs for each model, as JPEG."""
     sheets = {
         name: _jpeg(grid.transpose(0, 2, 1, 3, 4).reshape(grid.shape[0] * grid.shape[2], -1, 3))
@@ -94,7 +94,7 @@ def _data_uri(data: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def write_report(directory: Path, scores: dict, shown: list[Figure], matrices: list[Matrix]) -> Path:
+def write_report(directory: Path, scores: dict, shown: list[Figure], matrices: list[EmotionGrid]) -> Path:
     """Write `metrics.json`, `index.html` and one PNG a figure to `directory`; returns the path of the page.
 
     An older report there is replaced by the whole new one or not touched at all.

@@ -22,7 +22,7 @@ from avlgan_jax.evaluation.report.names import WEIGHTS
 from avlgan_jax.evaluation.report.page import template
 from avlgan_jax.evaluation.report.tables import comparisons, table_columns
 from avlgan_jax.faces import emotions
-from avlgan_jax.training.ablation.recipe import PARTS
+from avlgan_jax.training.ablation.recipe import RECIPE_PARTS
 
 METRICS = "metrics.json"
 
@@ -96,7 +96,7 @@ def render(reports: dict[str, dict], pictures: dict[str, dict[str, str]], words:
         compared={name: comparisons(found) for name, found in reports.items()},
         claims={name: claims(found, _in_two_dimensions(found, reports)) for name, found in reports.items()},
         weight_names=WEIGHTS,
-        parts=PARTS,
+        parts=RECIPE_PARTS,
         table_ii=list(zip(emotions.EXPRESSIONS, emotions.TABLE_II.tolist(), strict=True)),
     )
 

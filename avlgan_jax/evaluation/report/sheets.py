@@ -7,13 +7,13 @@ file serves a page in light and in dark.
 import numpy as np
 from PIL import Image, ImageDraw
 
-from avlgan_jax.evaluation.examples import Rows
-from avlgan_jax.evaluation.experiments.transfer import Transferred
+from avlgan_jax.evaluation.examples import ExampleRows
+from avlgan_jax.evaluation.experiments.transfer import TransferResult
 from avlgan_jax.evaluation.report.names import NAMES
 from avlgan_jax.faces.drawing import GAP, blank_canvas, framed_face, landmark_face, sheet, write
 
 
-def chain(shown: Rows) -> Image.Image:
+def chain(shown: ExampleRows) -> Image.Image:
     """Figure 2: input, its landmarks, the converted landmarks and the output, one face a row with its target."""
     side, resolution = 168, shown.images.shape[1]
     rows = [
@@ -28,7 +28,7 @@ def chain(shown: Rows) -> Image.Image:
     return sheet(["input", "landmarks", "converted", "output"], rows, side, _targets(shown))
 
 
-def against_truth(shown: Rows) -> Image.Image:
+def against_truth(shown: ExampleRows) -> Image.Image:
     """Each row: input, avGAN, avLandmarkGAN and (where it is known) the true face at the same target."""
     side = 168
     names = [name for name in ("avgan", "avlandmarkgan", "truth") if name in shown.outputs]
@@ -38,7 +38,7 @@ def against_truth(shown: Rows) -> Image.Image:
     return sheet(columns, rows, side, _targets(shown))
 
 
-def recipe_sheet(shown: Rows, titles: dict[str, str]) -> Image.Image:
+def recipe_sheet(shown: ExampleRows, titles: dict[str, str]) -> Image.Image:
     """Each row: input, what each run of `titles` made of it, and (where it is known) the true face."""
     side = 108
     columns = {"input": shown.images} | {titles.get(name, name): made for name, made in shown.outputs.items()}
@@ -46,7 +46,7 @@ def recipe_sheet(shown: Rows, titles: dict[str, str]) -> Image.Image:
     return sheet(list(columns), rows, side, _targets(shown))
 
 
-def transfer_sheet(found: Transferred) -> Image.Image:
+def transfer_sheet(found: TransferResult) -> Image.Image:
     """Figure 8 above its curves: for each moment the filmed pair, and below it the pair that performs."""
     side, gap = 108, 26
     count = len(found.moments)
@@ -65,5 +65,5 @@ def transfer_sheet(found: Transferred) -> Image.Image:
     return canvas
 
 
-def _targets(shown: Rows) -> list[tuple[np.ndarray, np.ndarray]]:
+def _targets(shown: ExampleRows) -> list[tuple[np.ndarray, np.ndarray]]:
     return list(zip(shown.emotions, shown.targets, strict=True))

@@ -19,7 +19,7 @@ from avlgan_jax.training.ablation.runs import FOLDER, finished, take_landmark_co
 
 
 @dataclass(frozen=True)
-class Part:
+class RecipePart:
     """A part of the recipe: its fields, all of one model, and what it is in words and at the head of a column."""
 
     fields: tuple[str, ...]
@@ -33,27 +33,27 @@ class Part:
 
 
 # What preset `modern` changes of the paper's losses and steps, by the names in metrics.json.
-PARTS = {
-    "reading_first": Part(("image.d_warmup",), "the discriminator reads real faces before it judges", "reading"),
-    "mask": Part(("image.masked", "image.mask_weight"), "a mask blends the picture with the input", "mask"),
-    "uniform_targets": Part(("image.targets",), "targets spread over the disc", "targets"),
-    "nonsaturating": Part(("image.adversarial_loss",), "the non-saturating adversarial loss", "loss"),
-    "faster_discriminator": Part(("image.d_rate_factor",), "a discriminator that learns faster", "faster D"),
-    "averaged_weights": Part(("image.ema_decay",), "averaged weights", "average"),
-    "displacement": Part(("landmark.residual",), "the landmark converter gives a displacement", "displaced"),
-    "light_centres": Part(("landmark.centre_weight",), "a light loss of face feature centres", "centres"),
+RECIPE_PARTS = {
+    "reading_first": RecipePart(("image.d_warmup",), "the discriminator reads real faces before it judges", "reading"),
+    "mask": RecipePart(("image.masked", "image.mask_weight"), "a mask blends the picture with the input", "mask"),
+    "uniform_targets": RecipePart(("image.targets",), "targets spread over the disc", "targets"),
+    "nonsaturating": RecipePart(("image.adversarial_loss",), "the non-saturating adversarial loss", "loss"),
+    "faster_discriminator": RecipePart(("image.d_rate_factor",), "a discriminator that learns faster", "faster D"),
+    "averaged_weights": RecipePart(("image.ema_decay",), "averaged weights", "average"),
+    "displacement": RecipePart(("landmark.residual",), "the landmark converter gives a displacement", "displaced"),
+    "light_centres": RecipePart(("landmark.centre_weight",), "a light loss of face feature centres", "centres"),
 }
 
 # The name of the workdir's own models, which have every part.
-WHOLE = "whole"
+FULL_RECIPE = "whole"
 
 
-def parts(config: Config) -> dict[str, Part]:
+def enabled_parts(config: Config) -> dict[str, RecipePart]:
     """Those of PARTS that a config has."""
-    return {name: part for name, part in PARTS.items() if without(config, part) != config}
+    return {name: part for name, part in RECIPE_PARTS.items() if config_without(config, part) != config}
 
 
-def without(config: Config, part: Part) -> Config:
+def config_without(config: Config, part: RecipePart) -> Config:
     """The config with the paper's values of the part's fields."""
     paper = presets.paper()
     for field in part.fields:
@@ -64,11 +64,11 @@ def without(config: Config, part: Part) -> Config:
 
 def train(config: Config, directory: Path, name: str) -> None:
     """Train the model of part `name` without it, to its last step. Raises as `loop.train` does."""
-    part, folder = PARTS[name], _folder(directory, name)
+    part, folder = RECIPE_PARTS[name], _folder(directory, name)
     if part.model == "image":
         take_landmark_converter(directory, folder)
     print(f"without: {part.words}")
-    loop.train(without(config, part), part.model, folder)
+    loop.train(config_without(config, part), part.model, folder)
 
 
 def load(directory: Path) -> dict[str, Callable[[], Trained]] | None:
@@ -79,9 +79,9 @@ def load(directory: Path) -> dict[str, Callable[[], Trained]] | None:
     if not (directory / FOLDER / "recipe").is_dir():
         return None
     config, weights, steps = states.read(directory)
-    runs = {WHOLE: functools.partial(inference.assemble, config, weights, steps)}
-    for name, part in parts(config).items():
-        changed = without(config, part)
+    runs = {FULL_RECIPE: functools.partial(inference.assemble, config, weights, steps)}
+    for name, part in enabled_parts(config).items():
+        changed = config_without(config, part)
         state = finished(_folder(directory, name), changed, part.model)
         if state is not None:
             own = states.weights_of(state, part.model)

@@ -16,12 +16,12 @@ from avlgan_jax import atomic_files
 from avlgan_jax.config import Config
 from avlgan_jax.errors import UserError
 from avlgan_jax.models import inference
-from avlgan_jax.models.converter import Weights
+from avlgan_jax.models.converter import LossWeights
 from avlgan_jax.models.inference import Trained
 from avlgan_jax.models.optimizers import Params
 from avlgan_jax.training import loop, states
 from avlgan_jax.training.ablation import landmark_grid
-from avlgan_jax.training.ablation.landmark_grid import Grid
+from avlgan_jax.training.ablation.landmark_grid import LandmarkGrid
 from avlgan_jax.training.ablation.runs import FOLDER, finished, take_landmark_converter, with_value
 
 # Table I: the values, and the four weights in the order of the paper's columns, by their names in the config.
@@ -30,7 +30,7 @@ COLUMNS = ("landmark.emotion_weight", "landmark.centre_weight", "image.emotion_w
 
 
 @dataclass(frozen=True)
-class Plan:
+class AblationPlan:
     """How long, and how often, the runs of Table I are trained."""
 
     seeds: int = 3
@@ -48,7 +48,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Runs:
+class AblationModels:
     """The trained runs of Table I: by weight and value what assembles the models, one for each seed.
 
     `own` are the values that the workdir itself was trained with. A run that serves two weights is in both.
@@ -60,10 +60,10 @@ class Runs:
 
 def values(config: Config, column: str) -> list[float]:
     """The values of a weight in Table I, among them the config's own."""
-    return sorted({*VALUES, _own(config, column)})
+    return sorted({*VALUES, _configured_value(config, column)})
 
 
-def claim(directory: Path, plan: Plan) -> None:
+def claim(directory: Path, plan: AblationPlan) -> None:
     """Write the plan, or see that it is the one there. Raises UserError if another one is."""
     path = directory / FOLDER / "plan.json"
     if path.is_file() and read_plan(directory) != plan:
@@ -72,13 +72,13 @@ def claim(directory: Path, plan: Plan) -> None:
     atomic_files.write_text(path, json.dumps(dataclasses.asdict(plan)) + "\n")
 
 
-def read_plan(directory: Path) -> Plan | None:
+def read_plan(directory: Path) -> AblationPlan | None:
     """The plan of the ablation in a workdir, None where there is none."""
     path = directory / FOLDER / "plan.json"
-    return Plan(**json.loads(path.read_text())) if path.is_file() else None
+    return AblationPlan(**json.loads(path.read_text())) if path.is_file() else None
 
 
-def adapted(config: Config, plan: Plan) -> Config:
+def planned_config(config: Config, plan: AblationPlan) -> Config:
     """The config with the plan's steps; the discriminator's time alone keeps its share of them."""
     sections = {}
     for name, steps in (("landmark", plan.landmark_steps), ("image", plan.image_steps)):
@@ -92,18 +92,20 @@ def adapted(config: Config, plan: Plan) -> Config:
 # --- the landmark converters, in one program -------------------------------------------------------------------------
 
 
-def members(config: Config) -> list[Weights]:
+def landmark_loss_weights(config: Config) -> list[LossWeights]:
     """The weights of every landmark converter of Table I, the config's own first, each once."""
-    own = Weights(config.landmark.emotion_weight, config.landmark.centre_weight)
+    own = LossWeights(config.landmark.emotion_weight, config.landmark.centre_weight)
     emotions = [own._replace(emotion=value) for value in values(config, COLUMNS[0])]
     centres = [own._replace(centre=value) for value in values(config, COLUMNS[1])]
     return list(dict.fromkeys([own, *emotions, *centres]))
 
 
-def train_landmarks(config: Config, plan: Plan, directory: Path) -> Grid:
+def train_landmarks(config: Config, plan: AblationPlan, directory: Path) -> LandmarkGrid:
     """Train all landmark converters of Table I, `plan.seeds` of each. Raises as `grid.train` does."""
     folder = _landmark_checkpoints(directory)
-    return landmark_grid.train(adapted(config, plan), members(config), _seeds(config, plan), folder)
+    return landmark_grid.train(
+        planned_config(config, plan), landmark_loss_weights(config), _seeds(config, plan), folder
+    )
 
 
 # --- the image converters, one after another -------------------------------------------------------------------------
@@ -112,11 +114,11 @@ def train_landmarks(config: Config, plan: Plan, directory: Path) -> Grid:
 def image_cells(config: Config) -> list[tuple[str, float]]:
     """The (column, value) of every image converter of Table I, the config's own first, each once."""
     others = [(column, value) for column in COLUMNS[2:] for value in values(config, column)]
-    own = (COLUMNS[2], _own(config, COLUMNS[2]))
-    return [own, *(cell for cell in others if cell[1] != _own(config, cell[0]))]
+    own = (COLUMNS[2], _configured_value(config, COLUMNS[2]))
+    return [own, *(cell for cell in others if cell[1] != _configured_value(config, cell[0]))]
 
 
-def train_image(config: Config, plan: Plan, directory: Path, column: str, value: float) -> None:
+def train_image(config: Config, plan: AblationPlan, directory: Path, column: str, value: float) -> None:
     """Train the image converter of one cell to its last step, through the landmark converter of `directory`.
 
     Raises as `loop.train` does.
@@ -126,24 +128,24 @@ def train_image(config: Config, plan: Plan, directory: Path, column: str, value:
         return
     take_landmark_converter(directory, folder)
     print(f"{column} {value:g}")
-    loop.train(with_value(adapted(config, plan), column, value), "image", folder)
+    loop.train(with_value(planned_config(config, plan), column, value), "image", folder)
 
 
-def image_folder(config: Config, plan: Plan, directory: Path, column: str, value: float) -> Path:
+def image_folder(config: Config, plan: AblationPlan, directory: Path, column: str, value: float) -> Path:
     """The workdir of a cell; the cell that the workdir itself has trained, with as many steps, is its own."""
-    trained_alike = adapted(config, plan).image == config.image
-    if trained_alike and value == _own(config, column):
+    trained_alike = planned_config(config, plan).image == config.image
+    if trained_alike and value == _configured_value(config, column):
         return directory
-    if value == _own(config, column):
+    if value == _configured_value(config, column):
         column = COLUMNS[2]  # one run serves both columns
-        value = _own(config, column)
+        value = _configured_value(config, column)
     return directory / FOLDER / "image" / f"{column.split('.')[1]}={value:g}"
 
 
 # --- what came out ---------------------------------------------------------------------------------------------------
 
 
-def load(directory: Path) -> Runs | None:
+def load(directory: Path) -> AblationModels | None:
     """The runs of Table I that have been trained to their end, None where there are none."""
     plan = read_plan(directory)
     if plan is None:
@@ -163,38 +165,42 @@ def load(directory: Path) -> Runs | None:
         for value in values(config, column):
             folder = image_folder(config, plan, directory, column, value)
             if folder not in loaded:
-                state = finished(folder, with_value(adapted(config, plan), column, value), "image")
+                state = finished(folder, with_value(planned_config(config, plan), column, value), "image")
                 loaded[folder] = state and with_parts(**states.weights_of(state, "image"))
             if loaded[folder] is not None:
                 cells[column][value] = [loaded[folder]]
-    return Runs(cells, {column: _own(config, column) for column in COLUMNS}) if any(cells.values()) else None
+    return (
+        AblationModels(cells, {column: _configured_value(config, column) for column in COLUMNS})
+        if any(cells.values())
+        else None
+    )
 
 
-def _load_landmarks(config: Config, plan: Plan, directory: Path) -> list[list[Params]]:
+def _load_landmarks(config: Config, plan: AblationPlan, directory: Path) -> list[list[Params]]:
     """The evaluated weights of each of `members`, one for each seed; none before the end."""
     folder = _landmark_checkpoints(directory)
     if not folder.is_dir():
         return []
-    weights, seeds = members(config), _seeds(config, plan)
-    found = landmark_grid.load(adapted(config, plan), len(weights), seeds, folder)
+    weights, seeds = landmark_loss_weights(config), _seeds(config, plan)
+    found = landmark_grid.load(planned_config(config, plan), len(weights), seeds, folder)
     if found is None:
         return []
-    return [[landmark_grid.member(found, seed, place) for seed in range(len(seeds))] for place in range(len(weights))]
+    return [[landmark_grid.one_run(found, seed, place) for seed in range(len(seeds))] for place in range(len(weights))]
 
 
 def _landmark_cells(config: Config) -> Iterator[tuple[str, float, int]]:
     """(column, value, place among `members`)."""
-    weights = members(config)
+    weights = landmark_loss_weights(config)
     for column, field in zip(COLUMNS[:2], ("emotion", "centre"), strict=True):
         for value in values(config, column):
             yield column, value, weights.index(weights[0]._replace(**{field: value}))
 
 
-def _seeds(config: Config, plan: Plan) -> list[int]:
+def _seeds(config: Config, plan: AblationPlan) -> list[int]:
     return [config.seed + k for k in range(plan.seeds)]
 
 
-def _own(config: Config, column: str) -> float:
+def _configured_value(config: Config, column: str) -> float:
     section, field = column.split(".")
     return float(getattr(getattr(config, section), field))
 

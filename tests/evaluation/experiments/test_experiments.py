@@ -8,10 +8,10 @@ import oracle
 import pytest
 
 from avlgan_jax.evaluation.experiments import ablation_scores, baby, circumplex, table_i, table_ii, transfer
-from avlgan_jax.evaluation.trials import Lens, choose_people, draw_trials, measure_reference
+from avlgan_jax.evaluation.trials import FeatureSpace, choose_people, draw_trials, measure_reference
 from avlgan_jax.faces.emotions import EXPRESSIONS, TABLE_II
 from avlgan_jax.faces.landmarks import normalised_mean_error
-from avlgan_jax.training.ablation.table_i import COLUMNS, VALUES, Runs
+from avlgan_jax.training.ablation.table_i import COLUMNS, VALUES, AblationModels
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_around_the_plane_the_truth_is_reached_by_the_one_and_left_by_the_other(
 
 
 def test_the_numbers_of_the_plane_are_means_over_faces(around):
-    told = circumplex.numbers(around)
+    told = circumplex.to_metrics(around)
     json.dumps(told, allow_nan=False)
     assert told["response"]["avgan"] == 0.0
     both = np.mean([found.response["truth"][0] for found in around.values()])
@@ -62,7 +62,7 @@ def test_without_a_truth_the_response_remains(faces):
         around = circumplex.measure(oracle.oracle(faces), oracle.photographs(faces), 0, None)
     assert around["adult"].psnr == {}
     assert set(around["adult"].response) == {"avlandmarkgan", "avgan"}
-    json.dumps(circumplex.numbers(around), allow_nan=False)
+    json.dumps(circumplex.to_metrics(around), allow_nan=False)
 
 
 def test_the_response_of_black_and_white_is_a_half():
@@ -74,7 +74,7 @@ def test_the_response_of_black_and_white_is_a_half():
 
 def test_table_ii_by_hand(faces):
     expressions = np.array([1, 1, 2, 2, 2, 0, 0, 0], np.int32)
-    told = table_ii.numbers(dataclasses.replace(faces, expressions=expressions))
+    told = table_ii.to_metrics(dataclasses.replace(faces, expressions=expressions))
     assert list(told) == list(EXPRESSIONS)
     assert told["happy"]["count"] == 2
     assert told["happy"]["valence"] == pytest.approx(faces.emotions[:2, 0].mean())
@@ -123,14 +123,14 @@ def test_every_third_frame_of_a_person_is_asked_for(faces, monkeypatch):
 
 
 def test_stills_are_no_frames(faces, frames):
-    assert baby.are_frames(frames)
-    assert not baby.are_frames(faces)
-    assert not baby.are_frames(dataclasses.replace(faces, extras={"frame": np.full(8, -1)}))
+    assert baby.has_sequences(frames)
+    assert not baby.has_sequences(faces)
+    assert not baby.has_sequences(dataclasses.replace(faces, extras={"frame": np.full(8, -1)}))
 
 
 def test_the_numbers_of_section_iv_b(faces, frames, monkeypatch):
     monkeypatch.setattr(baby, "EVERY", 1)
-    told = baby.numbers(baby.measure(oracle.oracle(faces), frames), seed=0)
+    told = baby.to_metrics(baby.measure(oracle.oracle(faces), frames), seed=0)
     assert told["infant"]["avlandmarkgan"]["pcc_valence"] == pytest.approx(1.0)
     assert told["infant"]["avlandmarkgan"]["paper"] == 0.70
     assert told["parent"]["avgan"]["paper"] == 0.64
@@ -143,8 +143,8 @@ def test_people_who_differ_do_not_pass_for_a_model_that_follows():
     target = np.tile(np.linspace(-0.3, 0.3, 20), 2) + np.repeat([-0.5, 0.5], 20)
     ignores = np.repeat([-0.4, 0.6], 20) + np.tile([0.01, -0.01, -0.01, 0.01], 10)
     follows = 0.5 * target
-    frames = baby.Frames(target, {"avgan": ignores, "avlandmarkgan": follows}, people, np.arange(40).astype(str))
-    told = baby.numbers({"infant": frames}, seed=0)["infant"]
+    frames = baby.JudgedFrames(target, {"avgan": ignores, "avlandmarkgan": follows}, people, np.arange(40).astype(str))
+    told = baby.to_metrics({"infant": frames}, seed=0)["infant"]
     assert told["avgan"]["pcc_valence"] > 0.8
     assert abs(told["avgan"]["pcc_valence_within"]) < 0.05
     assert told["avlandmarkgan"]["pcc_valence_within"] == pytest.approx(1.0)
@@ -154,8 +154,8 @@ def test_a_model_that_hardly_moves_has_little_concordance():
     target = np.linspace(-0.8, 0.8, 30)
     hardly, fully = 0.05 * target, target
     names = np.arange(30).astype(str)
-    frames = baby.Frames(target, {"avgan": hardly, "avlandmarkgan": fully}, np.full(30, "one"), names)
-    told = baby.numbers({"parent": frames}, seed=0)["parent"]
+    frames = baby.JudgedFrames(target, {"avgan": hardly, "avlandmarkgan": fully}, np.full(30, "one"), names)
+    told = baby.to_metrics({"parent": frames}, seed=0)["parent"]
     assert told["avgan"]["pcc_valence"] == pytest.approx(1.0)
     assert told["avgan"]["ccc_valence"] == pytest.approx(2 * 0.05 / (1 + 0.05**2))
     assert told["avlandmarkgan"]["ccc_valence"] == pytest.approx(1.0)
@@ -199,7 +199,7 @@ def test_a_dyad_is_transferred_to_an_adult_and_an_infant(faces, dyads):
         truths = np.stack([image for image, _ in oracle.render_all(keys, moments)])
         np.testing.assert_array_equal(told.performance, truths)
         np.testing.assert_array_equal(told.film, faces.images[np.array(rows)[list(found.moments.values())]])
-    told = transfer.numbers(found)
+    told = transfer.to_metrics(found)
     assert told["parent"]["read_valence"] == told["infant"]["arrived_arousal"] == pytest.approx(1.0)
     json.dumps(told, allow_nan=False)
 
@@ -208,15 +208,15 @@ def test_without_a_filmed_pair_nothing_is_transferred(faces, dyads):
     alone = dyads.take(np.array([6, 7]))
     for frames in (faces, alone):
         assert transfer.measure(oracle.oracle(faces), frames, faces, seed=0) is None
-    assert transfer.numbers(None) == {}
+    assert transfer.to_metrics(None) == {}
 
 
 def table_i_setting(faces, inception=None):
     trials = draw_trials(faces.emotions, 10, seed=0)
     truths = oracle.render_all(faces.extras["face_key"][trials.sources], trials.targets)
     reference = measure_reference(lambda images: oracle.oracle(faces).regress(images)[1], faces, lambda done: None)
-    truth = ablation_scores.Truth(*(np.stack(column) for column in zip(*truths, strict=True)))
-    return ablation_scores.Setting(faces, trials, reference, inception, truth)
+    truth = ablation_scores.GroundTruth(*(np.stack(column) for column in zip(*truths, strict=True)))
+    return ablation_scores.MeasurementSetup(faces, trials, reference, inception, truth)
 
 
 def test_table_i_by_models_whose_answers_are_known(faces):
@@ -235,7 +235,9 @@ def test_table_i_by_models_whose_answers_are_known(faces):
     own, other = load(perfect), load(still)
     cells = {weight: {0.0: [other], 7.0: [own, own]} for weight in ("landmark.emotion_weight", "image.landmark_weight")}
     setting = table_i_setting(faces)
-    told = table_i.numbers(Runs(cells, {"landmark.emotion_weight": 7.0, "image.landmark_weight": 0.0}), setting)
+    told = table_i.to_metrics(
+        AblationModels(cells, {"landmark.emotion_weight": 7.0, "image.landmark_weight": 0.0}), setting
+    )
     assert len(loaded) == 2  # each once, though it stands in two columns
     zero, seven = told["landmark.emotion_weight"]
     assert (zero["value"], zero["own"], seven["value"], seven["own"]) == (0.0, False, 7.0, True)
@@ -254,7 +256,7 @@ def test_table_i_gives_fid_where_it_is_asked_for(faces):
     def extract(images):
         return np.asarray(images, np.float64).reshape(len(images), 2, -1).mean(axis=2)
 
-    lens = Lens(extract, measure_reference(extract, faces, lambda done: None))
+    lens = FeatureSpace(extract, measure_reference(extract, faces, lambda done: None))
     found = ablation_scores.measure(oracle.oracle(faces), table_i_setting(faces, lens))
     assert found["fid"] >= 0.0 and found["fid"] != pytest.approx(found["frechet_regressor"])
 

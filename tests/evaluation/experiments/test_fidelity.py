@@ -41,7 +41,7 @@ def test_the_landmarks_of_the_truth_are_found_about_where_they_are(found):
 
 
 def test_the_numbers_are_means_and_fit_into_json(found):
-    told = fidelity.numbers(found)
+    told = fidelity.to_metrics(found)
     assert told["samples"] == 8
     assert told["identity_distance"]["others"] == pytest.approx(found.identity["others"].mean())
     assert set(told["landmark_nme"]) == {"avlandmarkgan", "real"}
@@ -55,7 +55,7 @@ def test_without_dlibs_models_there_is_nothing_to_tell(faces, monkeypatch):
     monkeypatch.setattr(fidelity.predictor, "packaged_model", missing)
     trials = draw_trials(faces.emotions, 4, seed=0)
     assert fidelity.measure(oracle.oracle(faces), faces, trials) is None
-    assert fidelity.numbers(None) == {"samples": 0, "landmark_nme": None, "identity_distance": None}
+    assert fidelity.to_metrics(None) == {"samples": 0, "landmark_nme": None, "identity_distance": None}
 
 
 def test_the_other_person_is_never_oneself():

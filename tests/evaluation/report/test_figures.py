@@ -20,12 +20,12 @@ def told(photographed):
     faces = oracle.draw_faces(8, seed=2)
     shown, render = (oracle.photographs(faces), None) if photographed else (faces, oracle.render_all)
     trials = draw_trials(faces.emotions, 12, seed=0)
-    scene = suite.Scene(oracle.oracle(faces), shown, faces, shown, trials, seed=0, render=render)
+    scene = suite.EvaluationContext(oracle.oracle(faces), shown, faces, shown, trials, seed=0, render=render)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(examples, "FACES", 2)
         patch.setattr(examples, "MATRICES", 2)
         patch.setattr(circumplex, "FACES", 1)
-        return suite.run(scene, set(suite.EXPERIMENTS) - {"fidelity"})
+        return suite.run_experiments(scene, set(suite.EXPERIMENTS) - {"fidelity"})
 
 
 def test_drawn_faces_have_every_figure_of_stills():
@@ -43,7 +43,9 @@ def test_photographs_have_no_figure_of_the_truth():
 
 def test_the_figure_of_infants_tells_the_papers_numbers():
     line = np.linspace(-1, 1, 9)
-    frames = baby.Frames(line, {"avgan": line / 2, "avlandmarkgan": line}, np.full(9, "one"), np.arange(9).astype(str))
+    frames = baby.JudgedFrames(
+        line, {"avgan": line / 2, "avlandmarkgan": line}, np.full(9, "one"), np.arange(9).astype(str)
+    )
     figure = figures.baby({"infant": frames})
     assert "avGAN 0.49, avLandmarkGAN 0.70" in figure.caption
 
@@ -51,8 +53,8 @@ def test_the_figure_of_infants_tells_the_papers_numbers():
 def test_the_figure_of_a_transfer_shows_film_and_performance():
     line = np.stack([np.linspace(-1, 1, 30)] * 2, axis=-1)
     red, green = (np.full((3, 8, 8, 3), colour, np.uint8) for colour in ([200, 0, 0], [0, 200, 0]))
-    role = transfer.Role(line, line, line, -line, film=red, performance=green)
-    found = transfer.Transferred(
+    role = transfer.RoleTrack(line, line, line, -line, film=red, performance=green)
+    found = transfer.TransferResult(
         "00", np.arange(30), {"both pleased": 29, "both displeased": 0}, {"parent": role, "infant": role}
     )
     pixels = np.asarray(Image.open(io.BytesIO(figures.transfer(found).png)))

@@ -25,17 +25,19 @@ def written(tmp_path_factory):
     faces, training = oracle.draw_faces(8, seed=2), oracle.draw_faces(12, seed=1)
     models = oracle.oracle(faces, training)
     trials = draw_trials(faces.emotions, 16, seed=0)
-    scene = suite.Scene(models, faces, training, faces, trials, seed=0, render=oracle.render_all)
+    scene = suite.EvaluationContext(models, faces, training, faces, trials, seed=0, render=oracle.render_all)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(examples, "FACES", 2)
         patch.setattr(examples, "MATRICES", 2)
         patch.setattr(circumplex, "FACES", 1)
-        told = suite.run(scene, [name for name in suite.EXPERIMENTS if name not in ("fidelity", "transfer")])
+        told = suite.run_experiments(
+            scene, [name for name in suite.EXPERIMENTS if name not in ("fidelity", "transfer")]
+        )
     line = np.linspace(-1, 1, 9)
     judged = {"avgan": line / 2, "avlandmarkgan": line, "real": line}
-    dyads = baby.Frames(line, judged, np.full(9, "one"), np.arange(9).astype(str))
+    dyads = baby.JudgedFrames(line, judged, np.full(9, "one"), np.arange(9).astype(str))
     numbers = told.numbers | {
-        "baby": baby.numbers({"infant": dyads}, seed=0),
+        "baby": baby.to_metrics({"infant": dyads}, seed=0),
         "fidelity": {
             "samples": 3,
             "landmark_nme": {"avlandmarkgan": 0.041, "real": 0.032},

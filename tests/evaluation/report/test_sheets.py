@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from avlgan_jax.evaluation.examples import MATRIX_STEPS, Rows
+from avlgan_jax.evaluation.examples import MATRIX_STEPS, ExampleRows
 from avlgan_jax.evaluation.report import sheets
 from avlgan_jax.faces import drawing, emotions
 
@@ -21,7 +21,7 @@ def shown_rows(count, with_truth=True):
     names = ("avgan", "avlandmarkgan", "truth") if with_truth else ("avgan", "avlandmarkgan")
     outputs = {name: plain(np.full((count, 3), 60 * (k + 1))) for k, name in enumerate(names)}
     grid = np.stack(np.meshgrid(np.linspace(3, 13, 17), np.linspace(3, 13, 4)), axis=-1).reshape(1, 68, 2)
-    return Rows(
+    return ExampleRows(
         images=plain(np.zeros((count, 3))),
         landmarks=np.repeat(grid, count, axis=0).astype(np.float32),
         emotions=np.zeros((count, 2), np.float32),

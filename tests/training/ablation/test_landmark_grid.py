@@ -12,7 +12,7 @@ from avlgan_jax.models import build
 from avlgan_jax.presets import debug
 from avlgan_jax.training import states
 from avlgan_jax.training.ablation import table_i
-from avlgan_jax.training.ablation.table_i import Plan
+from avlgan_jax.training.ablation.table_i import AblationPlan
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +26,12 @@ def config(data_dir):
 @pytest.fixture(scope="module")
 def grid(config, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    return folder, table_i.train_landmarks(config, Plan(seeds=2), folder)
+    return folder, table_i.train_landmarks(config, AblationPlan(seeds=2), folder)
 
 
 def test_a_member_is_what_the_same_training_gives_alone(config, grid):
     _, found = grid
-    weights, seed, place = table_i.members(config), 1, 4
+    weights, seed, place = table_i.landmark_loss_weights(config), 1, 4
     alone = dataclasses.replace(
         config,
         seed=config.seed + seed,
@@ -42,11 +42,11 @@ def test_a_member_is_what_the_same_training_gives_alone(config, grid):
     faces = records.load(config.data_dir, config.data, config.resolution, "train")
     model = build.build("landmark", alone, len(faces))
     state = states.fresh_state(model, alone)
-    step = jax.jit(model.trainer.step, static_argnames="turn")
+    step = jax.jit(model.trainer.step, static_argnames="kind")
     for number in range(5):
-        plan = batches.plan(alone.seed, number, 4, faces.emotions, alone.landmark.targets)
-        batch = batches.collect(faces, plan, with_images=False)
-        state, _ = step(state, batch, jax.random.key(0), turn=model.trainer.turn(number))
+        plan = batches.plan_batch(alone.seed, number, 4, faces.emotions, alone.landmark.targets)
+        batch = batches.assemble_batch(faces, plan, with_images=False)
+        state, _ = step(state, batch, jax.random.key(0), kind=model.trainer.step_kind(number))
     assert weights[place] != weights[0]
     for together, single in zip(jax.tree.leaves(found.members.ema), jax.tree.leaves(state.ema), strict=True):
         np.testing.assert_allclose(together[seed, place], single, atol=2e-5)
@@ -64,5 +64,5 @@ def test_a_run_that_was_stopped_goes_on_where_it_stood(config, grid, tmp_path):
     folder, whole = grid
     shutil.copytree(folder, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "ablation" / "landmark" / "checkpoints" / "5")
-    again = table_i.train_landmarks(config, Plan(seeds=2), tmp_path / "run")
+    again = table_i.train_landmarks(config, AblationPlan(seeds=2), tmp_path / "run")
     jax.tree.map(np.testing.assert_array_equal, again.members, whole.members)

@@ -9,13 +9,13 @@ from conftest import run
 
 from avlgan_jax import presets
 from avlgan_jax.training.ablation import recipe
-from avlgan_jax.training.ablation.recipe import PARTS
+from avlgan_jax.training.ablation.recipe import RECIPE_PARTS
 
 
 def test_without_a_part_only_its_fields_are_the_papers():
     modern, paper = presets.modern(), presets.paper()
-    for part in PARTS.values():
-        changed = recipe.without(modern, part)
+    for part in RECIPE_PARTS.values():
+        changed = recipe.config_without(modern, part)
         for section in ("regressor", "landmark", "image", "avgan"):
             for field, value in dataclasses.asdict(getattr(changed, section)).items():
                 origin = paper if f"{section}.{field}" in part.fields else modern
@@ -24,11 +24,11 @@ def test_without_a_part_only_its_fields_are_the_papers():
 
 
 def test_only_the_parts_that_a_config_has_are_taken_out():
-    assert set(recipe.parts(presets.modern())) == set(PARTS)
-    assert recipe.parts(presets.paper()) == {}
+    assert set(recipe.enabled_parts(presets.modern())) == set(RECIPE_PARTS)
+    assert recipe.enabled_parts(presets.paper()) == {}
     demo = presets.demo()
     unmasked = dataclasses.replace(demo, image=dataclasses.replace(demo.image, masked=False, mask_weight=0.0))
-    assert set(recipe.parts(unmasked)) == set(PARTS) - {"mask"}
+    assert set(recipe.enabled_parts(unmasked)) == set(RECIPE_PARTS) - {"mask"}
 
 
 def test_untrained_there_is_nothing_to_load(tmp_path):
@@ -50,7 +50,7 @@ def test_one_model_without_its_part_is_trained_and_told_beside_the_whole(trained
     assert found["whole"]["truth_landmark_nme"] != found["displacement"]["truth_landmark_nme"]
     assert all(row["rmse"] > 0.0 and row["truth_psnr"] > 0.0 and row["fid"] is None for row in found.values())
     page = (report / "index.html").read_text()
-    assert PARTS["displacement"].words in page and PARTS["mask"].words not in page
+    assert RECIPE_PARTS["displacement"].words in page and RECIPE_PARTS["mask"].words not in page
     assert (report / "recipe.png").is_file()
 
 
@@ -63,7 +63,7 @@ def test_one_command_trains_every_part_and_goes_on_where_it_was(trained_run, tmp
     run("ablate.py", *command)
     report = place / "experiments" / "recipe" / "metrics.json"
     found = json.loads(report.read_text())["recipe"]
-    assert set(found) == {"whole", *recipe.parts(config)}
+    assert set(found) == {"whole", *recipe.enabled_parts(config)}
     assert len({row["rmse"] for row in found.values()}) == len(found)
     before = report.read_bytes()
     run("ablate.py", *command)

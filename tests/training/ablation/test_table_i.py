@@ -9,7 +9,7 @@ from conftest import RESOLUTION, run
 from avlgan_jax.errors import UserError
 from avlgan_jax.presets import debug
 from avlgan_jax.training.ablation import runs, table_i
-from avlgan_jax.training.ablation.table_i import Plan
+from avlgan_jax.training.ablation.table_i import AblationPlan
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def config(data_dir):
 
 
 def test_the_grid_has_every_value_once_and_the_configs_own(config):
-    weights = table_i.members(config)
+    weights = table_i.landmark_loss_weights(config)
     assert weights[0] == (config.landmark.emotion_weight, config.landmark.centre_weight, 0.0)
     assert len(weights) == len(set(weights)) == 2 * len(table_i.VALUES) - 1
     odd = runs.with_value(config, "image.emotion_weight", 3.0)
@@ -29,13 +29,13 @@ def test_the_grid_has_every_value_once_and_the_configs_own(config):
 
 
 def test_another_plan_is_refused(tmp_path):
-    table_i.claim(tmp_path, Plan(seeds=2))
-    table_i.claim(tmp_path, Plan(seeds=2))
-    assert table_i.read_plan(tmp_path) == Plan(seeds=2)
+    table_i.claim(tmp_path, AblationPlan(seeds=2))
+    table_i.claim(tmp_path, AblationPlan(seeds=2))
+    assert table_i.read_plan(tmp_path) == AblationPlan(seeds=2)
     with pytest.raises(UserError, match="has another plan"):
-        table_i.claim(tmp_path, Plan(seeds=3))
+        table_i.claim(tmp_path, AblationPlan(seeds=3))
     with pytest.raises(UserError, match="--seeds is 0"):
-        Plan(seeds=0)
+        AblationPlan(seeds=0)
     assert table_i.read_plan(tmp_path / "nowhere") is None
 
 
@@ -45,9 +45,9 @@ def test_each_cell_has_its_own_folder_and_the_workdirs_own_run_serves(config, tm
     def folder(plan, column, value):
         return table_i.image_folder(config, plan, tmp_path, column, value).relative_to(tmp_path)
 
-    assert str(folder(Plan(), "image.landmark_weight", 0.1)) == "ablation/image/landmark_weight=0.1"
-    assert str(folder(Plan(), "image.emotion_weight", own)) == "."
-    shorter = Plan(image_steps=config.image.steps - 1)
+    assert str(folder(AblationPlan(), "image.landmark_weight", 0.1)) == "ablation/image/landmark_weight=0.1"
+    assert str(folder(AblationPlan(), "image.emotion_weight", own)) == "."
+    shorter = AblationPlan(image_steps=config.image.steps - 1)
     shared = folder(shorter, "image.landmark_weight", config.image.landmark_weight)
     assert shared == folder(shorter, "image.emotion_weight", own)
     assert str(shared) == f"ablation/image/emotion_weight={own:g}"
@@ -55,9 +55,9 @@ def test_each_cell_has_its_own_folder_and_the_workdirs_own_run_serves(config, tm
 
 def test_shorter_runs_keep_the_share_of_the_discriminators_time_alone(config):
     longer = dataclasses.replace(config, image=dataclasses.replace(config.image, steps=100, d_warmup=40))
-    adapted = table_i.adapted(longer, Plan(image_steps=50))
+    adapted = table_i.planned_config(longer, AblationPlan(image_steps=50))
     assert (adapted.image.steps, adapted.image.d_warmup) == (50, 20)
-    assert table_i.adapted(longer, Plan()) == longer
+    assert table_i.planned_config(longer, AblationPlan()) == longer
 
 
 @pytest.mark.slow
