@@ -41,7 +41,7 @@ def test_training_and_restoring_unpickle_nothing(data_dir, tmp_path):
         "import train\n"
         "train.main()\n"
         "from pathlib import Path\n"
-        "from avlgan_jax import states, workdir\n"
+        "from avlgan_jax.training import states, workdir\n"
         "place = Path(sys.argv[-1])\n"
         "print(int(states.restore(place, workdir.read_config(place), 'landmark').step), 'steps restored')\n"
         "import pickle\n"

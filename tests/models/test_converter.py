@@ -126,7 +126,7 @@ def test_the_generator_waits_for_its_turn():
     model, state, batch = built("landmark", small(d_steps=3, d_warmup=4))
     turns = [model.trainer.step_kind(step) for step in range(9)]
     assert turns == ["reading"] * 4 + ["discriminator", "both"] + ["discriminator"] * 2 + ["both"]
-    step = jax.jit(model.trainer.step, static_argnames=("axis", "turn"))
+    step = jax.jit(model.trainer.step, static_argnames=("axis", "kind"))
     alone, metrics = step(state, batch, jax.random.key(5), kind="discriminator")
     both, _ = step(state, batch, jax.random.key(5), kind="both")
     jax.tree.map(np.testing.assert_array_equal, alone.generator, state.generator)
@@ -137,7 +137,7 @@ def test_the_generator_waits_for_its_turn():
 def test_reading_is_the_discriminators_part_about_real_faces():
     """Emotion and landmark losses on real faces alone: no fake, no logits, and the generator stays."""
     model, state, batch = built("image", small(d_warmup=4))
-    step = jax.jit(model.trainer.step, static_argnames=("axis", "turn"))
+    step = jax.jit(model.trainer.step, static_argnames=("axis", "kind"))
     after, metrics = step(state, batch, jax.random.key(5), kind="reading")
     assert set(metrics) == {"d/emotion", "d/landmark", "d/gradient_norm"} and int(after.step) == 1
     real, own, _ = model.trainer.view(state.frozen, batch)

@@ -9,7 +9,7 @@ from avlgan_jax.runtime import signals
 
 # What a shell starts in the background has SIGINT ignored, and hands that on.
 HEAD = """import signal, sys, time
-from avlgan_jax import signals
+from avlgan_jax.runtime import signals
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """
 
