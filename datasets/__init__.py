@@ -7,6 +7,6 @@ The builders live in the package, so that an installation has them too, and `dat
 library has that name.
 """
 
-from avlgan_jax.datasets import BUILDERS
+from avlgan_jax.datasets.registry import BUILDERS
 
 __all__ = ["BUILDERS"]

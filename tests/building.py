@@ -5,14 +5,14 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from avlgan_jax import datasets
 from avlgan_jax.data import records
 from avlgan_jax.data.manifest import Manifest, verify_records
+from avlgan_jax.datasets.registry import BUILDERS
 
 
 def build(name: str, manual_dir: Path, data_dir: Path, resolution: int = 64, workers: int = 1, **options):
     """Build and verify; the manifest."""
-    builder_class = datasets.BUILDERS[name]
+    builder_class = BUILDERS[name]
     builder = builder_class(
         data_dir=str(data_dir),
         config=f"{resolution}px",

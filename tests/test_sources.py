@@ -14,10 +14,10 @@ from affectnet_files import write_2017, write_newer
 from conftest import ROOT, run
 from dyad_files import write_dyads
 
-from avlgan_jax import datasets
 from avlgan_jax.config import MODEL_NAMES
 from avlgan_jax.data.manifest import Manifest, verify_records
 from avlgan_jax.datasets.photographs import split_of
+from avlgan_jax.datasets.registry import BUILDERS
 
 REAL = ROOT.parent / "shared" / "data" / "diffusion_fer"
 
@@ -73,7 +73,7 @@ def _through(name: str, manual_dir: Path | None, options: list[str], place: Path
     run("prepare.py", name, *files, *options, "--resolution", "32", "--workers", "1", "--data-dir", data_dir)
     manifest = verify_records(Path(data_dir), name, 32)
 
-    assert name in datasets.BUILDERS  # and importing them makes them known to TFDS
+    assert name in BUILDERS  # and importing them makes them known to TFDS
     for split, count in manifest.splits.items():
         examples = list(tfds.as_numpy(tfds.load(f"{name}/32px", split=split, data_dir=data_dir)))
         assert len(examples) == count

@@ -11,7 +11,7 @@ import numpy as np
 from avlgan_jax import atomic_files
 from avlgan_jax.atomic_files import file_sha256
 from avlgan_jax.data import tfrecord
-from avlgan_jax.errors import UserError
+from avlgan_jax.errors import UserError, command_line
 
 MANIFEST = "manifest.json"
 
@@ -91,7 +91,7 @@ def verify_records(data_dir: Path, name: str, resolution: int) -> Manifest:
 def prepare_command(data_dir: Path, name: str, resolution: int) -> str:
     """The command line that prepares this data, as far as it is known without a manifest."""
     manual = "" if name == "procedural_faces" else " --manual-dir DIR"
-    return f"python prepare.py {name}{manual} --resolution {resolution} --data-dir {data_dir}"
+    return f"{command_line('prepare')} {name}{manual} --resolution {resolution} --data-dir {data_dir}"
 
 
 def require_manifest(data_dir: Path, name: str, resolution: int) -> tuple[Path, Manifest]:

@@ -22,9 +22,10 @@ import numpy as np
 import tyro
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from avlgan_jax import datasets, errors
+from avlgan_jax import errors
 from avlgan_jax.datasets import locating
-from avlgan_jax.errors import UserError
+from avlgan_jax.datasets.registry import BUILDERS
+from avlgan_jax.errors import UserError, command_line
 from avlgan_jax.faces import detectors
 from avlgan_jax.faces.detectors.sidecar import Sidecar
 
@@ -90,12 +91,12 @@ def main() -> None:
     place = arguments.index("--") if "--" in arguments else len(arguments)
     ours, beams = arguments[:place], arguments[place + 1 :]
     request = tyro.cli(Request, args=ours)
-    builders = {name for name in datasets.BUILDERS if name != "procedural_faces"}
+    builders = {name for name in BUILDERS if name != "procedural_faces"}
     if request.name not in builders:
         raise UserError(f"{request.name!r} is no data set of photographs; there are {', '.join(sorted(builders))}")
     if not request.manual_dir.is_dir():
         raise UserError(f"--manual-dir {request.manual_dir}: there is no such folder")
-    builder_class = datasets.BUILDERS[request.name]
+    builder_class = BUILDERS[request.name]
     options = builder_class.Options(landmarks=request.landmarks)
     builder = builder_class(data_dir=str(request.data_dir), options=options)
     listed = builder.list_photographs(request.manual_dir)
@@ -104,7 +105,7 @@ def main() -> None:
     count = find_landmarks(
         photographs, request.manual_dir.resolve(), request.landmarks, sidecars, PipelineOptions(beams)
     )
-    print(f"{count} of {len(photographs)} photographs looked at; now: python prepare.py {request.name} ...")
+    print(f"{count} of {len(photographs)} photographs looked at; now: {command_line('prepare')} {request.name} ...")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 import tyro
 
-from avlgan_jax import datasets, errors
+from avlgan_jax import errors
 from avlgan_jax.data import records
 from avlgan_jax.data.manifest import Manifest, find_manifest, verify_records
 from avlgan_jax.errors import UserError
@@ -68,12 +68,13 @@ def main() -> None:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     arguments = sys.argv[1:]
     name = arguments[0] if arguments else "--help"
-    if not name.startswith("-") and name not in datasets.BUILDERS:
-        close = difflib.get_close_matches(name, datasets.BUILDERS, n=1)
+    builders = _builders()
+    if not name.startswith("-") and name not in builders:
+        close = difflib.get_close_matches(name, builders, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
-        raise UserError(f"unknown data set {name!r}; there are {', '.join(datasets.BUILDERS)}{hint}")
+        raise UserError(f"unknown data set {name!r}; there are {', '.join(builders)}{hint}")
     request = tyro.cli(_command_line(), description=__doc__, args=arguments or ["--help"], config=_STYLE)
-    prepare(name, request, f"python prepare.py {shlex.join(arguments)}")
+    prepare(name, request, f"{errors.command_line('prepare')} {shlex.join(arguments)}")
 
 
 def prepare(name: str, request: DrawnRequest, command: str) -> Manifest:
@@ -93,10 +94,17 @@ def prepare(name: str, request: DrawnRequest, command: str) -> Manifest:
     return manifest
 
 
+def _builders() -> dict:
+    """Return the builders by name. TensorFlow Datasets is imported here, so that its absence is a user error."""
+    from avlgan_jax.datasets.registry import BUILDERS
+
+    return BUILDERS
+
+
 def _command_line():
     """One subcommand per data set, with its own options and help."""
     commands = []
-    for name, builder in datasets.BUILDERS.items():
+    for name, builder in _builders().items():
         form = DrawnRequest if name == "procedural_faces" else FilesRequest
         description = inspect.cleandoc(builder.__doc__).splitlines()[0]
         commands.append(Annotated[form[builder.Options], tyro.conf.subcommand(name=name, description=description)])
@@ -148,7 +156,7 @@ def _identity(request: DrawnRequest) -> dict:
 def _make(name: str, request: DrawnRequest, command: str) -> Manifest:
     import tensorflow_datasets as tfds
 
-    builder_class = datasets.BUILDERS[name]
+    builder_class = _builders()[name]
     _clear(name, request)
     tfds.disable_progress_bar()  # the pool has its own, with the rate and the time left
     with (
@@ -201,7 +209,7 @@ def _unwrapped_tfds_errors():
 
 def _summarise(manifest: Manifest) -> None:
     """How many faces each split has and, for photographs, how many images were left out for which reason."""
-    paper = datasets.BUILDERS[manifest.name].PAPER_COUNTS
+    paper = _builders()[manifest.name].PAPER_COUNTS
     rows = [(f"{split} faces", count) for split, count in manifest.splits.items()]
     rows += [(f"{split} faces in the paper", count) for split, count in paper.items()]
     if manifest.rejections or "landmarks" in manifest.options:

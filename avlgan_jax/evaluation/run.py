@@ -17,7 +17,7 @@ from typing import Literal
 
 import tyro
 
-from avlgan_jax.errors import UserError, command
+from avlgan_jax.errors import UserError, command, command_line
 
 # With fewer samples than features the covariance has no full rank, and the distance depends on their number.
 FEWEST_FOR_FID = 2048
@@ -163,7 +163,7 @@ def _experiments(arguments: Arguments):
             continue
         trainings[field] = load(arguments.workdir)
         if trainings[field] is None:
-            command = "python ablate.py --workdir ..." + (" --what recipe" if name == "recipe" else "")
+            command = f"{command_line('ablate')} --workdir ..." + (" --what recipe" if name == "recipe" else "")
             untrained = f"no run of {ABLATIONS[name]} is trained in {arguments.workdir}; train them: {command}"
             if arguments.experiment:
                 raise UserError(untrained)

@@ -5,7 +5,7 @@ from pathlib import Path
 import jax
 
 from avlgan_jax.config import MODEL_NAMES, Config, ModelName
-from avlgan_jax.errors import UserError
+from avlgan_jax.errors import UserError, command_line
 from avlgan_jax.models import build
 from avlgan_jax.models.build import Model
 from avlgan_jax.models.inference import NetworkParameters, Trained, assemble
@@ -50,12 +50,14 @@ def restore(directory: Path, config: Config, name: ModelName, step: int | None =
     """The state of model `name` at `step` (by default the newest sound one). Raises UserError if there is none."""
     folder = workdir.checkpoints(directory, name)
     if not folder.is_dir():
-        raise UserError(f"the {name} model of {directory} is not trained yet; train it: python train.py {name} ...")
+        raise UserError(
+            f"the {name} model of {directory} is not trained yet; train it: {command_line('train')} {name} ..."
+        )
     keeper = Checkpoints(folder, config.keep_checkpoints, read_only=True)
     try:
         found = keeper.latest() if step is None else step
         if found is None:
-            raise UserError(f"no checkpoint in {folder}; train the model: python train.py {name} ...")
+            raise UserError(f"no checkpoint in {folder}; train the model: {command_line('train')} {name} ...")
         model = build.build(name, config, 1)
         return keeper.restore(found, state_shapes(model, config))
     finally:

@@ -6,7 +6,7 @@ from pathlib import Path
 from avlgan_jax import config as configuration
 from avlgan_jax.atomic_files import write_text
 from avlgan_jax.config import Config, ModelName
-from avlgan_jax.errors import UserError
+from avlgan_jax.errors import UserError, command_line
 
 CONFIG, DATA = "config.json", "data.json"
 
@@ -35,7 +35,9 @@ def read_config(workdir: Path) -> Config:
     """The config of a training run. Raises UserError if there is none in `workdir`."""
     path = workdir / CONFIG
     if not path.is_file():
-        raise UserError(f"no training run in {workdir}: {CONFIG} is missing; train first: python train.py all ...")
+        raise UserError(
+            f"no training run in {workdir}: {CONFIG} is missing; train first: {command_line('train')} all ..."
+        )
     return configuration.from_json(path.read_text(), path)
 
 

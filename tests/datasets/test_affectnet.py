@@ -10,9 +10,9 @@ import tensorflow_datasets as tfds
 from affectnet_files import Bomb, write_2017, write_newer
 from building import all_faces, build, rejected
 
-from avlgan_jax import datasets
 from avlgan_jax.datasets import locating
 from avlgan_jax.datasets.affectnet.affectnet_dataset_builder import Options
+from avlgan_jax.datasets.registry import BUILDERS
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import crop
 
@@ -20,7 +20,7 @@ from avlgan_jax.faces import crop
 class AffectNetTest(tfds.testing.DatasetBuilderTestCase):
     """The checks that TFDS has for every data set, on the 2017 form."""
 
-    DATASET_CLASS = datasets.BUILDERS["affectnet"]
+    DATASET_CLASS = BUILDERS["affectnet"]
     BUILDER_CONFIG_NAMES_TO_TEST = ("32px",)
     SPLITS: ClassVar = {"train": 7, "validation": 1}
 

@@ -8,10 +8,10 @@ import tensorflow_datasets as tfds
 from building import all_faces, build, rejected
 from PIL import Image
 
-from avlgan_jax import datasets
 from avlgan_jax.data.manifest import Manifest
 from avlgan_jax.datasets import locating, photographs
 from avlgan_jax.datasets.diffusion_fer.diffusion_fer_dataset_builder import PREFIX
+from avlgan_jax.datasets.registry import BUILDERS
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import crop
 
@@ -32,7 +32,7 @@ def manual_dir(tmp_path_factory):
 class DiffusionFerTest(tfds.testing.DatasetBuilderTestCase):
     """The checks that TFDS has for every data set."""
 
-    DATASET_CLASS = datasets.BUILDERS["diffusion_fer"]
+    DATASET_CLASS = BUILDERS["diffusion_fer"]
     BUILDER_CONFIG_NAMES_TO_TEST = ("32px",)
 
     @classmethod

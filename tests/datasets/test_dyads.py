@@ -12,11 +12,11 @@ from building import all_faces, build
 from conftest import ROOT
 from dyad_files import write_dyads
 
-from avlgan_jax import datasets
 from avlgan_jax.data import records
 from avlgan_jax.datasets import locating
 from avlgan_jax.datasets.dyads.dyads_dataset_builder import DISAGREE, Options
 from avlgan_jax.datasets.procedural_faces import plan
+from avlgan_jax.datasets.registry import BUILDERS
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import procedural
 
@@ -26,7 +26,7 @@ OPTIONS = {"landmarks": "dlib", "max_damaged": 0.5, "validation_dyads": "bert"}
 class DyadsTest(tfds.testing.DatasetBuilderTestCase):
     """The checks that TFDS has for every data set."""
 
-    DATASET_CLASS = datasets.BUILDERS["dyads"]
+    DATASET_CLASS = BUILDERS["dyads"]
     BUILDER_CONFIG_NAMES_TO_TEST = ("32px",)
     SPLITS: ClassVar = {"train": 4, "validation": 4}
 
@@ -97,7 +97,7 @@ def test_records_do_not_depend_on_the_number_of_workers(built, tmp_path):
 def test_drawn_dyads_are_written_in_this_form_and_read_back_the_same(tmp_path):
     """Through the command a person would give. A wide margin makes the crop the whole picture: bytes must agree."""
     options = plan.Options(faces=4, held_out=4, dyads=2, dyad_seconds=0.2, seed=3)
-    builder = datasets.BUILDERS["procedural_faces"](data_dir=str(tmp_path), config="64px", options=options)
+    builder = BUILDERS["procedural_faces"](data_dir=str(tmp_path), config="64px", options=options)
     builder.download_and_prepare(download_dir=str(tmp_path / "downloads"))
     command = [
         sys.executable,

@@ -9,8 +9,8 @@ import tensorflow_datasets as tfds
 from building import all_faces, build, rejected
 from PIL import Image
 
-from avlgan_jax import datasets
 from avlgan_jax.datasets import locating
+from avlgan_jax.datasets.registry import BUILDERS
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import crop, emotions
 
@@ -18,7 +18,7 @@ from avlgan_jax.faces import crop, emotions
 class FaceFolderTest(tfds.testing.DatasetBuilderTestCase):
     """The checks that TFDS has for every data set."""
 
-    DATASET_CLASS = datasets.BUILDERS["face_folder"]
+    DATASET_CLASS = BUILDERS["face_folder"]
     BUILDER_CONFIG_NAMES_TO_TEST = ("32px",)
     SPLITS: ClassVar = {"train": 2, "test": 1}
 

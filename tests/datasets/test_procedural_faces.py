@@ -3,9 +3,9 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from avlgan_jax import datasets
 from avlgan_jax.data import manifest, records
 from avlgan_jax.datasets.procedural_faces import plan
+from avlgan_jax.datasets.registry import BUILDERS
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import emotions, procedural
 
@@ -16,7 +16,7 @@ SIZES = {"train": 44, "validation": 16, "test": 16, "dyads": 12}
 class ProceduralFacesTest(tfds.testing.DatasetBuilderTestCase):
     """The checks that TFDS has for every data set."""
 
-    DATASET_CLASS = datasets.BUILDERS["procedural_faces"]
+    DATASET_CLASS = BUILDERS["procedural_faces"]
     BUILDER_CONFIG_NAMES_TO_TEST = ("32px",)
     SPLITS = SIZES
     EXAMPLE_DIR = "."  # it needs no files
@@ -26,9 +26,7 @@ class ProceduralFacesTest(tfds.testing.DatasetBuilderTestCase):
 
 
 def _build(data_dir, workers: int = 1, options: plan.Options = SMALL) -> manifest.Manifest:
-    builder = datasets.BUILDERS["procedural_faces"](
-        data_dir=str(data_dir), config="32px", options=options, workers=workers
-    )
+    builder = BUILDERS["procedural_faces"](data_dir=str(data_dir), config="32px", options=options, workers=workers)
     builder.download_and_prepare(download_dir=str(data_dir / "downloads"))
     return manifest.verify_records(data_dir, "procedural_faces", 32)
 

@@ -39,13 +39,11 @@ class Fidelity:
 
 
 class DlibProbe:
-    """dlib's two models, loaded. Raises UserError where they are not installed."""
+    """dlib's two models, loaded. Raises UserError or ModuleNotFoundError where they are not installed."""
 
     def __init__(self):
-        try:
-            import dlib
-        except ImportError:
-            raise UserError("dlib is not installed; get it with: pip install dlib-bin") from None
+        import dlib
+
         model = predictor.checked(predictor.packaged_model())
         self._dlib = dlib
         self._predict = dlib.shape_predictor(str(model))
@@ -84,7 +82,7 @@ def measure(models: Trained, faces: Faces, trials: Trials) -> Fidelity | None:
     """Look at every EVERY-th trial; None where dlib or its models are not installed."""
     try:
         eye = DlibProbe()
-    except UserError:
+    except (UserError, ModuleNotFoundError):
         return None
     sources, targets = trials.sources[::EVERY], trials.targets[::EVERY]
     images, landmarks = faces.images[sources], np.asarray(faces.landmarks[sources])

@@ -15,7 +15,7 @@ from pathlib import Path
 import tyro
 
 from avlgan_jax import atomic_files
-from avlgan_jax.errors import UserError, command
+from avlgan_jax.errors import UserError, command, command_line
 from avlgan_jax.evaluation.experiments.table_i import PAPER as TABLE_I
 from avlgan_jax.evaluation.experiments.table_i import PAPER_2D, PAPER_3D
 from avlgan_jax.evaluation.report.names import WEIGHTS
@@ -195,7 +195,9 @@ def _store(directory: Path, store: Path) -> None:
     """Keep a workdir's report. Faces from elsewhere stay where they are: of photographs the numbers alone are kept."""
     report = directory / "report"
     if not (report / METRICS).is_file():
-        raise UserError(f"no report in {directory}; write it first: python evaluate.py --workdir {directory} --all")
+        raise UserError(
+            f"no report in {directory}; write it first: {command_line('evaluate')} --workdir {directory} --all"
+        )
     drawn = json.loads((report / METRICS).read_text())["protocol"]["data"] == "procedural_faces"
     figures = FIGURES if drawn else ()
     with atomic_files.atomic_folder(store / directory.resolve().name) as fresh:
