@@ -2,6 +2,7 @@
 
 import errno
 import functools
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ EXTRAS = {
     "dlib": "dlib",
     "face_recognition_models": "dlib",
     "face_alignment": "fan",
-    "torch": "fan",
+    "torch": "inception",
     "starlette": "app",
     "uvicorn": "app",
     "websockets": "app",
@@ -51,14 +52,19 @@ def command_line(name: str) -> str:
 def command(main: Callable[[], None]) -> Callable[[], None]:
     """Wrap the `main` of a command so that user errors end in one line.
 
-    A `UserError`, a disk that is full or read-only, and a package that an extra installs exit with status 2. Any other
-    exception is a bug of this project and keeps its traceback.
+    A `UserError`, a disk that is full or read-only, and a missing package that an extra installs exit with status 2.
+    A closed pipe ends the command silently with status 1. Any other exception is a bug of this project and keeps its
+    traceback.
     """
 
     @functools.wraps(main)
     def run() -> None:
         try:
             main()
+        except BrokenPipeError:
+            # The reader of our output has gone, as `head` does. Python flushes stdout once more at exit: into nothing.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
         except (UserError, OSError, ModuleNotFoundError) as error:
             code = report_error(error)
             if code is None:
