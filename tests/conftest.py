@@ -1,13 +1,13 @@
-"""What the tests share: four CPU devices, shapes checked at run time, and one small set of drawn faces in records."""
+"""Shared settings and fixtures: four CPU devices, shape checks at run time, and records of a few drawn faces."""
 
 import os
 
-# Before JAX starts: the devices over which parallel updates are compared, and programs that are compiled in a third of
-# the time, for here they run for moments only.
+# Set before JAX starts. Parallel updates are compared over four devices. Without optimisation, programs compile in a
+# third of the time, and in tests they run only briefly.
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
 os.environ["XLA_FLAGS"] += " --xla_backend_optimization_level=0"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# The suite has a process for each core, and NumPy's BLAS would start a thread for each core in all of them.
+# The suite runs one process per core, and NumPy's BLAS would start one thread per core in each of them.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import collections
@@ -23,8 +23,8 @@ import jax
 import pytest
 from jaxtyping import install_import_hook
 
-# Every jaxtyping signature of these modules is checked whenever a test calls (or JAX traces) it.
-for module in (
+# Modules whose jaxtyping signatures are checked on every call or trace.
+CHECKED_MODULES = (
     "faces.landmarks",
     "data.augmentation",
     "data.batches",
@@ -34,33 +34,34 @@ for module in (
     "models.networks",
     "models.optimizers",
     "evaluation.metrics",
-):
+)
+for module in CHECKED_MODULES:
     install_import_hook(f"avlgan_jax.{module}", "beartype.beartype")
 
 from avlgan_jax import atomic_files
 from avlgan_jax.data import records
 from avlgan_jax.training import workdir
 
-IN_HASTE = os.environ["XLA_FLAGS"].split()[-1]
+FAST_COMPILATION_FLAG = os.environ["XLA_FLAGS"].split()[-1]
 ROOT = Path(__file__).resolve().parents[1]
 RESOLUTION = 32
 _CACHING = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
 
 
 def pytest_collection_modifyitems(items):
-    """The file that makes what many others use comes first, then those of many tests: no process ends alone."""
+    """Run test_train.py first, whose models other files use, then files with many tests, to keep all processes busy."""
     sizes = collections.Counter(item.path for item in items)
     items.sort(key=lambda item: (item.path.name != "test_train.py", -sizes[item.path]))
 
 
 def _place(tmp_path_factory) -> Path:
-    """The folder of this run of the suite, in however many processes."""
+    """Return the temporary folder that all processes of this test run share."""
     own = tmp_path_factory.getbasetemp()
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 def _made_once(tmp_path_factory, name, make) -> Path:
-    """A folder that the first process to ask for it makes, and all share."""
+    """Return a shared folder, which `make` fills in the first process that needs it."""
     folder = _place(tmp_path_factory) / name
     with open(f"{folder}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -72,7 +73,7 @@ def _made_once(tmp_path_factory, name, make) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _compile_once(tmp_path_factory):
-    """Programs compiled by one test (or by a command that a test runs) are not compiled again by the next."""
+    """Share one compilation cache among all tests and the commands they run."""
     cache = os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_place(tmp_path_factory) / "compiled"))
     least = os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
     jax.config.update("jax_compilation_cache_dir", cache)
@@ -81,7 +82,7 @@ def _compile_once(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory):
-    """Prepared records: procedural_faces at 32 px, made by the command a user would give."""
+    """Return the data directory: procedural_faces at 32 px, prepared with the command that a user would run."""
     few = ["--faces", "64", "--held-out", "160", "--dyads", "1", "--dyad-seconds", "1"]
 
     def make(folder):
@@ -92,21 +93,23 @@ def data_dir(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def trained_run(data_dir, tmp_path_factory):
-    """The four models of preset `debug`, trained: the workdir, its config and the validation faces."""
+    """Train the four models of preset `debug`; return the workdir, its config and the validation faces."""
     return _trained(tmp_path_factory, data_dir, "trained")
 
 
 @pytest.fixture(scope="session")
 def trained_run_3d(data_dir, tmp_path_factory):
-    """The same with 3-D landmarks, on one device."""
+    """Train as `trained_run`, with 3-D landmarks on one device."""
     return _trained(tmp_path_factory, data_dir, "trained_3d", "--landmark-dimensions", "3", "--devices", "1")
 
 
 def _trained(tmp_path_factory, data_dir, name, *options):
+    """Train with train.py in the shared folder `name`; return the workdir, its config and the validation faces."""
+
     def make(folder):
         fixed = ["all", "--preset", "debug", "--data-dir", str(data_dir), "--workdir", str(folder)]
-        told = run("train.py", *fixed, *options)
-        (folder / "told.txt").write_text(told.stdout + told.stderr)
+        done = run("train.py", *fixed, *options)
+        (folder / "told.txt").write_text(done.stdout + done.stderr)
 
     folder = _made_once(tmp_path_factory, name, make)
     config = workdir.read_config(folder)
@@ -115,7 +118,14 @@ def _trained(tmp_path_factory, data_dir, name, *options):
 
 
 def run(script: str, *arguments: str, check: bool = True, **options) -> subprocess.CompletedProcess:
-    """Run an entry script as a user would; with `check`, its failure fails the test and shows what it printed."""
+    """Run an entry script as a user would.
+
+    Args:
+        script: Path from the root of the repository, or "-m" to run the module named by the first argument.
+        *arguments: Command-line arguments.
+        check: Whether to fail the test and show the output if the exit status is not 0.
+        **options: Options of `subprocess.run`; `cwd` is the root of the repository by default.
+    """
     command = [sys.executable, *([script] if script == "-m" else [str(ROOT / script)]), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=options.pop("cwd", ROOT), **options)
     if check:
@@ -124,10 +134,10 @@ def run(script: str, *arguments: str, check: bool = True, **options) -> subproce
 
 
 def run_here(script: str, *arguments: str) -> subprocess.CompletedProcess:
-    """Run an entry script (or a module, by its dotted name) in this process: for what only reads, or refuses.
+    """Run an entry script (or a module, by its dotted name) in this process, if it only reads or reports an error.
 
-    A process of its own would spend seconds on importing what is imported here. Where the script would have kept its
-    compiled programs is forgotten: the tests have their own place.
+    A separate process would spend seconds on imports. The script's settings of JAX's compilation cache are undone
+    afterwards, because the tests have their own cache.
     """
     caching = {name: getattr(jax.config, name) for name in _CACHING}
     out, err = io.StringIO(), io.StringIO()

@@ -23,16 +23,17 @@ def dlib_detector():
 
 @pytest.fixture(scope="module")
 def drawn():
-    """Adults and infants, drawn with exact landmarks."""
+    """Return drawn faces of four adults and two infants with exact landmarks."""
     faces = [procedural.sample_face(1, subject, 0, subject % 3 == 0) for subject in range(6)]
     return [procedural.render(face, 0.3, 0.1, 256) for face in faces]
 
 
 def _error(found: np.ndarray, truth: np.ndarray) -> float:
+    """Return the normalised mean error of landmarks."""
     return float(landmarks.normalised_mean_error(found[None], truth[None])[0])
 
 
-def test_dlib_finds_drawn_faces_where_they_are(dlib_detector, drawn):
+def test_dlib_finds_the_landmarks_of_drawn_faces(dlib_detector, drawn):
     found = dlib_detector.detect([face.image for face in drawn])
     assert all(found)
     errors = [_error(candidates[0].landmarks, face.landmarks) for candidates, face in zip(found, drawn, strict=True)]
@@ -40,8 +41,8 @@ def test_dlib_finds_drawn_faces_where_they_are(dlib_detector, drawn):
     assert max(errors) < 0.15
 
 
-def test_dlib_finds_a_face_that_fills_the_picture(dlib_detector, drawn):
-    """Without padding the crop below has no face for it."""
+def test_dlib_finds_a_face_that_fills_the_image(dlib_detector, drawn):
+    """Without padding, dlib finds no face in the crop below."""
     face = drawn[1]
     low, high = face.landmarks.min(axis=0).astype(int), face.landmarks.max(axis=0).astype(int)
     tight = face.image[max(low[1] - 8, 0) : high[1] + 8, max(low[0] - 8, 0) : high[0] + 8]
@@ -50,18 +51,18 @@ def test_dlib_finds_a_face_that_fills_the_picture(dlib_detector, drawn):
     assert _error(candidates[0].landmarks + corner, face.landmarks) < 0.12
 
 
-def test_dlib_looks_at_large_photographs_reduced(dlib_detector, drawn):
+def test_dlib_finds_a_face_in_a_large_photograph(dlib_detector, drawn):
     large = np.kron(drawn[1].image, np.ones((6, 6, 1), np.uint8))
     (candidates,) = dlib_detector.detect([large])
     assert _error(candidates[0].landmarks / 6, drawn[1].landmarks) < 0.08
 
 
-def test_dlib_finds_nobody_in_an_empty_picture(dlib_detector):
+def test_dlib_finds_no_face_in_an_image_without_one(dlib_detector):
     noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
     assert dlib_detector.detect([np.full((100, 100, 3), 128, np.uint8), noise]) == [[], []]
 
 
-def test_dlib_refuses_another_file_than_the_published_model(tmp_path):
+def test_dlib_refuses_a_file_other_than_the_published_model(tmp_path):
     path = tmp_path / "shape_predictor_68_face_landmarks.dat"
     path.write_bytes(b"something else")
     with pytest.raises(UserError, match=f"expected {SHA256[:12]}"):
@@ -70,16 +71,17 @@ def test_dlib_refuses_another_file_than_the_published_model(tmp_path):
         checked(tmp_path / "nothing.dat")
 
 
-def test_unknown_detector_lists_those_there_are():
-    with pytest.raises(UserError, match="'mediapipe'; there are fan, fan3d, dlib"):
+def test_the_error_for_an_unknown_detector_lists_the_detectors():
+    with pytest.raises(UserError, match="'mediapipe': expected one of fan, fan3d, dlib"):
         detectors.kind("mediapipe")
-    with pytest.raises(UserError, match="dlib finds its faces itself"):
+    with pytest.raises(UserError, match="dlib has no option 'yunet'"):
         detectors.fetch("dlib-yunet")
-    with pytest.raises(UserError, match="unknown face detector 'mtcnn' for FAN; there are sfd, yunet"):
+    with pytest.raises(UserError, match="unknown face detector 'mtcnn' for FAN: expected one of sfd, yunet"):
         detectors.fetch("fan-mtcnn")
 
 
 def _candidate(x: float, y: float, score: float = 1.0, size: float = 40.0) -> detectors.Candidate:
+    """Return a detected face with random landmarks in a square box whose top left corner is (x, y)."""
     points = np.random.default_rng(0).uniform(0, size, (68, 2)).astype(np.float32) + np.float32([x, y])
     return detectors.Candidate(points, np.array([x, y, x + size, y + size], np.float32), score)
 
@@ -94,10 +96,10 @@ def test_choose_takes_the_face_in_the_box():
 
 
 def test_choose_rejects_incomplete_landmarks():
-    whole = _candidate(0, 0)
-    broken = whole.landmarks.copy()
+    complete = _candidate(0, 0)
+    broken = complete.landmarks.copy()
     broken[5] = np.nan
-    assert detectors.choose([detectors.Candidate(broken, whole.box, 1.0)], None) == detectors.INCOMPLETE
+    assert detectors.choose([detectors.Candidate(broken, complete.box, 1.0)], None) == detectors.INCOMPLETE
     assert not detectors.is_complete(np.zeros((68, 2), np.float32))
     assert not detectors.is_complete(np.ones((5, 2), np.float32))
     assert not detectors.is_complete(None)
@@ -110,7 +112,7 @@ def test_intersection_over_union():
     assert detectors.intersection_over_union(a, a + 20.0) == 0.0
 
 
-def test_a_flipped_bit_in_what_was_found_is_detected_again(tmp_path, caplog):
+def test_a_photograph_with_a_flipped_bit_in_its_sidecar_entry_is_detected_again(tmp_path, caplog):
     points = np.arange(136, dtype=np.float32).reshape(68, 2)
     with Sidecar(tmp_path, "dlib", "1") as sidecar:
         sidecar.put("a", points)
@@ -125,7 +127,7 @@ def test_a_flipped_bit_in_what_was_found_is_detected_again(tmp_path, caplog):
     assert "is damaged; detecting it again" in caplog.text
 
 
-def test_a_sidecar_of_an_older_version_is_detected_again(tmp_path):
+def test_a_sidecar_with_an_older_table_is_not_used(tmp_path):
     with sqlite3.connect(tmp_path / "dlib-1.sqlite") as database:
         database.execute("CREATE TABLE found (key TEXT PRIMARY KEY, reason TEXT, points BLOB)")
         database.execute("INSERT INTO found VALUES ('a', 'no face', NULL)")
@@ -135,7 +137,7 @@ def test_a_sidecar_of_an_older_version_is_detected_again(tmp_path):
         assert sidecar.get("a") == "no face"
 
 
-def test_sidecar_keeps_points_and_reasons(tmp_path):
+def test_the_sidecar_stores_points_and_reasons(tmp_path):
     points = np.random.default_rng(0).normal(size=(68, 2)).astype(np.float32)
     both = np.random.default_rng(1).normal(size=(68, 5)).astype(np.float32)
     with Sidecar(tmp_path, "dlib", "1") as sidecar:
@@ -148,11 +150,11 @@ def test_sidecar_keeps_points_and_reasons(tmp_path):
         np.testing.assert_array_equal(sidecar.get("c"), both)
         assert sidecar.get("d") is None
     with Sidecar(tmp_path, "dlib", "2") as sidecar:
-        assert sidecar.get("a") is None  # another version finds other points
+        assert sidecar.get("a") is None  # another version may detect other points
 
 
-def test_sidecar_is_on_disk_while_it_is_written(tmp_path):
-    """What a process killed with SIGKILL leaves: all but the last few."""
+def test_the_sidecar_is_on_disk_while_it_is_being_written(tmp_path):
+    """A process killed with SIGKILL loses only the last few entries."""
     with Sidecar(tmp_path, "dlib", "1") as sidecar:
         for number in range(100):
             sidecar.put(str(number), "no face")
@@ -160,14 +162,14 @@ def test_sidecar_is_on_disk_while_it_is_written(tmp_path):
     assert rows >= 90
 
 
-def test_damaged_sidecar_is_one_line(tmp_path):
+def test_a_damaged_sidecar_is_a_user_error(tmp_path):
     (tmp_path / "dlib-1.sqlite").write_bytes(b"not a database" * 100)
     with pytest.raises(UserError, match=r"dlib-1\.sqlite cannot be used.*delete it"):
         Sidecar(tmp_path, "dlib", "1")
 
 
 def _random_fan(folder: Path, kind: type[fan.Fan], files: dict) -> fan.Fan:
-    """The package as it is, its own code and all, but with random weights in its cache: one of FAN's four modules."""
+    """Return FAN from the unmodified package with one of its four modules and with random weights in torch's folder."""
     torch = pytest.importorskip("torch")
     if "numba" not in sys.modules:
         os.environ["NUMBA_DISABLE_JIT"] = "1"
@@ -191,11 +193,12 @@ def _random_fan(folder: Path, kind: type[fan.Fan], files: dict) -> fan.Fan:
 
 @pytest.fixture(scope="module")
 def fan_detector(tmp_path_factory):
+    """Return FAN with random weights and dlib's face detector."""
     return _random_fan(tmp_path_factory.mktemp("torch"), fan.Fan, {})
 
 
 @pytest.mark.slow
-def test_fan3d_gives_both_and_the_depth(tmp_path, drawn):
+def test_fan3d_returns_2d_and_3d_landmarks_equal_in_a_batch_and_alone(tmp_path, drawn):
     from face_alignment.models import ResNetDepth
 
     depth = {f"module.{name}": weights for name, weights in ResNetDepth().state_dict().items()}
@@ -207,7 +210,7 @@ def test_fan3d_gives_both_and_the_depth(tmp_path, drawn):
     np.testing.assert_allclose(together[1][0].landmarks_3d, alone[0][0].landmarks_3d, atol=1e-2)
 
 
-def test_fan_gives_the_same_in_a_batch_and_one_by_one(fan_detector, drawn):
+def test_fan_returns_the_same_in_a_batch_and_one_by_one(fan_detector, drawn):
     images = [drawn[1].image, np.full((90, 80, 3), 200, np.uint8), drawn[2].image[:, 20:]]
     together = fan_detector.detect(images)
     assert [len(candidates) for candidates in together] == [1, 0, 1]
@@ -219,18 +222,18 @@ def test_fan_gives_the_same_in_a_batch_and_one_by_one(fan_detector, drawn):
             assert detectors.is_complete(one.landmarks)
 
 
-def test_fan_is_what_the_package_gives_itself(fan_detector, drawn):
-    """In a picture with room round the face; the package shifts what it sees by a pixel where it leaves the image."""
+def test_fan_returns_the_landmarks_of_the_package(fan_detector, drawn):
+    """The face has room around it: where the package's crop leaves the image, the package shifts it by a pixel."""
     image = np.zeros((512, 512, 3), np.uint8)
     image[128:384, 100:356] = drawn[1].image
     (candidates,) = fan_detector.detect([image])
-    expected = fan_detector._flat.get_landmarks_from_image(image)
+    expected = fan_detector._fan_2d.get_landmarks_from_image(image)
     np.testing.assert_allclose(candidates[0].landmarks, expected[0], atol=1e-3)
 
 
 @pytest.mark.slow
-def test_fan_of_the_real_size_from_the_command_line(tmp_path, drawn):
-    """Nothing is changed in any code: files of the real names and sizes lie in torch's cache, with random weights."""
+def test_full_size_fan_from_the_command_line(tmp_path, drawn):
+    """No code is replaced. Files with the real names and sizes, but random weights, are in torch's folder."""
     torch = pytest.importorskip("torch")
     from face_alignment.detection.sfd.net_s3fd import s3fd
     from face_alignment.models import FAN
@@ -241,7 +244,7 @@ def test_fan_of_the_real_size_from_the_command_line(tmp_path, drawn):
     torch.save(FAN(4).state_dict(), checkpoints / "2DFAN4-11f355bf06.pth.tar")
     finder = s3fd()
     for name, layer in finder.named_modules():
-        if name.endswith("mbox_conf"):  # sure that there is no face anywhere
+        if name.endswith("mbox_conf"):  # the bias makes "no face" certain at every position
             layer.bias.data.fill_(20.0)
             layer.bias.data[-1] = -20.0
     torch.save(finder.state_dict(), checkpoints / "s3fd-619a316812.pth")
@@ -252,14 +255,14 @@ def test_fan_of_the_real_size_from_the_command_line(tmp_path, drawn):
     (tmp_path / "labels.csv").write_text("\n".join(["path,valence,arousal,split", *rows]))
     common = ["face_folder", "--manual-dir", str(tmp_path), "--resolution", "32", "--workers", "1"]
     environment = os.environ | {"TORCH_HOME": str(tmp_path / "torch")}
-    found = [*common, "--landmarks", "fan-dlib", "--data-dir", str(tmp_path / "found")]
-    assert run("prepare.py", *found, env=environment).stdout.split()[-2:] == ["accepted", "2"]
-    nobody = [*common, "--landmarks", "fan", "--data-dir", str(tmp_path / "nobody")]
-    told = run("prepare.py", *nobody, env=environment, check=False)
-    assert told.returncode == 2 and "none of the 2 images" in told.stderr and "2 no face" in told.stderr
+    accepted = [*common, "--landmarks", "fan-dlib", "--data-dir", str(tmp_path / "accepted")]
+    assert run("prepare.py", *accepted, env=environment).stdout.split()[-2:] == ["accepted", "2"]
+    rejected = [*common, "--landmarks", "fan", "--data-dir", str(tmp_path / "rejected")]
+    done = run("prepare.py", *rejected, env=environment, check=False)
+    assert done.returncode == 2 and "none of the 2 images" in done.stderr and "2 no face" in done.stderr
 
 
-def test_missing_fan_weights_are_named_with_their_folder(tmp_path, monkeypatch):
+def test_the_error_for_missing_fan_weights_names_files_and_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(fan, "FINDERS", {"sfd": {"s3fd-619a316812.pth": "http://127.0.0.1:9/s3fd-619a316812.pth"}})
     monkeypatch.setattr(fan, "NETWORKS", dict.fromkeys(fan.NETWORKS, "http://127.0.0.1:9/fan"))
@@ -273,7 +276,7 @@ def test_missing_fan_weights_are_named_with_their_folder(tmp_path, monkeypatch):
         detectors.fetch("fan3d")
 
 
-def test_broken_fan_weights_are_one_line(tmp_path, monkeypatch):
+def test_unreadable_fan_weights_are_a_user_error(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     checkpoints = tmp_path / "hub" / "checkpoints"
     checkpoints.mkdir(parents=True)
@@ -282,7 +285,7 @@ def test_broken_fan_weights_are_one_line(tmp_path, monkeypatch):
         detectors.create("fan-dlib")
 
 
-def test_annotated_points_are_parsed_or_missing():
+def test_annotated_points_are_parsed_or_none():
     numbers = np.arange(136.0)
     found = annotation.parse(";".join(f"{n:.2f}" for n in numbers))
     np.testing.assert_array_equal(found, numbers.reshape(68, 2))
@@ -291,3 +294,9 @@ def test_annotated_points_are_parsed_or_missing():
         assert annotation.parse(text) is None
     assert annotation.box_of(None) is None
     assert annotation.box_of(np.zeros((68, 2), np.float32)) is None
+
+
+def test_every_detector_in_the_table_can_be_imported():
+    for name in detectors.CLASSES:
+        found = detectors.kind(name)
+        assert callable(found.detect) and callable(found.fetch) and found.name and found.version
