@@ -1,4 +1,4 @@
-# From a fresh clone: `make app`, `make demo` and `make test`. PYTHON may name another interpreter (3.11 to 3.13).
+# `make app`, `make demo` and `make test` work in a fresh clone. Set PYTHON to use another interpreter (3.11 to 3.13).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ STAMP := $(VENV)/installed
 
 .PHONY: app demo test test-all test-chaos lint lock audit
 
-# Python compiles what it imports; compiling every module of every package would take another minute.
+# --no-compile: Python compiles modules at import. Compiling all modules of all packages would take another minute.
 $(STAMP): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and f"Python {sys.version.split()[0]} found; 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
@@ -30,16 +30,17 @@ test: $(STAMP)
 test-all: $(STAMP)
 	$(BIN)/pytest
 
-# Kills, full disks, flipped bits, lost processes, and half an hour of soak; `make test-chaos CHAOS="--times 2"` is shorter.
+# Fault injection: kills, full disks, flipped bits, lost processes, and a soak test of half an hour.
+# `make test-chaos CHAOS="--times 2"` is shorter.
 test-chaos: $(STAMP)
 	PYTHONPATH=. $(BIN)/python tests/chaos.py $(CHAOS)
 
-# What CI installs: pip install --require-hashes -r requirements.lock
+# Write the locked versions. Install them with: pip install --require-hashes -r requirements.lock
 lock:
 	$(PYTHON) -m venv .lock && .lock/bin/pip install --quiet uv
 	.lock/bin/uv pip compile requirements.txt --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements.lock
 
-# Known vulnerabilities of what is locked; it asks pypi.org.
+# List known vulnerabilities of the locked versions. Needs access to pypi.org.
 audit:
 	$(PYTHON) -m venv .lock && .lock/bin/pip install --quiet pip-audit
 	.lock/bin/pip-audit -r requirements.lock --disable-pip

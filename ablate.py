@@ -1,6 +1,7 @@
-"""Train a workdir's models again with one thing changed: `python ablate.py --help`.
+"""Command that retrains a workdir's models with one setting changed at a time; see `python ablate.py --help`.
 
-The body is `avlgan_jax.evaluation.ablate`. It spawns processes, which import this file again.
+The implementation is in `avlgan_jax.evaluation.ablate`. It spawns processes that import this file again, hence the
+`__main__` guard.
 """
 
 from avlgan_jax.evaluation.ablate import main

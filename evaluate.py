@@ -1,6 +1,7 @@
-"""Score the models of a workdir and write the report: `python evaluate.py --help`.
+"""Command that evaluates the models of a workdir and writes the report; see `python evaluate.py --help`.
 
-The body is `avlgan_jax.evaluation.run`. It spawns processes, which import this file again.
+The implementation is in `avlgan_jax.evaluation.run`. It spawns processes that import this file again, hence the
+`__main__` guard.
 """
 
 from avlgan_jax.evaluation.run import main

@@ -1,4 +1,7 @@
-"""Prepare a data set: `python prepare.py --help`. The body is `avlgan_jax.datasets.prepare`."""
+"""Command that prepares a data set; see `python prepare.py --help`.
+
+The implementation is in `avlgan_jax.datasets.prepare`.
+"""
 
 from avlgan_jax.datasets.prepare import main
 

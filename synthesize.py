@@ -1,4 +1,7 @@
-"""Edit photographs and films of faces: `python synthesize.py --help`. The body is `avlgan_jax.editing.commands`."""
+"""Command that edits photographs and films of faces; see `python synthesize.py --help`.
+
+The implementation is in `avlgan_jax.editing.commands`.
+"""
 
 from avlgan_jax.editing.commands import main
 

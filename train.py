@@ -1,4 +1,7 @@
-"""Train one of the four models, or all in order: `python train.py --help`. The body is `avlgan_jax.training.run`."""
+"""Command that trains one of the four models, or all four in order; see `python train.py --help`.
+
+The implementation is in `avlgan_jax.training.run`.
+"""
 
 from avlgan_jax.training.run import main
 

@@ -1,6 +1,6 @@
-"""avLandmarkGAN in JAX: turn a face to any emotion on the valence-arousal plane, by way of its 68 landmarks.
+"""avLandmarkGAN in JAX: change the emotion of a face, as valence and arousal, by moving its 68 landmarks.
 
-model = avlgan_jax.load()                                # the weights that come with the package
+model = avlgan_jax.load()  # the weights in the package
 image, landmarks = model.draw(seed=1)
 smiling = model.edit(image, valence=0.7, arousal=0.3)
 """
@@ -14,7 +14,8 @@ __all__ = ["Editor", "load"]
 
 
 def __getattr__(name: str):
-    # Loaded when asked for: `import avlgan_jax` alone starts no JAX.
+    """Return `Editor` or `load`. Raises AttributeError for any other name."""
+    # Import the editor on first use, so that `import avlgan_jax` does not import JAX.
     if name in __all__:
         from avlgan_jax.editing import editor
 

@@ -1,4 +1,4 @@
-"""Files and folders that are whole or not there: filled beside their place, then moved into it."""
+"""Atomic writes: content goes to a temporary sibling, which is then renamed into place."""
 
 import contextlib
 import hashlib
@@ -10,11 +10,12 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Where to write a file that takes the place of `path` when the block ends well, and else disappears.
+    """Yield a temporary path; the file written there replaces `path` when the block ends without an exception.
 
-    The name to write to has the ending of `path`, from which some writers tell the format.
+    If the block raises, the temporary file is deleted and `path` stays unchanged. The temporary path has the suffix of
+    `path`, because some writers infer the format from it.
     """
-    partial = _beside(path, "new")
+    partial = _sibling(path, "new")
     try:
         yield partial
         os.replace(partial, path)
@@ -24,38 +25,53 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """A new folder to fill; it takes the place of `path` when the block ends well, and else disappears."""
+    """Yield a new empty folder, which replaces `path` when the block ends without an exception.
+
+    If the block raises, the new folder is deleted and `path` stays unchanged. Missing parent folders of `path` are
+    created. An existing `path` is renamed first, so for a moment neither folder is at `path`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh, old = _beside(path, "new"), _beside(path, "old")
+    fresh, old = _sibling(path, "new"), _sibling(path, "old")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
     try:
         yield fresh
         if path.exists():
             path.rename(old)
-        fresh.rename(path)
+        try:
+            fresh.rename(path)
+        except OSError:
+            if old.exists():
+                old.rename(path)
+            raise
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
 
 
+def user_cache() -> Path:
+    """Return this project's folder in the user's cache: `$XDG_CACHE_HOME/avlgan_jax`, else `~/.cache/avlgan_jax`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "avlgan_jax"
+
+
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a whole file or none."""
+    """Write `content` to `path` atomically."""
     with atomic_file(path) as partial:
         partial.write_bytes(content)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole file of text or none, in UTF-8."""
+    """Write `text` to `path` atomically, in UTF-8."""
     write_bytes(path, text.encode())
 
 
-def _beside(path: Path, word: str) -> Path:
-    # The process's number keeps two writers of one file from each other's halves.
-    return path.with_name(f".{word}.{os.getpid()}.{path.name}")
+def _sibling(path: Path, label: str) -> Path:
+    """Return a hidden path next to `path`. The process id separates two processes that write the same `path`."""
+    return path.with_name(f".{label}.{os.getpid()}.{path.name}")
 
 
 def file_sha256(path: Path) -> str | None:
+    """Return the SHA-256 of a file in hexadecimal, or None if the file does not exist."""
     try:
         with open(path, "rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,7 +1,9 @@
-"""Every choice a person can make about training, typed and described, with presets; the command line comes from it.
+"""Training options as typed dataclasses, from which the command line of `train.py` is generated.
 
-Sections follow the models: `regressor`, `landmark` (the landmark converter), `image` (the image converter), `avgan`.
-A value that cannot work is refused here, before anything is loaded.
+One section per model: `regressor`, `landmark` (the landmark converter), `image` (the image converter) and `avgan`.
+An invalid value raises UserError when the config is created, before any data is read.
+
+A field's docstring is its help text. It fits on one line, because tyro keeps the line breaks of longer ones.
 """
 
 import dataclasses
@@ -22,26 +24,26 @@ MODEL_NAMES: tuple[ModelName, ...] = ("regressor", "landmark", "image", "avgan")
 
 @dataclass(frozen=True)
 class Training:
-    """What every model's training has."""
+    """Options common to all four trainings."""
 
     steps: int = 400_000
-    """Steps to train."""
+    """Number of training steps."""
     batch_size: int = 16
-    """Examples in a step, over all devices together."""
+    """Examples per step, over all devices together."""
     learning_rate: float = 1e-4
-    """Adam's learning rate."""
+    """Initial learning rate of Adam."""
     beta1: float = 0.5
-    """Adam's decay of the first moment."""
+    """Decay rate of Adam's first-moment estimate."""
     beta2: float = 0.999
-    """Adam's decay of the second moment."""
+    """Decay rate of Adam's second-moment estimate."""
     decay: Literal["epoch", "step", "cosine"] = "epoch"
-    """The rate falls by `decay_factor` per epoch (the paper, as printed) or per step, or to zero along a cosine."""
+    """Learning-rate schedule: multiply by `decay_factor` per epoch (the paper) or per step, or `cosine` to zero."""
     decay_factor: float = 0.99997
-    """Factor of the exponential decays."""
+    """Factor of the `epoch` and `step` schedules."""
     ema_decay: float = 0.0
-    """Averaging of the weights that are evaluated, per step; 0 evaluates the last weights."""
+    """Decay rate of the moving average of the weights, used for evaluation; 0 evaluates the current weights."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Type in which the convolutions compute; weights and losses are float32 always."""
+    """Data type of the image networks' computations. Weights, losses and landmark networks always use float32."""
 
     def __post_init__(self) -> None:
         _require(self, "steps", self.steps >= 1, "at least 1")
@@ -55,39 +57,44 @@ class Training:
 
 @dataclass(frozen=True)
 class RegressorTraining(Training):
-    """The judge: a ResNet-18 that reads valence and arousal, trained apart from every GAN."""
+    """Options of the regressor: a ResNet-18 that predicts valence and arousal, trained separately from the GANs."""
 
     width: int = 64
-    """Channels of the first stage."""
+    """Channels of the first stage; a multiple of 8."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require(self, "width", self.width >= 8 and self.width % 8 == 0, "a multiple of 8 (its group norms)")
+        _require(
+            self,
+            "width",
+            self.width >= 8 and self.width % 8 == 0,
+            "a multiple of 8 (the ResNet-18 has 8 normalisation groups)",
+        )
 
 
 @dataclass(frozen=True)
 class AdversarialTraining(Training):
-    """What the landmark converter, the image converter and avGAN have in common: equations (5) and (10)."""
+    """Options common to the landmark converter, the image converter and avGAN; equations (5) and (10)."""
 
     adversarial_loss: AdversarialLoss = "minimax"
-    """`minimax` is the paper's, as printed; `nonsaturating` has the same fixed point and does not stall."""
+    """`minimax` as printed in the paper, `nonsaturating` (same fixed point, does not stall), `wgan_gp` or `hinge`."""
     emotion_weight: float = 5.0
-    """lambda_e of the emotion loss."""
+    """Weight lambda_e of the emotion loss."""
     reconstruction_weight: float = 10.0
-    """lambda_rec of the cycle."""
+    """Weight lambda_rec of the cycle reconstruction loss."""
     gradient_penalty: float = 10.0
-    """Weight of the Wasserstein penalty; only `wgan_gp` uses it."""
+    """Weight of the gradient penalty; only `wgan_gp` uses it."""
     r1_weight: float = 0.0
-    """Weight of the R1 penalty on real data; 0 leaves it out."""
+    """Weight of the R1 gradient penalty on real data; 0 disables it."""
     d_steps: int = 1
-    """Discriminator steps for each generator step."""
+    """Discriminator updates per generator update."""
+    # The discriminator's emotion and landmark losses guide the generator only once it can predict both on real faces.
     d_warmup: int = 0
-    """Steps at the start in which the discriminator only learns to read emotions and landmarks from real faces, so that
-    what it then asks for means something."""
+    """Initial steps, which only train the discriminator to predict emotions and landmarks of real faces."""
     d_rate_factor: float = 1.0
-    """Learning rate of the discriminator over the generator's (two time scales, Heusel et al. 2017)."""
+    """Ratio of the discriminator's learning rate to the generator's (two time scales, Heusel et al. 2017)."""
     targets: Targets = "shuffled"
-    """Target emotions: the batch's own labels in another order, or spread evenly over the disc."""
+    """Target emotions: `shuffled` permutes the labels of the batch, `uniform` draws from the unit disc."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -100,20 +107,20 @@ class AdversarialTraining(Training):
 
 @dataclass(frozen=True)
 class LandmarkTraining(AdversarialTraining):
-    """The landmark converter G_l, D_l, Section III-A."""
+    """Options of the landmark converter: generator G_l and discriminator D_l of Section III-A."""
 
     centre_weight: float = 10.0
-    """lambda_ffc of the face feature centre loss, equation (4)."""
+    """Weight lambda_ffc of the face feature centre loss, equation (4)."""
     body: LandmarkBody = "dense"
-    """A dense network over the 136 numbers (204 of 3-D landmarks), or a 1-D convolution over the 68 points."""
+    """`dense` layers over the 136 coordinates (204 in 3-D), or `conv1d` convolutions over the 68 points."""
     residual: bool = False
-    """The generator gives a displacement of the source instead of the landmarks themselves."""
+    """Generate a displacement of the source landmarks instead of the landmarks themselves."""
     width: int = 256
-    """Units of each layer."""
+    """Units (`dense`) or channels (`conv1d`) of each hidden layer."""
     blocks: int = 3
     """Residual blocks of the generator."""
     d_layers: int = 4
-    """Layers of the discriminator before its heads."""
+    """Hidden layers of the discriminator."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -124,28 +131,28 @@ class LandmarkTraining(AdversarialTraining):
 
 @dataclass(frozen=True)
 class ImageTraining(AdversarialTraining):
-    """An image converter: G_i, D_i of Section III-B, or avGAN."""
+    """Options of an image converter: generator G_i and discriminator D_i of Section III-B, or avGAN."""
 
     use_landmarks: bool = True
-    """Condition on landmarks and let the discriminator read them; avGAN does not."""
+    """Condition the generator on landmarks and let the discriminator predict them. Must be False for avGAN."""
     discriminator: Literal["patch", "resnet18"] = "patch"
-    """StarGAN's stack of 4x4 stride-2 layers, or avGAN's ResNet-18 (which cannot read landmarks)."""
+    """`patch`: StarGAN's stack of 4x4 stride-2 convolutions. `resnet18`: avGAN's; it predicts no landmarks."""
     landmark_weight: float = 10.0
-    """lambda_l of the landmark loss, equation (8)."""
+    """Weight lambda_l of the landmark loss, equation (8)."""
     rematerialise: bool = False
-    """Compute the generator's activations again for its gradient instead of keeping them: less memory, more time."""
+    """Recompute the generator's activations in the backward pass instead of storing them: less memory, slower."""
     masked: bool = False
-    """The generator gives a picture and a mask that blends it with the source, instead of the picture itself."""
+    """Generate an image and a mask that blends it with the source, instead of the output image itself."""
     mask_weight: float = 0.0
-    """Price of the mask's mean size; only `masked` uses it."""
+    """Weight of the loss on the mean of the mask; only `masked` uses it."""
     width: int = 64
     """Channels of the generator's first layer."""
     blocks: int = 6
     """Residual blocks of the generator."""
     d_width: int = 64
-    """Channels of the discriminator's first layer."""
+    """Channels of the discriminator's first layer; for `resnet18` a multiple of 8."""
     d_layers: int = 6
-    """Layers of the patch discriminator."""
+    """Layers of the `patch` discriminator; each halves the image side."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -157,88 +164,90 @@ class ImageTraining(AdversarialTraining):
             self,
             "use_landmarks",
             not (self.use_landmarks and self.discriminator == "resnet18"),
-            "False with the resnet18 discriminator, which reads no landmarks",
+            "False with the resnet18 discriminator, which predicts no landmarks",
         )
         grouped = self.discriminator != "resnet18" or self.d_width % 8 == 0
-        _require(self, "d_width", grouped, "a multiple of 8 (the group norms of resnet18)")
+        _require(self, "d_width", grouped, "a multiple of 8 (resnet18 has 8 normalisation groups)")
 
 
 @dataclass(frozen=True)
 class Config:
-    """A whole experiment: the four models, trained on one data set at one resolution."""
+    """Options of an experiment: four models, trained on one data set at one resolution."""
 
     data: str = "procedural_faces"
-    """Data set to train on, as prepared by prepare.py."""
+    """Name of the data set to train on, prepared with prepare.py."""
     data_dir: str = "data"
-    """Where the prepared records lie."""
+    """Folder of the prepared records, or a bucket (gs://...)."""
     seed: int = 0
-    """Everything random follows from it."""
+    """Seed of the initial weights, batch order, mirroring, augmentation and target emotions."""
     resolution: int = 128
-    """Side of the pictures in pixels; records of this size must have been prepared."""
+    """Side of the images in pixels. Records of this resolution must have been prepared."""
+    # 3 is the variant of Section IV-A, "we replaced all the landmarks in the model with 3D ones". The records must have
+    # the feature `landmarks_3d`.
     landmark_dimensions: Literal[2, 3] = 2
-    """Coordinates of each landmark. 3 is the variant of Section IV-A, "we replaced all the landmarks in the model with
-    3D ones"; it needs data with the feature `landmarks_3d`: procedural_faces, or photographs prepared with `--landmarks
-    fan3d`."""
+    """Coordinates per landmark. 3 needs procedural_faces, or photographs prepared with `--landmarks fan3d`."""
+    # Without augmentation, a discriminator overfits a data set of a few hundred faces.
     augment: float = 0.0
-    """Strength of random turns, shifts, zooms and light of the training faces; 1 is for some hundreds of faces, which
-    would be learnt by heart, 0 leaves them as they are."""
+    """Strength of random rotation, shift, zoom and lighting: 0 (none) to 3; 1 suits a few hundred faces."""
     regressor: RegressorTraining = field(default_factory=RegressorTraining)
-    """The judge."""
+    """The regressor, which predicts the valence and arousal of a face. It evaluates the other models."""
     landmark: LandmarkTraining = field(default_factory=LandmarkTraining)
-    """The landmark converter."""
+    """The landmark converter, which moves 68 landmarks to a target emotion."""
     image: ImageTraining = field(default_factory=ImageTraining)
-    """The image converter."""
+    """The image converter, which edits a face image to a target emotion and target landmarks."""
     avgan: ImageTraining = field(default_factory=lambda: ImageTraining(use_landmarks=False, discriminator="resnet18"))
-    """The baseline without landmarks."""
+    """avGAN, the baseline without landmarks."""
+    # A CPU has one device per core. The landmark converter is faster on one CPU device than on two.
     devices: int = 0
-    """Devices to use; 0 takes all (on a CPU: one per core, which is its fast path too)."""
+    """Number of devices. 0: as many as divide the batch size, but 1 for the landmark converter on a CPU."""
     steps_per_dispatch: int = 0
-    """Steps run on the device in one call; 0 takes 20 on an accelerator and 1 on a CPU."""
+    """Training steps per call of the compiled program. 0: 20, but 1 for models of images on a CPU."""
+    # A step then transfers only the indices of its faces.
     data_on_device: Literal["auto", "yes", "no"] = "auto"
-    """Whether all training faces lie on every device, so that a step is sent their numbers only. `auto`: on an
-    accelerator whose memory they fill no more than a quarter of."""
+    """Keep all training faces on each device. `auto`: on accelerators, if they fill at most 1/4 of the memory."""
     loader_threads: int = 1
-    """Threads that make batches ahead of the device; nothing else depends on it."""
+    """Threads that prepare batches in advance. Results do not depend on it."""
     log_every: int = 100
-    """Steps between lines of metrics.jsonl and TensorBoard."""
+    """Steps between log entries in metrics.jsonl and TensorBoard."""
     checkpoint_every: int = 2_000
     """Steps between checkpoints."""
     keep_checkpoints: int = 3
-    """Newest checkpoints kept, beside the best."""
+    """Number of latest checkpoints to keep, in addition to the best one."""
     sample_every: int = 5_000
-    """Steps between sample grids and looks at the validation faces."""
+    """Steps between evaluations on validation faces; converters also save a sample grid."""
 
     def __post_init__(self) -> None:
-        _require(self, "resolution", self.resolution >= 16 and self.resolution % 4 == 0, "a multiple of 4, 16 or more")
+        _require(self, "resolution", self.resolution >= 16 and self.resolution % 4 == 0, "a multiple of 4, at least 16")
         _require(self, "augment", 0 <= self.augment <= 3, "in [0, 3]")
-        _require(self, "devices", self.devices >= 0, "0 (all) or more")
+        _require(self, "devices", self.devices >= 0, "0 (automatic) or more")
         _require(self, "steps_per_dispatch", self.steps_per_dispatch >= 0, "0 (automatic) or more")
         if self.augment and self.data_on_device == "yes":
             raise UserError(
-                f"data_on_device is 'yes' and augment is {self.augment}: faces are changed on the host; leave "
-                "data_on_device at 'auto', or augment at 0"
+                f"data_on_device is 'yes' and augment is {self.augment}: augmentation runs on the host; set "
+                "data_on_device to 'auto', or augment to 0"
             )
         for name in ("loader_threads", "log_every", "checkpoint_every", "keep_checkpoints", "sample_every"):
             _require(self, name, getattr(self, name) >= 1, "at least 1")
         if self.avgan.use_landmarks:
-            raise UserError("avgan.use_landmarks is True: avGAN is the baseline without landmarks; leave it False")
+            raise UserError("avgan.use_landmarks is True: avGAN is the baseline without landmarks; set it to False")
         for name in ("image", "avgan"):
             section = getattr(self, name)
             smallest = 2**section.d_layers
             if section.discriminator == "patch" and self.resolution < smallest:
                 raise UserError(
-                    f"{name}.d_layers is {section.d_layers}: each layer halves the picture, so {self.resolution} px "
+                    f"{name}.d_layers is {section.d_layers}: each layer halves the image side, so {self.resolution} px "
                     f"allow at most {self.resolution.bit_length() - 1} layers"
                 )
 
 
 def _require(section: object, name: str, holds: bool, expected: str) -> None:
+    """Raise UserError unless the value of field `name` `holds`."""
     if not holds:
         kind = type(section).__name__
         raise UserError(f"{name} is {getattr(section, name)!r} in {kind}: expected {expected}")
 
 
-# What may differ between two runs of one experiment: it changes how the work is done, not what is learned.
+# Fields that may differ between runs of one experiment: they change how training runs, not what it computes.
 OPERATIONAL = frozenset(
     {
         "data_dir",
@@ -255,12 +264,20 @@ OPERATIONAL = frozenset(
 
 
 def to_json(config: Config) -> str:
-    """The config as indented JSON with a newline at the end."""
+    """Return the config as indented JSON that ends with a newline."""
     return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
 
 
 def from_json(text: str, where: Path | str) -> Config:
-    """The config that `to_json` wrote. Raises UserError, naming `where`, if the text is no such thing."""
+    """Return the config that `to_json` wrote as `text`. Fields that `text` lacks get their defaults.
+
+    Args:
+        text: The JSON text.
+        where: The file that holds `text`, for the error message.
+
+    Raises:
+        UserError: If `text` is not valid JSON, has an unknown field, or has a value of the wrong type or out of range.
+    """
     try:
         fields = json.loads(text)
         sections = {
@@ -272,26 +289,27 @@ def from_json(text: str, where: Path | str) -> Config:
         built = {name: _typed(sections[name], fields[name]) for name in sections if name in fields}
         return _typed(Config, fields | built)
     except (ValueError, TypeError, AttributeError, RecursionError, UserError) as error:
-        raise UserError(f"{where} is no config of this version ({error}); choose another workdir") from error
+        raise UserError(f"{where} is not a valid config of this version ({error}); choose another workdir") from error
 
 
 def _typed(kind: type, values: dict):
-    """An instance of the dataclass `kind`; its own checks hold what values mean, this one their types."""
+    """Return `kind(**values)` after checking the types of `values`; the dataclass `kind` itself checks their ranges."""
     for name, hint in get_type_hints(kind).items():
         value = values.get(name)
         if get_origin(hint) is Literal:
-            right = any(value == one and type(value) is type(one) for one in get_args(hint))
+            valid = any(value == choice and type(value) is type(choice) for choice in get_args(hint))
         else:
-            right = type(value) is hint or (hint is float and type(value) is int)
-        if name in values and not right:
-            raise TypeError(f"{name} is {value!r}")
+            valid = type(value) is hint or (hint is float and type(value) is int)
+        if name in values and not valid:
+            raise TypeError(f"{name} is {value!r}, which has the wrong type or is not one of its choices")
     return kind(**values)
 
 
 def differences(ours: Config, theirs: Config) -> list[str]:
-    """What sets two experiments apart, as 'name: ours, theirs'; operational fields do not count.
+    """Return the fields that differ between two experiments, each as "NAME: OURS here, THEIRS there".
 
-    Nor does a number of steps, unless the learning rate follows it (`cosine`): a run may be made longer.
+    Operational fields are ignored. So are the models' numbers of steps, because a run may be extended; they count
+    only with the `cosine` schedule, whose learning rate depends on them.
     """
     flat_ours, flat_theirs = _flatten(dataclasses.asdict(ours)), _flatten(dataclasses.asdict(theirs))
     found = []
@@ -304,12 +322,13 @@ def differences(ours: Config, theirs: Config) -> list[str]:
 
 
 def digest(config: Config) -> str:
-    """Identity of an experiment's config, without its operational fields: 16 hexadecimal digits."""
+    """Return the identity of an experiment: a digest of its non-operational fields, 16 hexadecimal digits."""
     kept = {k: v for k, v in dataclasses.asdict(config).items() if k not in OPERATIONAL}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _flatten(tree: dict, prefix: str = "") -> dict[str, object]:
+    """Return the leaves of a nested dictionary by their dotted names."""
     flat = {}
     for name, value in tree.items():
         flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}

@@ -1,4 +1,4 @@
-"""Named configs. Each docstring says the command, the machine, the time, and what came out."""
+"""Named configs. Each docstring gives the command and, if the preset was run to completion, its machine and time."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,19 +7,22 @@ from avlgan_jax.config import Config, ImageTraining, LandmarkTraining, Regressor
 
 
 def paper() -> Config:
-    """The paper to the letter: 128 px, batch 16, Adam 1e-4, 400,000 iterations, weights 5/10/10/10, minimax.
+    """Return the paper's settings: 128 px, batch 16, Adam 1e-4, 400,000 steps, weights 5/10/10/10, minimax loss.
 
     `python train.py all --preset paper --data affectnet --workdir runs/paper`
-    1.0e18 FLOP for the image converter; not run to its end here.
+
+    The image converter takes 1.0e18 FLOP. This project has not run the preset to completion.
     """
     return Config()
 
 
 def modern() -> Config:
-    """The paper's networks and losses with what trained better here; `docs/experiments.md` has the evidence.
+    """Return the paper's networks and losses with the changes that trained better in `docs/experiments.md`.
 
     `python train.py all --preset modern --data affectnet --workdir runs/modern`
-    Meant for an accelerator, and not run to its end here; `demo` is the same recipe at a size that was.
+
+    The preset is meant for an accelerator. This project has not run it to completion; `demo` is the same recipe at a
+    smaller size, and was run to completion.
     """
     image = ImageTraining(
         steps=200_000,
@@ -51,11 +54,12 @@ def modern() -> Config:
 
 
 def demo() -> Config:
-    """A quarter of an hour on two cores, on procedural faces of 36 px.
+    """Return `modern` for 36 px procedural faces; it takes about 15 minutes on two CPU cores.
 
     `make demo`
-    So short a training wants a higher price of the mask. avGAN gets one step for 38 of the image converter's: the demo
-    shows that it runs, it does not compare the two.
+
+    The mask weight is higher than in `modern`, because the training is short. avGAN trains one step per 38 steps of
+    the image converter: the demo shows that avGAN runs and is no comparison of the two.
     """
     recipe = modern()
     image = replace(
@@ -84,7 +88,7 @@ def demo() -> Config:
 
 
 def debug() -> Config:
-    """A few steps of small networks at 32 px, to see that everything runs: seconds.
+    """Return small networks at 32 px and 4 training steps per model, to test in seconds that everything runs.
 
     `python train.py all --preset debug --data procedural_faces --workdir runs/debug`
     """

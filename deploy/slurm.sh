@@ -8,16 +8,18 @@
 #SBATCH --requeue
 #SBATCH --open-mode=append
 #SBATCH --signal=TERM@120
-# Two minutes before its time is up Slurm sends every process SIGTERM; they save, leave with 75, and the job is queued
-# again. Submit with: sbatch deploy/slurm.sh image --preset modern --data affectnet --workdir /shared/runs/affectnet
+# Slurm sends SIGTERM to every process two minutes before the time limit. The processes save a checkpoint and exit with
+# status 75, and this script requeues the job. Submit with:
+#   sbatch deploy/slurm.sh image --preset modern --data affectnet --workdir /shared/runs/affectnet
 set -u
 cd "${SLURM_SUBMIT_DIR:-.}"
 
-# srun tells each process its number and where the first one is: no flags are needed.
+# srun gives each process its number and the address of the first process, so train.py needs no cluster options.
 srun --kill-on-bad-exit=1 --wait=120 .venv/bin/python train.py "$@"
 status=$?
 
-# 75: saved and wants to go on. 134, 137, 143: a process was lost; the last checkpoint is intact.
+# 75: a checkpoint was saved and training can continue.
+# 134, 137, 143: a process was lost; the last checkpoint is intact.
 case $status in
     0) exit 0 ;;
     75 | 134 | 137 | 143) [ "${SLURM_RESTART_COUNT:-0}" -lt 100 ] && scontrol requeue "$SLURM_JOB_ID" ;;

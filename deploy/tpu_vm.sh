@@ -1,9 +1,11 @@
 #!/bin/bash
-# Trains on every machine of a TPU slice, and again after each preemption until the run is done. On your own machine:
+# Training on all machines of a TPU slice, restarted after each preemption until the run is complete. Run it on your own
+# machine:
 #   TPU=avlgan ZONE=us-central2-b TYPE=v4-32 bash deploy/tpu_vm.sh image --preset modern --data affectnet \
 #       --data-dir gs://BUCKET/data --workdir gs://BUCKET/runs/affectnet
 set -u
-: "${TPU:?name of the TPU}" "${ZONE:?its zone}" "${TYPE:?its type, such as v4-32}"
+: "${TPU:?set it to the name of the TPU}" "${ZONE:?set it to the zone of the TPU}" \
+    "${TYPE:?set it to the type of the TPU, such as v4-32}"
 VERSION=${VERSION:-tpu-ubuntu2204-base}
 REPOSITORY=${REPOSITORY:-$(git remote get-url origin)}
 
@@ -24,9 +26,10 @@ for attempt in $(seq 100); do
     on_all "[ -d avlgan ] || git clone $REPOSITORY avlgan; cd avlgan &&
         { [ -d .venv ] || { python3 -m venv .venv && .venv/bin/pip install -q -r requirements-tpu.txt gcsfs; }; }" ||
         { sleep 60; continue; }
-    # The machines of a slice know each other: no flags are needed. 75 means saved, wants to go on.
+    # JAX finds the machines of the slice itself, so train.py needs no cluster options. Any status but 0 leads to another
+    # attempt, such as 75: a checkpoint was saved and training can continue.
     on_all "cd avlgan && exec .venv/bin/python train.py $(printf '%q ' "$@")" && exit 0
-    echo "attempt $attempt ended; going on from the last checkpoint" >&2
+    echo "attempt $attempt ended before the run was complete; retrying from the last checkpoint" >&2
     sleep 30
 done
 exit 75

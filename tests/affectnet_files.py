@@ -1,4 +1,4 @@
-"""Folders laid out as AffectNet is distributed, in both forms, with every oddity that occurs in it."""
+"""Test folders in both distributed forms of AffectNet, with every irregularity that occurs in the data set."""
 
 from pathlib import Path
 
@@ -11,11 +11,12 @@ from avlgan_jax.datasets.affectnet.affectnet_dataset_builder import COLUMNS
 
 
 def _points(landmarks: np.ndarray) -> str:
+    """Return landmarks as the text of the column `facial_landmarks`: x and y of each point, separated by semicolons."""
     return ";".join(f"{v:.2f}" for v in landmarks.ravel())
 
 
 def _row(folder: Path, path: str, subject: int, *, images="Manually_Annotated_Images", **changes) -> list:
-    """A sound row of the 2017 lists, and its image: a drawn face in the corner of a larger photograph."""
+    """Return a valid row of the 2017 lists and write its image: a face of 224 px in a photograph of 360 x 300 px."""
     face = drawn.drawn_face(subject)
     photograph = np.full((300, 360, 3), 90, np.uint8)
     photograph[40:264, 100:324] = face.image
@@ -37,7 +38,12 @@ def _row(folder: Path, path: str, subject: int, *, images="Manually_Annotated_Im
 
 
 def write_2017(folder: Path) -> tuple[list[str], dict[str, str]]:
-    """Every oddity of the 2017 form. Returns the sound images and the reason for each of the others."""
+    """Write the 2017 form with every irregularity.
+
+    Returns:
+        The paths of the valid images of the manual lists, and the reason for each rejected image by its path. The
+        duplicate `5/twin.jpg` is in neither.
+    """
     training = [
         _row(folder, "1/a.jpg", 0, expression=0, valence=0.0, arousal=0.0),
         _row(folder, "1/b.PNG", 1, expression=1, valence=0.7, arousal=0.1),
@@ -65,7 +71,7 @@ def write_2017(folder: Path) -> tuple[list[str], dict[str, str]]:
     drawn.write_csv(folder / "Manually_Annotated_file_lists/training.csv", list(COLUMNS), training)
     drawn.write_csv(folder / "Manually_Annotated_file_lists/validation.csv", None, validation)
     drawn.write_csv(folder / "Automatically_Annotated_file_lists/automatically_annotated.csv", list(COLUMNS), automatic)
-    sound = [
+    valid = [
         "1/a.jpg",
         "1/b.PNG",
         "2/c.jpeg",
@@ -87,11 +93,15 @@ def write_2017(folder: Path) -> tuple[list[str], dict[str, str]]:
         "5/../../../../etc/passwd.jpg": locating.OUTSIDE,
     }
     prefix = "Manually_Annotated_Images/"
-    return [prefix + name for name in sound], {prefix + name: reason for name, reason in reasons.items()}
+    return [prefix + name for name in valid], {prefix + name: reason for name, reason in reasons.items()}
 
 
 def write_newer(folder: Path) -> dict[str, str]:
-    """The newer form: five sound images, and every oddity. Returns the reason for each that is left out."""
+    """Write the newer form with every irregularity: six valid images (one without landmarks) and four others.
+
+    Returns:
+        The reason for each rejected image by its path.
+    """
     values = {
         0: ("0", "0.0", "0.1"),
         3: ("1", "0.7", "0.2"),
@@ -106,7 +116,7 @@ def write_newer(folder: Path) -> dict[str, str]:
     for number, (expression, valence, arousal) in values.items():
         _annotate(folder / "train_set", number, number % 11, expression, valence, arousal)
     (folder / "train_set/images/44.jpg").unlink()
-    with open(folder / "train_set/annotations/45_val.npy", "wb") as stream:  # a pickle that would run code
+    with open(folder / "train_set/annotations/45_val.npy", "wb") as stream:  # a pickle that runs code when loaded
         np.save(stream, np.array([Bomb(folder)], dtype=object), allow_pickle=True)
     (folder / "train_set/annotations/43_lnd.npy").unlink()
     _annotate(folder / "val_set", 5, 5, "4", "-0.1", "0.8")
@@ -119,6 +129,8 @@ def write_newer(folder: Path) -> dict[str, str]:
 
 
 class Bomb:
+    """An object that creates the folder `exploded` in `folder` when it is unpickled."""
+
     def __init__(self, folder: Path):
         self.folder = folder
 
@@ -127,10 +139,11 @@ class Bomb:
 
 
 def _annotate(folder: Path, number: int, subject: int, expression: str, valence: str, arousal: str) -> None:
+    """Write the image and the annotation files of one face in the newer form."""
     face = drawn.save_face(folder / f"images/{number}.jpg", subject, quality=95)
     points = face.landmarks.astype(np.float64).ravel()
     if number == 17:
-        points[0], points[33] = -47.0, 292.0  # they may leave the crop
+        points[0], points[33] = -47.0, 292.0  # annotated points may lie outside the crop
     (folder / "annotations").mkdir(parents=True, exist_ok=True)
     for what, value in (("exp", expression), ("val", valence), ("aro", arousal), ("lnd", points)):
         np.save(folder / f"annotations/{number}_{what}.npy", np.array(value))

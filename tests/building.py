@@ -1,4 +1,4 @@
-"""Building a data set of photographs in a test, through its TFDS builder."""
+"""Functions that build data sets of photographs in tests, through their TFDS builders."""
 
 import csv
 from pathlib import Path
@@ -11,7 +11,16 @@ from avlgan_jax.datasets.registry import BUILDERS
 
 
 def build(name: str, manual_dir: Path, data_dir: Path, resolution: int = 64, workers: int = 1, **options):
-    """Build and verify; the manifest."""
+    """Build the records of a data set, verify them and return their manifest.
+
+    Args:
+        name: Name of the data set.
+        manual_dir: Folder with the files of the data set.
+        data_dir: Folder for the records.
+        resolution: Side of the images in pixels.
+        workers: Number of worker processes.
+        **options: Fields of the builder's `Options`.
+    """
     builder_class = BUILDERS[name]
     builder = builder_class(
         data_dir=str(data_dir),
@@ -27,14 +36,14 @@ def build(name: str, manual_dir: Path, data_dir: Path, resolution: int = 64, wor
 
 
 def rejected(data_dir: Path) -> dict[str, str]:
-    """The reason for each path in `rejected.csv`."""
+    """Return the reason for each path in `rejected.csv`."""
     (path,) = data_dir.rglob("rejected.csv")
     with open(path, newline="") as stream:
         return {row["path"]: row["reason"] for row in csv.DictReader(stream)}
 
 
 def all_faces(data_dir: Path, manifest: Manifest) -> dict[str, dict]:
-    """Every face of every split by its id: image, landmarks, emotion, expression, infant, subject and split."""
+    """Return every face of all splits by its id: image, landmarks, emotion, expression, infant, subject and split."""
     found = {}
     for split in manifest.splits:
         faces = records.load(data_dir, manifest.name, manifest.resolution, split)

@@ -1,13 +1,13 @@
-"""Breaks real training runs and counts what was lost and what came out wrong: `make test-chaos`.
+"""Fault injection in real training runs, with counts of lost and wrong results: `make test-chaos`.
 
     make test-chaos
     PYTHONPATH=. python tests/chaos.py --times 10 --soak-minutes 30
     PYTHONPATH=. python tests/chaos.py --only kill,save --times 2 --soak-minutes 0.5
 
-Every fault is done to runs of their own, which are then started again until they have made their last step. "Lost"
-counts injections that cost more than the steps since the last checkpoint, or a checkpoint, or the exit status that
-asks for a restart. "Wrong" counts runs that did not end as the undisturbed one, bit for bit (for several processes:
-within the documented tolerance), or a fault that nobody noticed.
+Each fault is injected into separate runs, which are then started again until they have made their last step. "Lost"
+counts injections after which more than the steps since the last checkpoint was lost, or a checkpoint, or the exit
+status that requests a restart. "Wrong" counts runs that did not end bit for bit like the undisturbed run (for several
+processes: within the documented tolerance), and faults that were not reported.
 """
 
 import dataclasses
@@ -29,22 +29,25 @@ from training_processes import ended, start, steps_saved, wait_for
 
 from avlgan_jax.presets import demo
 
-# A request to stop is answered within this time, a lost process noticed by the others within that (seconds).
+# Limits in seconds: from a stop request to the exit, and from the loss of a process to the exit of the others.
 PROMPT, BOUND = 15, 90
 
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """What to break, and how often."""
+    """Which faults to inject, and how often."""
 
     times: int = 10
-    """Injections of each fault (a fifth of it for those of several processes)."""
+    """Injections of each fault (a fifth of this for faults in runs of several processes)."""
     soak_minutes: float = 30.0
-    """How long the last run trains while its memory is watched."""
+    """Minutes that the soak run trains while its memory is monitored."""
     only: str = ""
-    """Names of faults, with commas between; all without it."""
+    """Names of the faults to inject, separated by commas. Empty: all."""
     seed: int = 0
-    """Where and when to break things follows from it."""
+    """Random seed of the moments and places of the faults."""
+
+
+# The docstring of each of the following fault functions is the title of its row in the table.
 
 
 def kill_at_random(lab: Lab, times: int) -> Outcome:
@@ -62,12 +65,13 @@ def kill_in_save(lab: Lab, times: int) -> Outcome:
         while time.monotonic() < until:
             folders = list((run / "landmark" / "checkpoints").glob("*"))
             if len(set(steps_saved(run)) - before) * EVERY >= after and len(folders) > len(steps_saved(run)):
-                return  # a folder that no manifest has sealed yet
+                return  # a checkpoint without a manifest: it is being written
 
     return _killed(lab, times, wait)
 
 
 def _killed(lab: Lab, times: int, wait: Callable[[Path], None]) -> Outcome:
+    """Kill runs, each three times after `wait(run)`, start them again, and compare the results."""
     outcome = Outcome()
     while outcome.injected < times:
         run = lab.fresh()
@@ -85,7 +89,7 @@ def _killed(lab: Lab, times: int, wait: Callable[[Path], None]) -> Outcome:
 
 
 def stop_at_random(lab: Lab, times: int) -> Outcome:
-    """SIGTERM or SIGINT at a random moment, compiling, looking and saving included"""
+    """SIGTERM or SIGINT at a random moment, also while compiling, validating and saving"""
     outcome, slowest = Outcome(), 0.0
     while outcome.injected < times:
         run = lab.fresh()
@@ -95,21 +99,23 @@ def stop_at_random(lab: Lab, times: int) -> Outcome:
             time.sleep(lab.random.uniform(0, lab.seconds))
             if process.poll() is None:
                 process.send_signal(lab.random.choice([signal.SIGTERM, signal.SIGINT]))
-                asked = time.monotonic()
+                requested = time.monotonic()
                 process.communicate()
                 outcome.injected += 1
-                slowest = max(slowest, time.monotonic() - asked)
+                slowest = max(slowest, time.monotonic() - requested)
                 lost = process.returncode not in (RESTART, 0) or last_line(run) > max([0, *steps_saved(run)])
                 if lost:
                     print(
-                        f"status {process.returncode}, told {last_line(run)}, saved {steps_saved(run)}", file=sys.stderr
+                        f"exit status {process.returncode}, last step in metrics.jsonl {last_line(run)}, "
+                        f"checkpoints {steps_saved(run)}",
+                        file=sys.stderr,
                     )
                 outcome.lost += lost
             else:
                 process.communicate()
         outcome.wrong += not lab.is_same(lab.run(run))
     outcome.lost += slowest > PROMPT
-    outcome.note = f"slowest answer {slowest:.1f} s"
+    outcome.note = f"slowest exit {slowest:.1f} s"
     return outcome
 
 
@@ -118,15 +124,15 @@ def flip_in_checkpoint(lab: Lab, times: int) -> Outcome:
     outcome = Outcome()
     for _ in range(times):
         run = lab.fresh()
-        shutil.copytree(lab.whole, run)
+        shutil.copytree(lab.undisturbed, run)
         newest = steps_saved(run)[-1]
         found = (run / "landmark" / "checkpoints" / str(newest)).rglob("*")
         files = [path for path in found if path.is_file() and path.stat().st_size]
         flip(lab.random.choice(files), lab.random)
-        ((code, told),) = ended(lab.start(run), seconds=1800)
+        ((code, output),) = ended(lab.start(run), seconds=1800)
         outcome.injected += 1
         outcome.lost += code != 0
-        outcome.wrong += "is damaged" not in told or not lab.is_same(run)
+        outcome.wrong += "is damaged" not in output or not lab.is_same(run)
     return outcome
 
 
@@ -138,9 +144,9 @@ def flip_in_records(lab: Lab, times: int) -> Outcome:
         shutil.copytree(lab.data, broken)
         file = lab.random.choice(list(broken.rglob("*.tfrecord*")))
         flip(file, lab.random)
-        ((code, told),) = ended(start(broken, lab.fresh(), "landmark", *OPTIONS, devices=2), seconds=600)
+        ((code, output),) = ended(start(broken, lab.fresh(), "landmark", *OPTIONS, devices=2), seconds=600)
         outcome.injected += 1
-        outcome.wrong += code != 2 or file.name not in told
+        outcome.wrong += code != 2 or file.name not in output
         shutil.rmtree(broken)
     return outcome
 
@@ -163,10 +169,10 @@ def fill_disk(lab: Lab, times: int) -> Outcome:
     """a full disk (a file system of a few MB)"""
     outcome = Outcome()
     for _ in range(times):
-        with disk(lab, f"size={lab.random.randint(600, 3000)}k") as place:
-            if place is None:
+        with disk(lab, f"size={lab.random.randint(600, 3000)}k") as folder:
+            if folder is None:
                 return dataclasses.replace(outcome, note="not run: mounting needs root")
-            _refused(lab, place, outcome, "size=200m")
+            _refused(lab, folder, outcome, "size=200m")
     return outcome
 
 
@@ -174,30 +180,30 @@ def forbid_writing(lab: Lab, times: int) -> Outcome:
     """a directory that is read-only when a run is started again"""
     outcome = Outcome()
     for _ in range(times):
-        with disk(lab, "size=200m") as place:
-            if place is None:
+        with disk(lab, "size=200m") as folder:
+            if folder is None:
                 return dataclasses.replace(outcome, note="not run: mounting needs root")
-            process = lab.start(place / "run")
+            process = lab.start(folder / "run")
             until = time.monotonic() + 600
-            while not steps_saved(place / "run") and process.poll() is None and time.monotonic() < until:
+            while not steps_saved(folder / "run") and process.poll() is None and time.monotonic() < until:
                 time.sleep(0.05)
             # The disk of a running process cannot be made read-only: it has files open for writing.
             process.kill()
             process.communicate()
-            mount(place, "remount,ro")
-            _refused(lab, place, outcome, "rw")
+            mount(folder, "remount,ro")
+            _refused(lab, folder, outcome, "rw")
     return outcome
 
 
-def _refused(lab: Lab, place: Path, outcome: Outcome, mended: str) -> None:
-    """Start a run that the disk refuses; when that is mended, it ends as the undisturbed one."""
-    ((code, told),) = ended(lab.start(place / "run"), seconds=1800)
+def _refused(lab: Lab, folder: Path, outcome: Outcome, writable: str) -> None:
+    """Start a run on a disk that cannot be written, remount it with `writable`, and compare the result of the run."""
+    ((code, output),) = ended(lab.start(folder / "run"), seconds=1800)
     if code == 0:
-        return  # it was done before
+        return  # the run finished before the disk was full
     outcome.injected += 1
-    outcome.wrong += code != 2 or "Traceback" in told or not re.search(r"^error: ", told, flags=re.M)
-    mount(place, f"remount,{mended}")
-    outcome.lost += not lab.is_same(lab.run(place / "run"))
+    outcome.wrong += code != 2 or "Traceback" in output or not re.search(r"^error: ", output, flags=re.M)
+    mount(folder, f"remount,{writable}")
+    outcome.lost += not lab.is_same(lab.run(folder / "run"))
 
 
 def kill_process(lab: Lab, times: int, processes: int = 2) -> Outcome:
@@ -214,7 +220,7 @@ def kill_process(lab: Lab, times: int, processes: int = 2) -> Outcome:
         outcome.injected += 1
         outcome.lost += not steps_saved(run)
         others = [one for index, one in enumerate(found) if index != victim]
-        outcome.wrong += any(code == 0 or not told.strip() for code, told in others)
+        outcome.wrong += any(code == 0 or not output.strip() for code, output in others)
         again = lab.start_job(run, processes)
         codes = [code for code, _ in ended(*again, seconds=1800)]
         outcome.wrong += codes != [0] * processes or not lab.is_near(run)
@@ -240,8 +246,8 @@ def preempt_process(lab: Lab, times: int, processes: int = 2) -> Outcome:
 
 
 def soak(lab: Lab, minutes: float) -> Outcome:
-    """a long run that logs, saves and looks as often as preset `demo` does, its memory watched"""
-    run, seen = lab.fresh(), []
+    """a long run that logs, saves and validates as often as preset `demo`, with its memory monitored"""
+    run, megabytes = lab.fresh(), []
     usual = demo()
     often = ("--log-every", usual.log_every, "--checkpoint-every", usual.checkpoint_every)
     often += ("--sample-every", usual.sample_every)
@@ -249,17 +255,17 @@ def soak(lab: Lab, minutes: float) -> Outcome:
     until = time.monotonic() + 60 * minutes
     while time.monotonic() < until and process.poll() is None:
         time.sleep(0.5)
-        pages = Path(f"/proc/{process.pid}/statm").read_text().split()[1] if process.poll() is None else seen[-1]
-        if steps_saved(run):  # compiling is over
-            seen.append(int(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20)
+        pages = Path(f"/proc/{process.pid}/statm").read_text().split()[1] if process.poll() is None else megabytes[-1]
+        if steps_saved(run):  # compilation is over
+            megabytes.append(int(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20)
     process.terminate()
-    ((code, told),) = ended(process, seconds=120)
-    third = max(len(seen) // 3, 1)
-    early, late = float(np.median(seen[:third])), float(np.median(seen[-third:]))
+    ((code, output),) = ended(process, seconds=120)
+    third = max(len(megabytes) // 3, 1)
+    early, late = float(np.median(megabytes[:third])), float(np.median(megabytes[-third:]))
     note = (
         f"{minutes:g} minutes, {last_line(run):,} steps, {early:.0f} MB in the first third, {late:.0f} MB in the last"
     )
-    assert "Traceback" not in told, told
+    assert "Traceback" not in output, output
     return Outcome(1, int(code != RESTART), int(late > 1.1 * early + 20), note)
 
 
@@ -280,7 +286,7 @@ FAULTS: dict[str, Callable[[Lab, int], Outcome]] = {
 
 
 def main() -> None:
-    """Print the table, a row as soon as it is known."""
+    """Inject the faults and print one table row after each. Exit with 1 if anything was lost or wrong."""
     arguments = tyro.cli(Arguments, description=__doc__)
     chosen = arguments.only.split(",") if arguments.only else list(FAULTS)
     bad = 0

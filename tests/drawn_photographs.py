@@ -1,6 +1,6 @@
-"""Small data sets in the forms of published ones, drawn by this project, for the tests of their builders.
+"""Small data sets of drawn faces in the forms of published ones, for the tests of their builders.
 
-The drawn faces are found by dlib, so the real path from photograph to record is taken.
+dlib detects the drawn faces, so the tests cover all steps from photograph to record.
 """
 
 import csv
@@ -15,12 +15,12 @@ from avlgan_jax.faces import procedural
 
 @functools.cache
 def drawn_face(subject: int, side: int = 224) -> procedural.Rendering:
-    """A face and its exact landmarks. Twelve subjects whose faces dlib is sure of."""
+    """Return a drawn face with exact landmarks. dlib reliably detects the faces of subjects 0 to 11."""
     return procedural.render(procedural.sample_face(1, subject, 0, False), 0.0, 0.0, side)
 
 
 def save_face(path: Path, subject: int, side: int = 224, **options) -> procedural.Rendering:
-    """Write a drawn face as an image file of the kind its name says."""
+    """Write a drawn face to an image file in the format of its suffix, and return it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     face = drawn_face(subject, side)
     Image.fromarray(face.image).save(path, **options)
@@ -28,20 +28,20 @@ def save_face(path: Path, subject: int, side: int = 224, **options) -> procedura
 
 
 def cut_short(path: Path) -> None:
-    """Truncate a file in the middle, as a broken download does."""
+    """Truncate a file to half its length, as an interrupted download does."""
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
 
 
 def write_csv(path: Path, header: list[str] | None, rows: list[list]) -> None:
-    """A CSV file, with or without a header."""
+    """Write a CSV file, without a header line if `header` is None."""
     with open(path, "w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerows(([header] if header else []) + rows)
 
 
 def diffusion_fer(folder: Path, count: int = 12) -> list[list]:
-    """`count` sound images and their sheet; two persons have two images. Returns the sheet's rows."""
+    """Write `count` valid images and their sheet, and return its rows. The last two images are of the same person."""
     rows = []
     for subject in range(count):
         person = f"person{min(subject, count - 2)}" if subject >= count - 2 else f"person{subject}"
@@ -53,5 +53,5 @@ def diffusion_fer(folder: Path, count: int = 12) -> list[list]:
 
 
 def write_sheet(folder: Path, rows: list[list]) -> None:
-    """DiffusionFER's sheet."""
+    """Write the sheet of DiffusionFER: path, valence, arousal and expression of each image."""
     write_csv(folder / "dataset_sheet.csv", ["subDirectory_filePath", "valence", "arousal", "expression"], rows)

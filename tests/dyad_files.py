@@ -1,4 +1,4 @@
-"""A folder of filmed dyads as the `dyads` builder reads it."""
+"""Test folder of filmed dyads in the form that the `dyads` builder reads."""
 
 from pathlib import Path
 
@@ -10,13 +10,17 @@ HEADER = ["frame", "phase", "parent_valence_a", "parent_valence_b", "infant_vale
 
 
 def _film(path: Path, subjects: list[int], side: int = 224) -> None:
-    """A video whose frames are drawn faces, 30 a second."""
+    """Write a video of drawn faces at 30 frames per second."""
     path.parent.mkdir(parents=True, exist_ok=True)
     video.write_video(path, [drawn.drawn_face(subject, side).image for subject in subjects], 30.0)
 
 
 def write_dyads(folder: Path) -> None:
-    """One dyad filmed, one as folders of frames; ratings by two annotators, with every oddity."""
+    """Write two dyads.
+
+    `anna` has videos and the ratings of two annotators, with every irregularity. `bert` has folders of frames and the
+    ratings of one annotator.
+    """
     _film(folder / "anna/parent.mp4", [0, 1, 2, 3])
     _film(folder / "anna/infant.mp4", [4, 5, 6, 7])
     rows = [

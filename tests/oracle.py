@@ -1,4 +1,4 @@
-"""Models whose scores are known beforehand: one that draws the truth, one that changes nothing, and a perfect judge."""
+"""Models with known scores: one draws the ground truth, one changes nothing, and the regressor is perfect."""
 
 import dataclasses
 import types
@@ -13,15 +13,15 @@ RESOLUTION = 32
 
 
 def draw_faces(count: int, seed: int, infants: bool = True) -> Faces:
-    """Drawn faces, two of each person, every second person an infant if there are any."""
+    """Return drawn faces, two of each person; with `infants`, every second person is an infant."""
     emotions = sample_disc(np.random.default_rng(seed), count)
     person = np.arange(count) // 2
     is_infant = (person % 2 == 1) & infants
     keys = np.stack([np.full(count, seed), person, np.arange(count), is_infant], axis=1)
-    pictures = [ground_truth.render(key, emotion, RESOLUTION) for key, emotion in zip(keys, emotions, strict=True)]
+    rendered = [ground_truth.render(key, emotion, RESOLUTION) for key, emotion in zip(keys, emotions, strict=True)]
     return Faces(
-        images=np.stack([image for image, _ in pictures]),
-        landmarks=np.stack([landmarks for _, landmarks in pictures]),
+        images=np.stack([image for image, _ in rendered]),
+        landmarks=np.stack([landmarks for _, landmarks in rendered]),
         emotions=emotions,
         expressions=nearest_expression(emotions),
         infants=is_infant,
@@ -32,19 +32,20 @@ def draw_faces(count: int, seed: int, infants: bool = True) -> Faces:
 
 
 def photographs(faces: Faces) -> Faces:
-    """The same faces as if nobody knew how they were drawn."""
+    """Return the faces without their face keys, like photographs, which have no ground truth."""
     return dataclasses.replace(faces, extras={})
 
 
 def render_all(keys, emotions):
-    """The truth, drawn in this process."""
+    """Return the ground truth (image, landmarks) of each key and emotion, drawn in this process."""
     return (ground_truth.render(key, emotion, RESOLUTION) for key, emotion in zip(keys, emotions, strict=True))
 
 
 def oracle(*known: Faces) -> types.SimpleNamespace:
-    """What `trained.load` gives, for faces that are `known`: avlandmarkgan draws the truth, avgan does nothing.
+    """Return models like `inference.Trained`, with the fields that the tests need, for the faces in `known`.
 
-    The judge knows the emotion of every picture it has seen made.
+    `avlandmarkgan` draws the ground truth and `avgan` returns its input. The regressor returns the label of a known
+    face, and the target of an image that `avlandmarkgan` has drawn.
     """
     face_of = {}
     emotion_of = {}

@@ -1,4 +1,4 @@
-"""Models of a few parameters, and a random batch for them."""
+"""Models with few parameters, and a random batch for them."""
 
 import dataclasses
 
@@ -13,6 +13,10 @@ from avlgan_jax.models.networks import Condition
 
 
 def small(**changes):
+    """Return a config of tiny models at 16 px. `changes` are fields of the sections of all three GANs.
+
+    The landmark converter has no `masked` and `mask_weight`; its section ignores them.
+    """
     tiny = {"width": 4, "blocks": 1, "batch_size": 2, **changes}
     image = ImageTraining(**tiny, d_width=4, d_layers=2)
     landmark = {k: v for k, v in tiny.items() if k not in ("masked", "mask_weight")}
@@ -25,6 +29,7 @@ def small(**changes):
 
 
 def random_batch(config, size=2):
+    """Return a random batch of `size` faces."""
     generator = np.random.default_rng(0)
     side = config.resolution
     batch = Batch(
@@ -38,10 +43,11 @@ def random_batch(config, size=2):
 
 
 def built(name, config):
+    """Return a model, its initial state, and a random batch of two faces."""
     model = build.build(name, config, 100)
     batch = random_batch(config)
     frozen = {}
     if model.frozen_model:
-        through = build.landmark_generator(config)
-        frozen = through.init(jax.random.key(9), batch.landmarks, Condition(batch.emotions))["params"]
+        generator = build.landmark_generator(config)
+        frozen = generator.init(jax.random.key(9), batch.landmarks, Condition(batch.emotions))["params"]
     return model, jax.jit(model.trainer.init)(jax.random.key(0), batch, frozen), batch

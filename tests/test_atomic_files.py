@@ -3,7 +3,7 @@ import pytest
 from avlgan_jax import atomic_files
 
 
-def test_a_file_that_fails_half_way_leaves_the_old_one_and_nothing_else(tmp_path):
+def test_a_failed_write_keeps_the_old_file_and_leaves_no_partial_file(tmp_path):
     path = tmp_path / "manifest.json"
     path.write_text("old")
     with pytest.raises(UnicodeEncodeError):
@@ -15,7 +15,7 @@ def test_a_file_that_fails_half_way_leaves_the_old_one_and_nothing_else(tmp_path
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_file_takes_the_place_of_the_old_one_and_is_written_under_the_same_ending(tmp_path):
+def test_a_file_is_written_with_the_same_suffix_and_replaces_the_old_one(tmp_path):
     path = tmp_path / "picture.png"
     path.write_text("old")
     with atomic_files.atomic_file(path) as partial:
@@ -25,7 +25,7 @@ def test_a_file_takes_the_place_of_the_old_one_and_is_written_under_the_same_end
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
+def test_a_folder_is_replaced_completely_or_not_at_all(tmp_path):
     path = tmp_path / "deep" / "report"
     with atomic_files.atomic_folder(path) as fresh:
         (fresh / "a").write_text("old")
@@ -37,3 +37,21 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
         (fresh / "c").write_text("new")
     assert [file.name for file in path.iterdir()] == ["c"]
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_failed_rename_keeps_the_old_folder(tmp_path, monkeypatch):
+    path = tmp_path / "report"
+    with atomic_files.atomic_folder(path) as fresh:
+        (fresh / "a").write_text("old")
+    rename = type(path).rename
+
+    def fail(self, target):
+        if ".new." in self.name:
+            raise OSError("the disk went away")
+        return rename(self, target)
+
+    monkeypatch.setattr(type(path), "rename", fail)
+    with pytest.raises(OSError, match="went away"), atomic_files.atomic_folder(path) as fresh:
+        (fresh / "b").write_text("new")
+    assert [file.name for file in path.iterdir()] == ["a"]
+    assert list(tmp_path.iterdir()) == [path]

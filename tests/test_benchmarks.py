@@ -1,4 +1,4 @@
-"""The benchmark command at its smallest: that it runs, takes turns, and tells what it measured."""
+"""The benchmark command at its smallest sizes: it runs, alternates the contenders and reports its measurements."""
 
 import json
 import os
@@ -14,8 +14,9 @@ from benchmarks.run import PARTS
 
 
 def _run(tmp_path, *parts: str) -> tuple[dict, str]:
+    """Run parts of the benchmark with --tiny; return the content of its JSON file and the printed table."""
     command = [sys.executable, "-m", "benchmarks.run", "--tiny", "--device", "cpu", "--out", str(tmp_path / "out.json")]
-    # Two devices, as on two cores; the suite's own four would not divide the tiny batch.
+    # Two devices, as on two cores. The tiny batch is not a multiple of the suite's four.
     environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
     done = subprocess.run([*command, "--what", *parts], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -37,9 +38,11 @@ def test_a_ratio_says_how_many_times_faster_ours_is():
     assert timing.ratio(timing.single(1.0, "s"), timing.single(2.0, "s")) == 2.0
 
 
-def test_the_steps_are_measured_against_pytorch(tmp_path):
-    """The landmark converter's, which compiles in seconds; those of images are below. That both sides compute the same
-    is in test_pytorch_reference.py."""
+def test_training_steps_are_compared_with_pytorch(tmp_path):
+    """The landmark converter, which compiles in seconds; `test_every_part_runs` covers the image models.
+
+    test_pytorch_reference.py checks that both sides compute the same.
+    """
     found, table = _run(tmp_path, "peaks", "landmark")
     assert found["machine"]["versions"].keys() >= {"jax", "torch"} and found["machine"]["cores"] >= 1
     (landmark,) = found["parts"]["landmark"].values()
@@ -68,21 +71,21 @@ def test_every_part_runs(tmp_path, part):
 
 
 @pytest.mark.slow
-def test_both_precisions_are_trained_and_told_side_by_side(trained_run, tmp_path):
+def test_both_precisions_are_trained_and_printed(trained_run, tmp_path):
     folder, _, _ = trained_run
-    place = tmp_path / "run"
-    shutil.copytree(folder, place)
+    copied = tmp_path / "run"
+    shutil.copytree(folder, copied)
     few = ["--steps", "4", "--seeds", "2", "--samples", "8", "--out", str(tmp_path / "out.json")]
-    told = run("-m", "benchmarks.precision", "--workdir", str(place), *few).stdout
+    printed = run("-m", "benchmarks.precision", "--workdir", str(copied), *few).stdout
     found = json.loads((tmp_path / "out.json").read_text())
     assert {"RMSE", "PCC of valence", "PSNR to the truth, dB", "g/emotion"} <= found.keys()
     for name, by_precision in found.items():
-        assert name in told and by_precision.keys() == {"float32", "bfloat16"}
+        assert name in printed and by_precision.keys() == {"float32", "bfloat16"}
         assert all(len(values) == 2 for values in by_precision.values())
-    assert found["g/emotion"]["float32"] != found["g/emotion"]["bfloat16"], "bfloat16 was not asked for"
+    assert found["g/emotion"]["float32"] != found["g/emotion"]["bfloat16"], "bfloat16 was not used"
 
 
-def test_mistakes_are_one_line(tmp_path):
+def test_a_missing_gpu_is_a_one_line_error(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.run", "--device", "gpu", "--out", str(tmp_path / "x.json")],
         cwd=ROOT,

@@ -9,7 +9,7 @@ from avlgan_jax.editing import bundle
 from avlgan_jax.errors import UserError
 
 
-def test_the_defaults_are_the_papers():
+def test_the_defaults_are_those_of_the_paper():
     config = Config()
     for section in (config.landmark, config.image):
         assert (section.steps, section.batch_size, section.learning_rate) == (400_000, 16, 1e-4)
@@ -21,7 +21,7 @@ def test_the_defaults_are_the_papers():
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (lambda: Config(resolution=30), "resolution is 30"),
         (lambda: Config(devices=-1), "devices is -1"),
@@ -34,12 +34,12 @@ def test_the_defaults_are_the_papers():
         (lambda: Config(resolution=32), "32 px allow at most 5 layers"),
     ],
 )
-def test_what_cannot_work_is_refused_with_what_was_expected(make, told):
-    with pytest.raises(UserError, match=told):
+def test_an_invalid_value_raises_an_error_that_names_it(make, message):
+    with pytest.raises(UserError, match=message):
         make()
 
 
-def test_json_and_back():
+def test_json_round_trip():
     config = Config(seed=3, landmark=LandmarkTraining(body="conv1d"))
     assert configuration.from_json(configuration.to_json(config), "here") == config
 
@@ -47,21 +47,21 @@ def test_json_and_back():
 @pytest.mark.parametrize(
     "text", ["", "[]", "{", '{"colour": 3}', '{"image": 7}', '{"resolution": "x"}', '{"landmark_dimensions": 3.0}']
 )
-def test_a_broken_config_file_is_named(text):
-    with pytest.raises(UserError, match=r"runs/x/config.json is no config"):
+def test_an_invalid_config_file_is_named_in_the_error(text):
+    with pytest.raises(UserError, match=r"runs/x/config.json is not a valid config"):
         configuration.from_json(text, "runs/x/config.json")
 
 
-def test_a_config_from_before_there_were_3d_landmarks_means_2():
-    told = json.loads(configuration.to_json(Config()))
-    del told["landmark_dimensions"]
-    assert configuration.from_json(json.dumps(told), "here") == Config()
+def test_a_config_without_landmark_dimensions_has_2():
+    fields = json.loads(configuration.to_json(Config()))
+    del fields["landmark_dimensions"]
+    assert configuration.from_json(json.dumps(fields), "here") == Config()
     assert bundle.read("procedural48").config.landmark_dimensions == 2
     found = configuration.differences(Config(landmark_dimensions=3), Config())
     assert found == ["landmark_dimensions: 3 here, 2 there"]
 
 
-def test_differences_name_what_differs():
+def test_differences_name_the_differing_fields():
     ours = Config()
     assert configuration.differences(ours, dataclasses.replace(ours, devices=2, log_every=7, data_dir="/x")) == []
     other = dataclasses.replace(ours, seed=1, image=dataclasses.replace(ours.image, emotion_weight=1.0))
@@ -69,7 +69,7 @@ def test_differences_name_what_differs():
     assert found == ["seed: 0 here, 1 there", "image.emotion_weight: 5.0 here, 1.0 there"]
 
 
-def test_a_run_may_be_made_longer_unless_its_rate_follows_its_length():
+def test_more_steps_differ_only_if_the_learning_rate_depends_on_their_number():
     ours = Config()
     longer = dataclasses.replace(ours, image=dataclasses.replace(ours.image, steps=500_000))
     assert configuration.differences(ours, longer) == []
@@ -78,13 +78,13 @@ def test_a_run_may_be_made_longer_unless_its_rate_follows_its_length():
     assert configuration.differences(cosine, longer) == ["image.steps: 400000 here, 500000 there"]
 
 
-def test_the_digest_is_of_what_is_learned():
+def test_the_digest_depends_on_fields_that_affect_training_only():
     assert configuration.digest(Config()) == configuration.digest(Config(devices=2, data_dir="elsewhere"))
     assert configuration.digest(Config()) != configuration.digest(Config(seed=1))
 
 
-def test_every_field_is_described():
-    """--help is made of these descriptions."""
+def test_every_field_has_a_docstring():
+    """--help shows these docstrings."""
     import ast
     import inspect
 
@@ -93,5 +93,5 @@ def test_every_field_is_described():
         if isinstance(node, ast.ClassDef):
             for field, after in zip(node.body, [*node.body[1:], None], strict=True):
                 if isinstance(field, ast.AnnAssign):
-                    described = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-                    assert described, f"{node.name}.{field.target.id} has no description"
+                    has_docstring = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+                    assert has_docstring, f"{node.name}.{field.target.id} has no docstring"

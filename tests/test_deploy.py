@@ -1,4 +1,4 @@
-"""The job files: shells accept the scripts, YAML is what Kubernetes takes, and every option exists."""
+"""The job files: scripts have valid syntax, the YAML is consistent, and every option of train.py exists."""
 
 import re
 import shlex
@@ -13,7 +13,7 @@ DEPLOY = ROOT / "deploy"
 
 
 @pytest.mark.parametrize("script", sorted(path.name for path in DEPLOY.glob("*.sh")))
-def test_a_shell_accepts_the_script(script):
+def test_the_script_has_valid_syntax(script):
     done = subprocess.run(["bash", "-n", str(DEPLOY / script)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     if shutil.which("shellcheck"):
@@ -21,29 +21,29 @@ def test_a_shell_accepts_the_script(script):
         assert done.returncode == 0, done.stdout
 
 
-def test_slurm_sends_the_signal_early_enough_and_queues_again():
+def test_slurm_sends_sigterm_120_seconds_before_the_limit_and_may_requeue():
     text = (DEPLOY / "slurm.sh").read_text()
     options = dict(re.findall(r"^#SBATCH --([\w-]+)(?:=(\S+))?$", text, flags=re.M))
     assert options["signal"] == "TERM@120" and "requeue" in options
-    # The directives must come before the first command, or Slurm does not read them.
+    # Slurm ignores directives after the first command.
     first_command = re.search(r"^[^#\n]", text, flags=re.M).start()
     assert text.rindex("#SBATCH") < first_command
 
 
 @pytest.mark.parametrize(
-    ("status", "requeued", "ends_with"), [(0, False, 0), (75, True, 75), (134, True, 134), (2, False, 2)]
+    ("status", "requeued", "exit_status"), [(0, False, 0), (75, True, 75), (134, True, 134), (2, False, 2)]
 )
-def test_what_the_slurm_script_does_with_an_exit_status(status, requeued, ends_with, tmp_path):
+def test_the_slurm_script_requeues_after_status_75_and_134_only(status, requeued, exit_status, tmp_path):
     for name, body in (("srun", f"exit {status}"), ("scontrol", f"echo $@ > {tmp_path}/requeued")):
         (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n")
         (tmp_path / name).chmod(0o755)
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SLURM_JOB_ID": "7", "SLURM_SUBMIT_DIR": str(tmp_path)}
     done = subprocess.run(["bash", str(DEPLOY / "slurm.sh"), "image"], env=environment, capture_output=True)
-    assert done.returncode == ends_with
+    assert done.returncode == exit_status
     assert (tmp_path / "requeued").exists() == requeued
 
 
-def test_the_jobset_is_whole():
+def test_the_jobset_is_consistent():
     (jobset,) = yaml.safe_load_all((DEPLOY / "jobset.yaml").read_text())
     assert (jobset["apiVersion"], jobset["kind"]) == ("jobset.x-k8s.io/v1alpha2", "JobSet")
     (workers,) = jobset["spec"]["replicatedJobs"]
@@ -61,7 +61,7 @@ def test_the_jobset_is_whole():
     assert_accepted(container["args"])
 
 
-def test_the_commands_in_the_scripts_are_accepted():
+def test_train_accepts_the_commands_in_the_scripts():
     for script in ("slurm.sh", "tpu_vm.sh"):
         text = (DEPLOY / script).read_text().replace("\\\n#", "")
         (command,) = re.findall(rf"deploy/{script} (image .*)", text)
@@ -69,6 +69,7 @@ def test_the_commands_in_the_scripts_are_accepted():
 
 
 def assert_accepted(arguments):
+    """Assert that train.py accepts the arguments and that they train the image converter."""
     from avlgan_jax.training import run
 
     assert run.parse([str(argument) for argument in arguments]).model == "image"

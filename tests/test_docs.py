@@ -1,4 +1,4 @@
-"""Every command in the README and the docs: known to its script and, of what people do first, run (slow)."""
+"""Commands in the README and docs: each exists with its options. Slow tests run those of the tutorial and README."""
 
 import functools
 import os
@@ -20,7 +20,7 @@ SPAN = re.compile(r"`((?:python|make) [^`]+)`")
 
 
 def commands(page: Path) -> list[str]:
-    """The commands of a page in the order in which they stand, without comments."""
+    """Return the distinct commands of a page in their order, without comments."""
     text = page.read_text()
     found = []
     for match in sorted([*FENCED.finditer(text), *SPAN.finditer(text)], key=lambda match: match.start()):
@@ -35,13 +35,14 @@ ALL = [(page.name, command) for page in PAGES for command in commands(page)]
 
 @functools.cache
 def help_of(*command: str) -> str:
+    """Return the --help text of a command with single spaces."""
     done = run_here(*command, "--help")
     assert done.returncode == 0, done.stderr
     return re.sub(r"\s+", " ", done.stdout)
 
 
 @pytest.mark.parametrize(("page", "command"), ALL, ids=[f"{page}: {command}"[:90] for page, command in ALL])
-def test_the_command_is_there_and_knows_its_options(page, command):
+def test_the_command_exists_and_has_its_options(page, command):
     program, *words = shlex.split(command)
     if program == "make":
         assert re.search(rf"^{words[-1]}:", (ROOT / "Makefile").read_text(), re.M)
@@ -56,19 +57,19 @@ def test_the_command_is_there_and_knows_its_options(page, command):
     options = [word for word in rest if word.startswith("--") and word != "--help"]
     if not options:
         return
-    # Scripts with subcommands tell of the options after the subcommand's name.
+    # Scripts with subcommands list the options in the help of the subcommand.
     subcommand = [rest[0]] if words[0] in ("prepare.py", "synthesize.py") else []
     subcommand = ["face_folder" if word == "NAME" else word for word in subcommand]
-    told = help_of(script, *subcommand)
+    help_text = help_of(script, *subcommand)
     for option in options:
-        assert option.split("=")[0] in told, f"{page}: {command}"
+        assert option.split("=")[0] in help_text, f"{page}: {command}"
 
 
 def test_the_pages_have_commands():
     assert len(ALL) > 20 and {"README.md", "tutorial.md"} <= {page for page, _ in ALL}
 
 
-# What makes a command small: it stays the same command, on fewer faces and with fewer steps.
+# Replacements that shorten a command's run: fewer steps and samples, lower resolution, shorter videos.
 SMALLER = (
     (r"--preset \w+", "--preset debug"),
     (r"--[a-z]+\.(steps|d-warmup) \d+", ""),
@@ -82,7 +83,7 @@ SMALLER = (
 
 
 def small(command: str) -> list[str]:
-    """The command on a small scale, as arguments."""
+    """Return the arguments of a command after the replacements in SMALLER."""
     for pattern, instead in SMALLER:
         command = re.sub(pattern, instead, command)
     return shlex.split(command)
@@ -90,7 +91,7 @@ def small(command: str) -> list[str]:
 
 @pytest.mark.slow
 def test_the_tutorial_from_a_folder_of_faces_to_a_bundle(tmp_path):
-    """Twelve people, four steps a model: every command of the page, in its order."""
+    """Run every command of the tutorial in order, with twelve people and four steps per model."""
     rows = []
     for subject in range(12):
         drawn.save_face(tmp_path / "faces" / f"{subject}.jpg", subject, quality=95)
@@ -98,40 +99,39 @@ def test_the_tutorial_from_a_folder_of_faces_to_a_bundle(tmp_path):
         rows.append([f"{subject}.jpg", 0.5 - subject / 12, 0.1, f"person{subject}", split])
     drawn.write_csv(tmp_path / "faces" / "labels.csv", ["path", "valence", "arousal", "person", "split"], rows)
     Image.fromarray(drawn.drawn_face(3).image).save(tmp_path / "me.jpg", quality=95)
-    told = [command for command in commands(ROOT / "docs" / "tutorial.md") if "avlgan_jax.app" not in command]
-    run_all(told, tmp_path)
+    listed = [command for command in commands(ROOT / "docs" / "tutorial.md") if "avlgan_jax.app" not in command]
+    run_all(listed, tmp_path)
     assert (tmp_path / "me_edited.png").exists() and (tmp_path / "mine" / "weights.safetensors").exists()
     assert (tmp_path / "runs" / "mine" / "report" / "index.html").exists()
 
 
 @pytest.mark.slow
-def test_the_readme_s_own_faces(tmp_path, trained_run):
-    """What the README does with the packaged weights, and the export of a run."""
+def test_the_readme_commands_for_packaged_weights_and_for_exporting_a_run(tmp_path, trained_run):
     shutil.copytree(trained_run[0], tmp_path / "runs" / "demo")
     (tmp_path / "docs" / "figures").mkdir(parents=True)
-    wanted = ("synthesize.py", "avlgan_jax.editing.export", "benchmarks.photograph")
-    told = [command for command in commands(ROOT / "README.md") if any(word in command for word in wanted)]
-    run_all(told, tmp_path)
+    programs = ("synthesize.py", "avlgan_jax.editing.export", "benchmarks.photograph")
+    listed = [command for command in commands(ROOT / "README.md") if any(word in command for word in programs)]
+    run_all(listed, tmp_path)
     for name in ("procedural-3_edited.png", "matrix.png", "procedural-infant-5_emotions.png", "walk.gif", "dyad.mp4"):
         assert (tmp_path / name).stat().st_size > 1000
     assert (tmp_path / "docs" / "figures" / "astronaut.png").exists()
 
 
-def test_the_python_of_the_readme(tmp_path):
+def test_the_python_example_of_the_readme_runs(tmp_path):
     (block,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
     names = {}
     exec(block, names)
     side = names["image"].shape[0]
     assert names["smiling"].shape == (side, side, 3) and names["grid"].shape == (9, 9, side, side, 3)
-    # The shapes that the comments name are those of the weights in the package.
+    # The shapes in the comments are those of the packaged weights.
     assert f"({side}, {side}, 3)" in block
 
 
-def run_all(told: list[str], folder: Path) -> None:
-    """Run commands in a folder one after another, as in a clone; the first that fails fails the test."""
-    assert told
-    # Commands are given in the clone; here the clone is elsewhere, so that nothing is left in it.
-    for command in told:
+def run_all(listed: list[str], folder: Path) -> None:
+    """Run commands in a folder one after another, as in a clone; fail at the first that fails."""
+    assert listed
+    # The commands assume the clone as working directory. Another folder keeps their output out of it.
+    for command in listed:
         path = {"PYTHONPATH": str(ROOT)}
         done = subprocess.run(small(command), cwd=folder, capture_output=True, text=True, env=os.environ | path)
         assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"

@@ -1,4 +1,4 @@
-"""The direction of imports that `docs/architecture.md` draws: read from the sources, at any depth of a file."""
+"""The direction of imports in `docs/architecture.md`, checked on every import in the sources, at any depth."""
 
 import ast
 import graphlib
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 from conftest import ROOT
 
-# Packages from the ground up. Packages of one rank do not know each other.
+# Groups of modules by rank. A module imports from its own group and from groups of lower rank.
 RANKS = (
     ("root files",),
     ("faces",),
@@ -20,12 +20,12 @@ RANKS = (
     ("models",),
     ("training",),
     ("evaluation", "editing"),
-    ("app", "avlgan_jax"),  # the package itself offers `load` and `Editor`
+    ("app", "avlgan_jax"),  # `avlgan_jax/__init__.py`, which exports `load` and `Editor`
     ("scripts", "benchmarks", "top-level datasets"),
 )
-RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
+RANK = {group: rank for rank, groups in enumerate(RANKS) for group in groups}
 ROOT_FILES = ("atomic_files", "config", "errors", "presets", "processes")
-# Packages whose `__init__.py` holds more than a docstring.
+# Packages whose `__init__.py` contains more than a docstring.
 WITH_CONTENT = (
     "avlgan_jax",
     "avlgan_jax/datasets",
@@ -33,6 +33,7 @@ WITH_CONTENT = (
     "avlgan_jax/faces/procedural",
     "datasets",
 )
+# Modules that do not import JAX.
 WITHOUT_JAX = (*ROOT_FILES, "runtime/cluster", "runtime/signals")
 
 
@@ -48,7 +49,7 @@ class Edge(NamedTuple):
 
 
 def sources() -> dict[str, Path]:
-    """Return the path of every module by its dotted name; a package's name stands for its `__init__.py`."""
+    """Return the path of every module by its dotted name. The name of a package denotes its `__init__.py`."""
     paths = [*ROOT.glob("*.py")]
     for folder in ("avlgan_jax", "benchmarks", "datasets"):
         paths += (ROOT / folder).rglob("*.py")
@@ -63,7 +64,7 @@ MODULES = sources()
 
 
 def edges(importer: str, tree: ast.AST) -> Iterator[Edge]:
-    """Yield the imports of this project's modules in `tree`: late ones and those for type checkers count too."""
+    """Yield the imports of this project's modules in `tree`, including those in functions and for type checkers."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -73,15 +74,15 @@ def edges(importer: str, tree: ast.AST) -> Iterator[Edge]:
         else:
             continue
         for name in names:
-            # The longest name that is a module: `from a import b` is a.b where that is a file, else a.
+            # Find the longest name that is a module: `from a import b` imports a.b if that is a module, else a.
             while name and name not in MODULES:
                 name = name.rpartition(".")[0]
             if name and name != importer:
                 yield Edge(importer, name, node.lineno)
 
 
-def room(module: str) -> str:
-    """Return the room of RANKS in which a module stands."""
+def group_of(module: str) -> str:
+    """Return the group of RANKS that contains a module."""
     first, *rest = module.split(".")
     if first == "datasets":
         return "top-level datasets"
@@ -93,12 +94,12 @@ def room(module: str) -> str:
 
 
 def violations(found: list[Edge]) -> list[Edge]:
-    """Return the edges that run against the direction."""
+    """Return the imports against the direction."""
     wrong = []
     for edge in found:
-        here, there = room(edge.importer), room(edge.imported)
+        here, there = group_of(edge.importer), group_of(edge.imported)
         upward = RANK[there] > RANK[here] or (RANK[there] == RANK[here] and here != there)
-        # Builders are for preparing data: no package needs them, or TensorFlow would start with it.
+        # Only data preparation needs the builders. Any other package that imports them would import TensorFlow.
         foreign_builder = there == "datasets" and here not in (
             "datasets",
             "scripts",
@@ -132,17 +133,16 @@ def test_every_import_follows_the_direction():
         ("avlgan_jax.evaluation.run", "import train"),
     ],
 )
-def test_a_planted_edge_is_found(importer, line):
+def test_an_import_against_the_direction_is_found(importer, line):
     assert violations(list(edges(importer, ast.parse(line))))
 
 
-def circles(found: list[Edge]) -> list[str]:
-    """Return a circle of imports within each room that has one."""
+def cycles(found: list[Edge]) -> list[str]:
+    """Return one import cycle of each group that has any."""
     graphs: dict[str, dict[str, set[str]]] = {}
     for edge in found:
-        # A package's __init__ hands on names of its modules; modules that import it take those names.
-        if room(edge.importer) == room(edge.imported):
-            graphs.setdefault(room(edge.importer), {}).setdefault(edge.importer, set()).add(edge.imported)
+        if group_of(edge.importer) == group_of(edge.imported):
+            graphs.setdefault(group_of(edge.importer), {}).setdefault(edge.importer, set()).add(edge.imported)
     wrong = []
     for graph in graphs.values():
         try:
@@ -152,16 +152,16 @@ def circles(found: list[Edge]) -> list[str]:
     return wrong
 
 
-def test_modules_of_a_room_form_no_circle():
-    assert circles(ALL) == []
-    there_and_back = [("avlgan_jax.data.records", "manifest"), ("avlgan_jax.data.manifest", "records")]
-    planted = [Edge(importer, f"avlgan_jax.data.{imported}", 1) for importer, imported in there_and_back]
-    assert len(circles(planted)) == 1
+def test_modules_of_a_group_have_no_import_cycle():
+    assert cycles(ALL) == []
+    mutual = [("avlgan_jax.data.records", "manifest"), ("avlgan_jax.data.manifest", "records")]
+    planted = [Edge(importer, f"avlgan_jax.data.{imported}", 1) for importer, imported in mutual]
+    assert len(cycles(planted)) == 1
 
 
-def test_the_root_has_five_files_and_no_package_is_crowded():
+def test_the_root_has_five_files_and_each_package_at_most_16_modules():
     assert {path.stem for path in (ROOT / "avlgan_jax").glob("*.py")} == {"__init__", *ROOT_FILES}
-    packages = {room for rooms in RANKS[1:-1] for room in rooms if room != "avlgan_jax"}
+    packages = {group for groups in RANKS[1:-1] for group in groups if group != "avlgan_jax"}
     folders = {path.name for path in (ROOT / "avlgan_jax").iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert folders == packages | {"weights"}
     for folder in {path.parent for path in MODULES.values()} - {ROOT, ROOT / "benchmarks"}:
@@ -169,16 +169,16 @@ def test_the_root_has_five_files_and_no_package_is_crowded():
         assert len(modules) <= 16, f"{folder} has {len(modules)} modules"
 
 
-def test_every_package_says_what_it_is_and_imports_nothing_else():
+def test_every_init_file_has_a_docstring_and_only_listed_ones_have_more():
     folders = {path.parent for path in MODULES.values() if path.parent != ROOT}
     for folder in folders:
         body = ast.parse((folder / "__init__.py").read_text()).body
         name = str(folder.relative_to(ROOT))
         assert ast.get_docstring(ast.Module(body, [])), f"{name}/__init__.py has no docstring"
-        assert len(body) == 1 or name in WITH_CONTENT, f"{name}/__init__.py holds more than its docstring"
+        assert len(body) == 1 or name in WITH_CONTENT, f"{name}/__init__.py contains more than its docstring"
 
 
-def test_what_scripts_read_first_loads_no_jax():
+def test_modules_that_scripts_import_first_do_not_import_jax():
     for name in WITHOUT_JAX:
         tree = ast.parse((ROOT / "avlgan_jax" / f"{name}.py").read_text())
         top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
@@ -188,4 +188,5 @@ def test_what_scripts_read_first_loads_no_jax():
 
 
 def imported_names(node: ast.Import | ast.ImportFrom) -> list[str]:
+    """Return the dotted names of the modules in an import statement."""
     return [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]

@@ -8,7 +8,7 @@ from avlgan_jax.models import build
 from avlgan_jax.presets import PRESETS
 
 
-def test_the_paper_is_the_defaults():
+def test_the_paper_preset_is_the_default_config():
     assert PRESETS["paper"]() == Config()
 
 
@@ -20,16 +20,16 @@ def test_every_preset_builds_every_model(preset):
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_avgan_is_the_image_converter_but_for_landmarks_and_discriminator(preset):
-    """In the interest of fairness (Section IV-B): the same generator, losses and optimizer; the demo trains it less."""
+def test_avgan_differs_from_the_image_converter_in_landmarks_and_discriminator_only(preset):
+    """For fairness, generator, losses and optimizer are equal (Section IV-B). The demo trains avGAN for fewer steps."""
     config = PRESETS[preset]()
-    free = {"use_landmarks", "discriminator", "d_width", "d_layers"}
+    may_differ = {"use_landmarks", "discriminator", "d_width", "d_layers"}
     if preset == "demo":
-        free |= {"steps", "d_warmup"}
+        may_differ |= {"steps", "d_warmup"}
     ours, theirs = vars(config.image), vars(config.avgan)
-    assert {k for k in ours if ours[k] != theirs[k]} <= free
+    assert {k for k in ours if ours[k] != theirs[k]} <= may_differ
 
 
-def test_the_makefile_prepares_what_the_demo_trains_on():
+def test_the_makefile_prepares_the_resolution_of_the_demo():
     makefile = Path(ROOT, "Makefile").read_text()
     assert f"--resolution {PRESETS['demo']().resolution}" in makefile

@@ -1,4 +1,4 @@
-"""The benchmark is fair: both sides compute the same step, from the same weights, on the same batches."""
+"""The PyTorch reference of the benchmarks computes the same step as ours from the same weights and batches."""
 
 import dataclasses
 
@@ -29,6 +29,7 @@ def config() -> Config:
 
 
 def _batch(seed: int) -> Batch:
+    """Return a random batch of three faces."""
     rng = np.random.default_rng(seed)
     return Batch(
         landmarks=rng.uniform(-0.8, 0.8, (3, 68, 2)).astype(np.float32),
@@ -39,19 +40,21 @@ def _batch(seed: int) -> Batch:
     )
 
 
-def _uneven(params):
-    """Norms start at ones and zeros, which would hide one that was carried to the wrong place."""
+def _with_noise(params):
+    """Return parameters plus noise. With the initial ones and zeros, a norm copied to the wrong layer would pass."""
     rng = np.random.default_rng(0)
     return jax.tree.map(lambda leaf: leaf + 0.1 * rng.normal(size=leaf.shape).astype(np.float32), params)
 
 
 @pytest.fixture(scope="module", params=["image", "landmark"])
 def ours(config, request):
-    """A state of ours, and its losses and generator after a few steps."""
+    """Return a model's name, its first state, its state after STEPS steps, and the metrics of each step."""
     model = build.build(request.param, config, 10_000)
     start = states.fresh_state(model, config)
     start = start.replace(
-        generator=_uneven(start.generator), discriminator=_uneven(start.discriminator), frozen=_uneven(start.frozen)
+        generator=_with_noise(start.generator),
+        discriminator=_with_noise(start.discriminator),
+        frozen=_with_noise(start.frozen),
     )
     step, state, metrics = jax.jit(model.trainer.step), start, []
     for seed in range(STEPS):
@@ -73,13 +76,13 @@ def test_both_sides_compute_the_same_step(config, ours, form):
         for loss, value in losses.items():
             assert value.item() == pytest.approx(metrics[seed][loss], rel=1e-4, abs=1e-4), (seed, loss)
     moved = make(config, end, form).generator.state_dict()
-    # All but the few weights whose gradient is zero but for rounding, which Adam makes a full step of: those by which
-    # a channel that is the same everywhere reaches a norm that takes the mean away.
-    apart = [np.abs(value - moved[key]).ravel() > 2e-5 for key, value in theirs.generator.state_dict().items()]
-    assert np.concatenate(apart).mean() < 0.005
+    # Some weights multiply a spatially constant channel, and the next norm subtracts the mean. Their gradient is zero
+    # up to rounding, from which Adam makes a full step. These few weights may differ.
+    differing = [np.abs(value - moved[key]).ravel() > 2e-5 for key, value in theirs.generator.state_dict().items()]
+    assert np.concatenate(differing).mean() < 0.005
 
 
-def test_the_landmark_picture_is_the_same():
+def test_both_sides_draw_the_same_landmark_image():
     from avlgan_jax.faces import landmarks as lm
     from benchmarks.pytorch_reference import draw
 
@@ -88,7 +91,7 @@ def test_the_landmark_picture_is_the_same():
     np.testing.assert_allclose(draw(torch.from_numpy(points), SIDE)[:, 0], expected[..., 0], atol=1e-5)
 
 
-def test_what_it_does_not_compute_is_refused(config):
+def test_an_unsupported_config_is_refused(config):
     from benchmarks.pytorch_reference import image_reference
 
     masked = dataclasses.replace(config, image=dataclasses.replace(config.image, masked=True))

@@ -1,4 +1,4 @@
-"""No door for strangers: nothing is unpickled, dependencies are locked by their hashes."""
+"""Safety: nothing is unpickled, and dependencies are locked by their hashes."""
 
 import re
 import subprocess
@@ -9,7 +9,7 @@ from conftest import ROOT
 
 SOURCES = [path for folder in ("avlgan_jax", "datasets", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
 SOURCES += list(ROOT.glob("*.py"))
-# What runs code that comes in a file. (`weights_only=True` makes torch read tensors and nothing else.)
+# Calls that can run code from a file. With `weights_only=True`, torch.load reads tensors only.
 UNPICKLING = re.compile(
     r"pickle\.loads?\(|Unpickler\(|import (?:dill|cloudpickle|joblib|shelve|marshal)|allow_pickle=True|read_pickle|"
     r"torch\.load\((?!.*weights_only=True)|(?<![.\w])(?:eval|exec)\("
@@ -22,14 +22,14 @@ def test_nothing_in_the_sources_unpickles():
     assert found == []
 
 
-def test_the_expression_would_find_it():
+def test_the_pattern_matches_calls_that_unpickle():
     for text in ("pickle.load(f)", "torch.load(path)", "np.load(p, allow_pickle=True)", "import joblib"):
         assert UNPICKLING.search(text)
     assert not UNPICKLING.search('torch.load(path, map_location="cpu", weights_only=True)')
 
 
 def test_training_and_restoring_unpickle_nothing(data_dir, tmp_path):
-    """Python tells an audit hook of every class that an unpickler looks up."""
+    """Python calls audit hooks for every class that an unpickler looks up."""
     code = (
         "import sys\n"
         "def hook(event, arguments):\n"
@@ -42,8 +42,8 @@ def test_training_and_restoring_unpickle_nothing(data_dir, tmp_path):
         "train.main()\n"
         "from pathlib import Path\n"
         "from avlgan_jax.training import states, workdir\n"
-        "place = Path(sys.argv[-1])\n"
-        "print(int(states.restore(place, workdir.read_config(place), 'landmark').step), 'steps restored')\n"
+        "run = Path(sys.argv[-1])\n"
+        "print(int(states.restore(run, workdir.read_config(run), 'landmark').step), 'steps restored')\n"
         "import pickle\n"
         "pickle.loads(pickle.dumps(Path))\n"
     )
@@ -51,8 +51,8 @@ def test_training_and_restoring_unpickle_nothing(data_dir, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "4 steps restored" in done.stdout
     unpickled = {line for line in done.stdout.splitlines() if line.startswith("UNPICKLED")}
-    # tensorboardX hands its events, and at last a bare object, from one thread to another through a pipe; the path
-    # shows that the hook hears.
+    # tensorboardX passes its events, and finally a bare object, from one thread to another through a pipe. The code
+    # above unpickles the class Path to show that the hook works.
     events = {"UNPICKLED ('tensorboardX.proto.event_pb2', 'Event')", "UNPICKLED ('builtins', 'object')"}
     assert len(unpickled - events) == 1 and "'pathlib" in (unpickled - events).pop(), unpickled
 
@@ -69,15 +69,16 @@ def test_every_pinned_version_is_in_the_lock_with_hashes():
             locked.setdefault(_canonical(found[1]), set()).add(found[2])
     assert len(pinned) > 20 and len(locked) > len(pinned)
     missing = {name: versions - locked.get(name, set()) for name, versions in pinned.items()}
-    assert not any(missing.values()), f"{missing}: make lock brings requirements.lock up to date"
+    assert not any(missing.values()), f"not in requirements.lock: {missing}; run `make lock`"
 
 
 def _canonical(name: str) -> str:
+    """Return the normalised name of a distribution, without extras."""
     return re.sub(r"\[.*", "", re.sub(r"[-_.]+", "-", name.lower()))
 
 
 @pytest.mark.parametrize("requirements", ["requirements-cuda.txt", "requirements-tpu.txt"])
-def test_the_accelerators_requirements_differ_in_jax_only(requirements):
+def test_requirements_of_accelerators_differ_in_jax_only(requirements):
     def others(path):
         return {line for line in path.read_text().splitlines() if line and not line.startswith(("#", "jax"))}
 

@@ -1,6 +1,6 @@
-"""Each source of data from its files to four trained models, by the commands a person gives and no other.
+"""Each data source from its files to four trained models, with the commands that a user runs.
 
-No command differs between the sources but in the name and where the files are.
+The commands of the sources differ only in the name, the folders and the options of prepare.py in SOURCES.
 """
 
 from collections.abc import Callable
@@ -23,6 +23,7 @@ REAL = ROOT.parent / "shared" / "data" / "diffusion_fer"
 
 
 def _face_folder(folder: Path) -> None:
+    """Write seven drawn faces and their labels for `face_folder`."""
     rows = []
     for i in range(7):
         drawn.save_face(folder / f"pictures/{i}.png", i)
@@ -32,6 +33,7 @@ def _face_folder(folder: Path) -> None:
 
 
 def _diffusion_fer(folder: Path) -> None:
+    """Write six drawn faces in the form of DiffusionFER: five in the training split, one in the validation split."""
     people = [f"person{i}" for i in range(100)]
     chosen = [p for p in people if split_of(p) == "train"][:5] + [p for p in people if split_of(p) == "validation"][:1]
     rows = []
@@ -41,7 +43,7 @@ def _diffusion_fer(folder: Path) -> None:
     drawn.write_sheet(folder, rows)
 
 
-# Data set, who writes its files (None: nobody need), and options of prepare.py beside the folders.
+# Data set, function that writes its files (None: it needs no files), and options of prepare.py besides the folders.
 SOURCES: dict[str, tuple[str, Callable[[Path], object] | None, list[str]]] = {
     "procedural_faces": (
         "procedural_faces",
@@ -62,18 +64,20 @@ SOURCES: dict[str, tuple[str, Callable[[Path], object] | None, list[str]]] = {
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory) -> Path:
-    """Compiled programs, kept from one run to the next: they are the same for each source of about as many faces."""
+    """Return a folder for compiled programs. Sources with about the same number of faces share them."""
     return tmp_path_factory.mktemp("compiled")
 
 
-def _through(name: str, manual_dir: Path | None, options: list[str], place: Path, compiled: Path) -> Manifest:
-    """prepare.py, tfds.load and train.py all; every record is read by TFDS and every model is trained to its end."""
+def _prepare_and_train(
+    name: str, manual_dir: Path | None, options: list[str], folder: Path, compiled: Path
+) -> Manifest:
+    """Run prepare.py, read every record with TFDS, train all models to the last step, and return the manifest."""
     files = [] if manual_dir is None else ["--manual-dir", str(manual_dir)]
-    data_dir = str(place / "data")
+    data_dir = str(folder / "data")
     run("prepare.py", name, *files, *options, "--resolution", "32", "--workers", "1", "--data-dir", data_dir)
     manifest = verify_records(Path(data_dir), name, 32)
 
-    assert name in BUILDERS  # and importing them makes them known to TFDS
+    assert name in BUILDERS  # importing the builders registers them with TFDS
     for split, count in manifest.splits.items():
         examples = list(tfds.as_numpy(tfds.load(f"{name}/32px", split=split, data_dir=data_dir)))
         assert len(examples) == count
@@ -82,7 +86,7 @@ def _through(name: str, manual_dir: Path | None, options: list[str], place: Path
             assert example["landmarks"].shape == (68, 2) and np.isfinite(example["landmarks"]).all()
             assert abs(example["valence"]) <= 1.0 and abs(example["arousal"]) <= 1.0
 
-    workdir = place / "run"
+    workdir = folder / "run"
     workdir.mkdir()
     (workdir / ".compiled").symlink_to(compiled)
     common = ["--preset", "debug", "--data", name, "--data-dir", data_dir, "--workdir", str(workdir)]
@@ -101,12 +105,12 @@ def test_four_models_are_trained_on_every_source(source, tmp_path, compiled):
     if write is not None:
         (tmp_path / "manual").mkdir()
         write(tmp_path / "manual")
-    manifest = _through(name, tmp_path / "manual" if write else None, options, tmp_path, compiled)
+    manifest = _prepare_and_train(name, tmp_path / "manual" if write else None, options, tmp_path, compiled)
     assert manifest.splits["train"] >= 4 and manifest.splits["validation"] >= 1
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not REAL.is_dir(), reason="the DiffusionFER images are not on this machine")
 def test_four_models_are_trained_on_real_faces(tmp_path, compiled):
-    manifest = _through("diffusion_fer", REAL, [], tmp_path, compiled)
+    manifest = _prepare_and_train("diffusion_fer", REAL, [], tmp_path, compiled)
     assert sum(manifest.splits.values()) >= 970

@@ -1,1 +1,1 @@
-"""The page: a face, the valence-arousal plane, and a point to drag; `python -m avlgan_jax.app`."""
+"""Web page of a face and the valence-arousal plane with a draggable point; start it with `python -m avlgan_jax.app`."""

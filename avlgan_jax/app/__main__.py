@@ -1,9 +1,9 @@
-"""A page on this machine: a face, the valence-arousal plane, and a point to drag.
+"""Local web page that edits a face while a point is dragged on the valence-arousal plane.
 
     python -m avlgan_jax.app
     python -m avlgan_jax.app --weights runs/mine --landmarks fan
 
-Nothing leaves the machine: it listens on 127.0.0.1 unless told otherwise, and loads nothing from elsewhere.
+The server listens on 127.0.0.1 by default, and the page loads nothing from other servers: no data leaves the machine.
 """
 
 import contextlib
@@ -19,27 +19,27 @@ from avlgan_jax.errors import UserError, command
 
 @dataclass(frozen=True)
 class Arguments:
-    """What to show, and where to listen."""
+    """Weights of the page, and the address of its server."""
 
     weights: str = "procedural48"
-    """Weights: a name that comes with the package, or the folder of a bundle or of a training run."""
+    """Weights: name of a packaged bundle, folder of a bundle, or folder of a training run."""
     landmarks: str = "dlib"
     """Landmark detector for uploaded photographs: dlib, fan or fan3d."""
     host: str = "127.0.0.1"
-    """Address to listen on. With another than 127.0.0.1 everybody on the network can use the page."""
+    """Address to listen on. At any other address than 127.0.0.1 other machines of the network can use the page."""
     port: int = 8765
-    """Port to listen on; 0 takes any that is free."""
+    """Port to listen on; 0 chooses a free port."""
     browser: bool = True
-    """Open the page in the browser."""
+    """Open the page in the default browser."""
 
 
 @command
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     arguments = tyro.cli(Arguments, description=__doc__)
     with contextlib.closing(_listen(arguments.host, arguments.port)) as listening:
         address = f"http://{arguments.host}:{listening.getsockname()[1]}/"
-        # Loading takes a few seconds, so it comes after what may fail at once.
+        # Imported late, because loading takes a few seconds and a port in use is reported at once.
         import uvicorn
 
         from avlgan_jax.app import server
@@ -54,15 +54,16 @@ def main() -> None:
             log_level="warning",
             ws="websockets-sansio",
             ws_max_size=server.LARGEST_UPLOAD,
-            ws_ping_interval=None,  # a browser on a busy machine may take its time
+            ws_ping_interval=None,  # a browser on a busy machine may answer late
         )
-        print(f"{address}  (weights trained on {model.trained_on}; Ctrl-C ends it)", flush=True)
+        print(f"{address}  (weights trained on {model.trained_on}; press Ctrl-C to stop)", flush=True)
         if arguments.browser:
             threading.Timer(0.5, webbrowser.open, [address]).start()
         uvicorn.Server(config).run([listening])
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on `host` and `port`. Raises UserError if that fails."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family)

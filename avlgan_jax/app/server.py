@@ -1,8 +1,8 @@
-"""The page's server: its files, and one websocket a page on which everything else goes.
+"""Web server of the page: static files, and one websocket per open page for requests and uploads.
 
-A text message is a request (`Session.answer`), a binary one an uploaded picture. Every answer is binary: the length of
-its header (4 bytes, little-endian), the header as JSON, and the payload. What a page uploads lives as long as its
-websocket does.
+A text message is a request (`Session.answer`), a binary message is an uploaded picture. Every reply is binary: the
+length of its header (4 bytes, little-endian), the header as JSON, and the payload. Uploaded pictures are kept in memory
+until the websocket closes.
 """
 
 import asyncio
@@ -35,17 +35,20 @@ LARGEST_UPLOAD = 12 * 1024 * 1024  # bytes
 STATIC = Path(__file__).with_name("static")
 _log = logging.getLogger(__name__)
 
-# The page loads nothing from elsewhere, and nobody else may frame it.
+# The page loads nothing from other servers, and other pages cannot embed it in a frame.
 _POLICY = "default-src 'self'; img-src 'self' blob:; media-src 'self' blob:; frame-ancestors 'none'"
 
 
 def create(model: Editor, detector: Callable[[], Detector], host: str) -> Starlette:
-    """The application; `detector` makes the landmark detector when the first picture is uploaded.
+    """Return the web application.
 
-    `host` is the address that it will listen on: pages asked for by another name are refused, so that no other site
-    can reach the server through the person's browser under a name of its own.
+    Args:
+        model: the trained models.
+        detector: creates the landmark detector; called once, when the first picture is uploaded.
+        host: address on which the application will listen. Requests with another host name are refused, so that no
+            other site can reach the server through the user's browser under the site's own name (DNS rebinding).
     """
-    # One thread computes: two pages take turns instead of sharing the cores badly.
+    # A single thread computes for all pages: parallel computations would compete for the same cores.
     worker = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="networks")
     detector = functools.cache(detector)
 
@@ -72,7 +75,7 @@ def create(model: Editor, detector: Callable[[], Detector], host: str) -> Starle
     async def page(socket: WebSocket) -> None:
         origin = socket.headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != socket.headers.get("host"):
-            await socket.close(1008)  # another site's page
+            await socket.close(1008)  # a page of another site
             return
         await socket.accept()
         session = await compute(Session, model, detector)
@@ -81,7 +84,7 @@ def create(model: Editor, detector: Callable[[], Detector], host: str) -> Starle
                 message = await socket.receive()
                 if message["type"] == "websocket.disconnect":
                     return
-                await socket.send_bytes(await compute(_answer, session, message))
+                await socket.send_bytes(await compute(_reply, session, message))
         except WebSocketDisconnect:
             return
 
@@ -90,7 +93,7 @@ def create(model: Editor, detector: Callable[[], Detector], host: str) -> Starle
         WebSocketRoute("/session", page),
         Mount("/", StaticFiles(directory=STATIC, html=True)),
     ]
-    # Listening everywhere was asked for by somebody who knows by which names.
+    # A wildcard address is reachable under host names that are unknown here, so every name is accepted.
     names = ["*"] if host in ("0.0.0.0", "::") else [host, "localhost", "127.0.0.1"]
     return Starlette(
         routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=names), Middleware(_Headers)]
@@ -98,7 +101,7 @@ def create(model: Editor, detector: Callable[[], Detector], host: str) -> Starle
 
 
 class _Headers:
-    """Middleware: the policy of the page on each of its files, none of which is kept by the browser."""
+    """Middleware that adds the security policy to every response and makes browsers revalidate cached files."""
 
     def __init__(self, app):
         self._app = app
@@ -116,20 +119,20 @@ class _Headers:
         await self._app(scope, receive, with_headers)
 
 
-def _answer(session: Session, message: dict) -> bytes:
-    """The message that answers a message; what goes wrong is told in its header."""
+def _reply(session: Session, message: dict) -> bytes:
+    """Return the reply to a message of the page; its header reports an error as "error"."""
     number = None
     try:
         if message.get("text") is not None:
             request = json.loads(message["text"])
             number = request.get("id")
-            answer = session.answer(request)
+            reply = session.answer(request)
         else:
-            answer = session.upload(message["bytes"])
+            reply = session.upload(message["bytes"])
     except UserError as error:
-        answer = Reply({"error": one_line(error)})
+        reply = Reply({"error": one_line(error)})
     except (ValueError, AttributeError) as error:
         _log.exception("a request failed")
-        answer = Reply({"error": f"something went wrong ({type(error).__name__}); the terminal says what"})
-    header = json.dumps({"id": number} | answer.header).encode()
-    return struct.pack("<I", len(header)) + header + answer.payload
+        reply = Reply({"error": f"the request failed ({type(error).__name__}); the terminal shows the traceback"})
+    header = json.dumps({"id": number} | reply.header).encode()
+    return struct.pack("<I", len(header)) + header + reply.payload

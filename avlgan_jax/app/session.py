@@ -1,7 +1,7 @@
-"""What one open page holds, and what it can ask for. Plain calls: `server` brings them to a browser.
+"""State of one open page and the requests it can make, as synchronous calls; `server` connects them to a browser.
 
-Every answer is a header for JSON and a payload of bytes (pixels, or a file). Nothing is kept on disk: a film passes
-through a temporary file that is gone before the answer is.
+Every reply is a header (JSON) and a payload of bytes (pixels, or a file). Nothing is kept on disk: a film is written to
+a temporary file, which is deleted before the reply is sent.
 """
 
 import tempfile
@@ -24,23 +24,31 @@ from avlgan_jax.faces.procedural import named
 from avlgan_jax.models import transfer as transferring
 
 SHOWN = 256  # side of the face on the page, in pixels
-MATRIX = 9
+MATRIX = 9  # rows and columns of the face matrix
 FILM_FPS = 25
 LONGEST_FILM = 30 * FILM_FPS  # frames
-DYAD_SIDE, DYAD_SECONDS, DYAD_EVERY = 96, 9.0, 3  # every third frame: ten a second
+DYAD_SIDE, DYAD_SECONDS, DYAD_EVERY = 96, 9.0, 3  # every third frame: ten per second
 LARGEST_SEED = 10**9
 
 
 @dataclass
 class Reply:
-    """What goes back: a header for JSON, and bytes."""
+    """Reply to the page: a header that can be written as JSON, and bytes."""
 
     header: dict = field(default_factory=dict)
     payload: bytes = b""
 
 
 class Session:
-    """One page: the face it shows. All methods raise UserError for what cannot be done, and then change nothing."""
+    """State of one open page: the face that it shows, at first a drawn adult.
+
+    Args:
+        model: the trained models.
+        detector: creates or returns the landmark detector for uploaded pictures.
+
+    Raises:
+        UserError: in every method, if a request is invalid or a picture cannot be used. The state is unchanged then.
+    """
 
     def __init__(self, model: Editor, detector: Callable[[], Detector]):
         self._model = model
@@ -48,7 +56,12 @@ class Session:
         self.draw(1, False)
 
     def answer(self, request: dict) -> Reply:
-        """What a request `{"do": NAME, ...}` of the page asks for."""
+        """Check the fields of a request of the page, run it and return the reply.
+
+        Args:
+            request: `{"do": NAME, ...}`. NAME is draw, edit, matrix, matrix_file, film or dyad; the other fields are
+                the arguments of the method of that name.
+        """
         actions = {
             "draw": (self.draw, {"seed": _seed, "infant": bool}),
             "edit": (self.edit, {"valence": _unit, "arousal": _unit, "offsets": self._offsets, "plain": bool}),
@@ -59,16 +72,18 @@ class Session:
         }
         action, fields = actions.get(request.get("do"), (None, {}))
         if action is None:
-            raise UserError(f"the page asked for {request.get('do')!r}, which nobody knows; load it again")
-        return action(**{name: read(request.get(name)) for name, read in fields.items()})
+            raise UserError(
+                f"unknown request {request.get('do')!r}: expected one of {', '.join(actions)}; reload the page"
+            )
+        return action(**{name: parse(request.get(name)) for name, parse in fields.items()})
 
     def draw(self, seed: int, infant: bool) -> Reply:
-        """Show a drawn face."""
+        """Show the drawn face of `seed`, an infant or an adult."""
         photo, landmarks = named.draw_face(seed, infant, SHOWN, dimensions=self._model.landmark_dimensions)
         return self._show(photo, photograph.uncropped_face(photo, landmarks, self._model.resolution), 1)
 
     def upload(self, content: bytes) -> Reply:
-        """Show the largest face of a picture file."""
+        """Show the largest face of a picture file, given its bytes."""
         photo = photograph.decode(content, "the file")
         resolution, dimensions = self._model.resolution, self._model.landmark_dimensions
         faces = photograph.faces(photo, self._detector(), resolution, "the picture", dimensions)
@@ -76,35 +91,53 @@ class Session:
         return self._show(crop.crop_square(photo, largest.square, SHOWN), largest, len(faces))
 
     def _show(self, shown: Photo, face: FaceCrop, count: int) -> Reply:
+        """Make `face` the current face; return its landmarks and predicted emotion, and the number of faces found."""
         self._shown = shown
         self._face = FaceCrop(face.image, face.landmarks, CropSquare(0.0, 0.0, float(SHOWN)))
         valence, arousal = self._model.predict(face.image).clip(-1.0, 1.0).tolist()
         return Reply({"valence": valence, "arousal": arousal, "faces": count, "landmarks": _flat(face.landmarks)})
 
     def edit(self, valence: float, arousal: float, offsets: Float[np.ndarray, "68 d"], plain: bool) -> Reply:
-        """The face at an emotion, its landmarks moved on by `offsets`; `plain` is as the networks give it."""
+        """Return the face at an emotion, and its landmarks.
+
+        Args:
+            valence: target valence in [-1, 1].
+            arousal: target arousal in [-1, 1].
+            offsets: added to the converted landmarks, in pixels of the networks' images.
+            plain: return the output of the network instead of blending it into the shown picture.
+        """
         landmarks = self._converted(np.array([[valence, arousal]], np.float32))[0] + offsets
         image = self._model.paint(self._face.image, landmarks, valence, arousal)
         shown = image if plain else photograph.blend(self._shown, self._face, image)
         return Reply({"landmarks": _flat(landmarks), "side": len(shown)}, shown.tobytes())
 
     def _converted(self, emotions: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 68 d"]:
+        """Return the landmarks of the face converted to each emotion."""
         points = np.broadcast_to(self._face.landmarks, (len(emotions), *self._face.landmarks.shape))
         return self._model.models.convert_landmarks(points, emotions)
 
     def matrix(self) -> Reply:
-        """The face over the plane, for its background: rows of faces that cover it, as the networks give them."""
+        """Return the face at MATRIX x MATRIX emotions as network outputs, for the background of the plane.
+
+        The emotions are the centres of the cells of a grid over [-1, 1]; the first row has the highest arousal.
+        """
         centres = (2.0 * np.arange(MATRIX, dtype=np.float32) + 1.0) / MATRIX - 1.0
         grid = self._model.edit(self._face.image, centres[None, :], centres[::-1, None], self._face.landmarks)
         return Reply({"n": MATRIX, "side": grid.shape[2]}, grid.tobytes())
 
     def matrix_file(self) -> Reply:
-        """The avImage matrix as a PNG file."""
+        """Return the avImage matrix (Figure 5) as a PNG file."""
         grid = self._model.matrix(self._face.image, MATRIX, self._face.landmarks)
         return Reply({"type": "image/png"}, drawing.png(drawing.avimage_matrix(self._face.image, grid)))
 
     def film(self, points: Float[np.ndarray, "n 2"], format: str, offsets: Float[np.ndarray, "68 d"]) -> Reply:
-        """The face on a recorded walk, one frame a point, as a film; its landmarks moved on by `offsets`."""
+        """Return a film of the face at recorded emotions.
+
+        Args:
+            points: valence and arousal of each frame.
+            format: "mp4" or "gif".
+            offsets: added to the converted landmarks, in pixels of the networks' images.
+        """
         images = np.broadcast_to(self._face.image, (len(points), *self._face.image.shape))
         edited = self._model.paint(images, self._converted(points) + offsets, *points.T)
         frames = (photograph.blend(self._shown, self._face, image) for image in edited)
@@ -114,17 +147,22 @@ class Session:
             return Reply({"type": {"mp4": "video/mp4", "gif": "image/gif"}[format]}, path.read_bytes())
 
     def dyad(self, seed: int, smoothing: float) -> Reply:
-        """A drawn mother and infant, and two others who perform what they show (Section IV-C)."""
+        """Return four films: a drawn mother and infant, and two other faces with their emotions (Section IV-C).
+
+        Args:
+            seed: seed of the dyad and of the two other faces.
+            smoothing: standard deviation, in frames, of a Gaussian filter over the emotions.
+        """
         model = self._model
         *sources, phases = dyad_film.drawn_source(
             seed, DYAD_SECONDS, model.resolution, side=DYAD_SIDE, every=DYAD_EVERY
         )
-        read = [
+        tracks = [
             editor.smooth(transferring.read_emotions_in_disc(model.models, source.faces), smoothing)
             for source in sources
         ]
         films = [source.shown for source in sources]
-        for k, track in enumerate(read):
+        for k, track in enumerate(tracks):
             photo, landmarks = named.draw_face(2 * seed + k, bool(k), DYAD_SIDE, dimensions=model.landmark_dimensions)
             face = photograph.uncropped_face(photo, landmarks, model.resolution)
             edited = model.edit(face.image, *track.T, face.landmarks)
@@ -134,12 +172,12 @@ class Session:
             "side": DYAD_SIDE,
             "fps": procedural.FRAMES_PER_SECOND / DYAD_EVERY,
             "phases": phases,
-            "emotions": [track.round(4).tolist() for track in read],
+            "emotions": [track.round(4).tolist() for track in tracks],
         }
         return Reply(header, b"".join(shown.tobytes() for shown in films))
 
     def _offsets(self, value: object) -> Float[np.ndarray, "68 d"]:
-        """What the page moved landmarks by, which it does in the picture's plane."""
+        """Parse by how much the page moved the landmarks: (x, y) of each; a depth is never moved."""
         offsets = np.zeros((68, self._model.landmark_dimensions), np.float32)
         if value is not None:
             side = self._model.resolution
@@ -148,41 +186,50 @@ class Session:
 
 
 def _flat(landmarks: Float[np.ndarray, "68 d"]) -> list[float]:
+    """Return x and y of all landmarks as one list of 136 numbers, for JSON."""
     return in_plane(landmarks).astype(float).round(2).ravel().tolist()
 
 
 def _numbers(value: object, count: int, name: str) -> Float[np.ndarray, "n"]:
+    """Parse `count` finite numbers, nested in any way. Raises UserError that names the field `name`."""
     try:
         numbers = np.array(value, np.float32).ravel()
     except (ValueError, TypeError):
         numbers = np.zeros(0)
     if len(numbers) != count or not np.isfinite(numbers).all():
-        raise UserError(f"{name}: expected {count} number(s)")
+        raise UserError(f"{name}: expected {count} finite number(s)")
     return numbers
 
 
 def _unit(value: object) -> float:
+    """Parse valence or arousal, clipped to [-1, 1]."""
     return float(_numbers(value, 1, "valence and arousal")[0].clip(-1.0, 1.0))
 
 
 def _smoothing(value: object) -> float:
+    """Parse the smoothing in frames, clipped to [0, 10]."""
     return float(_numbers(value, 1, "smoothing")[0].clip(0.0, 10.0))
 
 
 def _seed(value: object) -> int:
+    """Parse a seed. Raises UserError unless it is an integer in the allowed range."""
     if not isinstance(value, int) or not 0 <= value < LARGEST_SEED:
-        raise UserError(f"a seed of {value!r}: expected a whole number from 0 to {LARGEST_SEED}")
+        raise UserError(f"seed {value!r}: expected an integer from 0 to {LARGEST_SEED - 1}")
     return value
 
 
 def _points(value: object) -> Float[np.ndarray, "n 2"]:
+    """Parse the emotions of a film, clipped to [-1, 1]. Raises UserError for too few or too many."""
     count = len(value) if isinstance(value, list) else 0
     if not 2 <= count <= LONGEST_FILM:
-        raise UserError(f"a walk of {count} points: expected 2 to {LONGEST_FILM} ({LONGEST_FILM // FILM_FPS} seconds)")
+        raise UserError(
+            f"film of {count} points: expected 2 to {LONGEST_FILM} points ({LONGEST_FILM // FILM_FPS} seconds)"
+        )
     return _numbers(value, 2 * count, "points").reshape(-1, 2).clip(-1.0, 1.0)
 
 
 def _format(value: object) -> str:
+    """Parse the file format of a film."""
     if value not in ("mp4", "gif"):
-        raise UserError(f"a film of format {value!r}: expected mp4 or gif")
+        raise UserError(f"film format {value!r}: expected mp4 or gif")
     return value

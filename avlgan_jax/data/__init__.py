@@ -1,1 +1,1 @@
-"""Prepared data, from disk to a batch: the manifest, decoded records, batches and their augmentation."""
+"""Prepared data: manifests, decoded records, training batches and their augmentation."""

@@ -1,9 +1,10 @@
-"""Faces seen a little otherwise each time: turned, shifted, nearer or further, in another light.
+"""Random augmentation of training faces: rotation, shift, zoom and lighting.
 
-830 faces are learnt by heart within some hundreds of steps, and a discriminator that knows each of them by name no
-longer looks at its expression (`docs/experiments.md`). What is drawn here moves picture and landmarks alike and leaves
-the emotion as it is. A generator then sees the same kind of faces as the discriminator, so nothing of it can leak into
-what is generated from a face as it is (compare Karras et al. 2020, section 2.2, where a generator starts from noise).
+A discriminator overfits 830 faces within a few hundred steps: it memorises each face and ignores the expression
+(`docs/experiments.md`). The augmentation transforms image and landmarks together and keeps the emotion. It is applied
+to the faces that the generator edits, so generator and discriminator receive the same distribution of faces. The
+generator therefore does not learn to add the augmentation to a face (compare Karras et al. 2020, section 2.2, where
+the generator starts from noise).
 """
 
 from typing import NamedTuple
@@ -11,18 +12,21 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
-# At strength 1, the standard deviation of each change; draws beyond two of them are cut back to two.
-TURN = np.deg2rad(6.0)  # of the head's roll
-SHIFT = 0.04  # of half the picture's side, along x and along y
-ZOOM = 0.06  # of the size, as an exponent
-CONTRAST = 0.10  # of the distance from mid grey, as an exponent
-LIGHT = 0.06  # of white, added to every channel
-TINT = 0.03  # of white, added to each channel by itself
+# Standard deviations at strength 1. Draws are clipped to two standard deviations.
+TURN = np.deg2rad(6.0)  # rotation in the image plane, radians
+SHIFT = 0.04  # shift along x and along y, as a fraction of half the image side
+ZOOM = 0.06  # logarithm of the scale factor
+CONTRAST = 0.10  # logarithm of the contrast factor
+LIGHT = 0.06  # brightness added to all three channels alike, as a fraction of white
+TINT = 0.03  # brightness added to each channel independently, as a fraction of white
 
 
 class AugmentationParameters(NamedTuple):
-    """What is done to each of n faces: p becomes `linear @ p + shift` in the [-1, 1] of the landmarks, about the
-    picture's middle; a channel becomes `gain * channel + offset` about mid grey, with white 1 above black."""
+    """The augmentation of each of n faces.
+
+    A point p in normalised coordinates ([-1, 1], origin at the image centre) moves to `linear @ p + shift`. A channel
+    value v, with 0 for mid grey and a distance of 1 from black to white, becomes `gain * v + offset`.
+    """
 
     linear: Float[np.ndarray, "n 2 2"]
     shift: Float[np.ndarray, "n 2"]
@@ -31,7 +35,13 @@ class AugmentationParameters(NamedTuple):
 
 
 def draw(generator: np.random.Generator, count: int, strength: float) -> AugmentationParameters:
-    """Changes of `count` faces; at `strength` 0 there is nothing to them, at 2 they are twice as large."""
+    """Draw the augmentation of `count` faces.
+
+    Args:
+        generator: The source of randomness.
+        count: Number of faces.
+        strength: Factor of the standard deviations; 0 gives the identity.
+    """
 
     def deviates(*shape: int) -> np.ndarray:
         return strength * np.clip(generator.normal(size=(count, *shape)), -2.0, 2.0)
@@ -50,7 +60,7 @@ def draw(generator: np.random.Generator, count: int, strength: float) -> Augment
 def apply_to_landmarks(
     points: Float[np.ndarray, "n 68 d"], changes: AugmentationParameters
 ) -> Float[np.ndarray, "n 68 d"]:
-    """The landmarks in [-1, 1] after the changes. A depth grows with the face."""
+    """Return normalised landmarks after the augmentation. The depth of 3-D landmarks is scaled by the zoom factor."""
     moved = np.einsum("nij,npj->npi", changes.linear, points[..., :2]) + changes.shift[:, None]
     size = np.sqrt(np.linalg.det(changes.linear))
     return np.concatenate([moved, points[..., 2:] * size[:, None, None]], axis=-1).astype(points.dtype)
@@ -59,17 +69,17 @@ def apply_to_landmarks(
 def apply_to_images(
     images: UInt8[np.ndarray, "n side side 3"], changes: AugmentationParameters
 ) -> UInt8[np.ndarray, "n side side 3"]:
-    """The pictures after the changes, resampled bicubically; what comes in from outside mirrors what is at the edge."""
+    """Return the images after the augmentation, resampled bicubically. Pixels from outside mirror the image's edge."""
     import cv2
 
     side = images.shape[1]
-    middle = (side - 1) / 2.0  # of the pixels' numbers, whose 0 is the first pixel's centre
+    middle = (side - 1) / 2.0  # image centre in OpenCV's coordinates, whose origin is the first pixel's centre
     changed = []
     for image, linear, shift, gain, offset in zip(images, *changes, strict=True):
-        there = linear @ [-middle, -middle] + shift * (side / 2.0) + middle
+        translation = linear @ [-middle, -middle] + shift * (side / 2.0) + middle
         moved = cv2.warpAffine(
             image,
-            np.concatenate([linear, there[:, None]], axis=1),
+            np.concatenate([linear, translation[:, None]], axis=1),
             (side, side),
             flags=cv2.INTER_CUBIC,
             borderMode=cv2.BORDER_REFLECT_101,

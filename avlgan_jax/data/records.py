@@ -1,11 +1,11 @@
-"""Prepared records: what `prepare.py` leaves on disk, whether it is whole, and reading it once into arrays.
+"""Prepared records: verify them, and decode them once into memory-mapped arrays.
 
-    DATA_DIR/NAME/RESOLUTIONpx/VERSION/*.tfrecord*, manifest.json     written by the builders of `datasets/`
-    DATA_DIR/.cache/DIGEST/SPLIT/*.npy                                written here, by the first `load`
+    DATA_DIR/NAME/RESOLUTIONpx/VERSION/*.tfrecord*, manifest.json     written by the builders of `avlgan_jax.datasets`
+    DATA_DIR/.cache/DIGEST/SPLIT/*.npy                                written by the first `load`
 
-The manifest holds the SHA-256 of every record file. `load` verifies them each time, so that a flipped byte is found
-before it is trained on; the decoded arrays are memory-mapped, so that the second load is quick at any size. Nothing
-here imports TensorFlow.
+The manifest has the SHA-256 of every record file. Each `load` verifies them, so that damaged data is found before
+training. Later loads map the decoded arrays into memory and are fast at any size. This module does not import
+TensorFlow.
 """
 
 import dataclasses
@@ -33,11 +33,12 @@ _COMMON = ("image", "landmarks", "valence", "arousal", "expression", "id", "subj
 
 @dataclasses.dataclass(frozen=True)
 class Faces:
-    """One split of a data set, as arrays in host memory (or mapped from disk).
+    """One split of a data set, as arrays in host memory or mapped from disk.
 
-    Landmarks are pixels of the image, of 2 or 3 dimensions as asked for (`load`); an emotion is (valence, arousal),
-    each in [-1, 1]; expressions index `affect.EXPRESSIONS`. `extras` holds what a source knows beyond that, by its name
-    in the records, for instance `landmarks_3d` float32 (n, 68, 3) or `face_key` int64 (n, 4).
+    Images are RGB. Landmarks have 2 or 3 dimensions (see `load`) and are in pixels of the image. An emotion is
+    (valence, arousal), each in [-1, 1]. Expressions are indices into `emotions.EXPRESSIONS`. `extras` has the
+    additional features of a data set by their names in the records, for instance `landmarks_3d` float32 (n, 68, 3) or
+    `face_key` int64 (n, 4).
     """
 
     images: UInt8[np.ndarray, "n h w 3"]
@@ -58,19 +59,29 @@ class Faces:
         return self.images.shape[1]
 
     def take(self, indices: Int[np.ndarray, "k"] | Bool[np.ndarray, "n"]) -> "Faces":
-        """The chosen faces, in the order of `indices` (or where a mask is true), copied into memory."""
+        """Return a copy of the faces at `indices`, in that order, or of the faces where a mask is true."""
         arrays = {name: array[indices] for name, array in self._arrays().items()}
         return dataclasses.replace(self, **arrays, extras={name: a[indices] for name, a in self.extras.items()})
 
     def _arrays(self) -> dict[str, np.ndarray]:
+        """Return all fields except `extras` by name."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "extras"}
 
 
 def load(data_dir: Path, name: str, resolution: int, split: str, dimensions: int = 2) -> Faces:
-    """All faces of one split, with landmarks of 2 or 3 `dimensions`.
+    """Return all faces of one split, memory-mapped from .npy files.
 
-    The first call decodes the records into .npy files under DATA_DIR/.cache; they and every later load are
-    memory-mapped. Raises UserError when the data is missing, damaged, or has no such split, or no 3-D landmarks.
+    The first call decodes the records into these files, in DATA_DIR/.cache.
+
+    Args:
+        data_dir: The folder of all prepared data sets.
+        name: The name of the data set.
+        resolution: The image side in pixels.
+        split: The name of the split, for instance "train".
+        dimensions: Coordinates per landmark, 2 or 3.
+
+    Raises:
+        UserError: If the data is missing or damaged, or has no such split, or has no 3-D landmarks.
     """
     _require_landmarks(data_dir, name, resolution, dimensions)
     manifest = verify_records(data_dir, name, resolution)
@@ -85,22 +96,22 @@ def load(data_dir: Path, name: str, resolution: int, split: str, dimensions: int
 
 
 def _require_landmarks(data_dir: Path, name: str, resolution: int, dimensions: int) -> None:
-    """Raise UserError where landmarks of so many dimensions are not in the data, before it is read through."""
+    """Raise UserError if the data lacks landmarks of these `dimensions`. Reads the manifest only, not the records."""
     _, manifest = require_manifest(data_dir, name, resolution)
     if dimensions == 3 and manifest.features.get(LANDMARKS_3D, {}).get("shape") != [68, 3]:
         raise UserError(
-            f"{name} at {resolution} px in {data_dir} has no 3-D landmarks ({LANDMARKS_3D}); take 2 dimensions, or "
-            f"prepare it anew with: {prepare_command(data_dir, name, resolution)} --landmarks fan3d"
+            f"{name} at {resolution} px in {data_dir} has no 3-D landmarks ({LANDMARKS_3D}); use 2-D landmarks, "
+            f"or prepare it again with: {prepare_command(data_dir, name, resolution)} --landmarks fan3d"
         )
 
 
 def drop_cache(data_dir: Path, manifest: Manifest) -> None:
-    """Delete the decoded arrays of records that are no longer there."""
+    """Delete the decoded arrays of the records that `manifest` describes."""
     shutil.rmtree(Path(data_dir, ".cache", manifest.digest), ignore_errors=True)
 
 
 def _array_specs(manifest: Manifest, count: int) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """dtype and shape of each cached array; text is gathered in lists first, for its length is not known yet."""
+    """Return dtype and shape of each cached array. Arrays of dtype "str" are built from lists, as text lengths vary."""
     side = manifest.resolution
     specs = {
         "images": ("uint8", (count, side, side, 3)),
@@ -118,10 +129,10 @@ def _array_specs(manifest: Manifest, count: int) -> dict[str, tuple[str, tuple[i
 
 
 def _row(example: dict[str, tfrecord.Feature], specs: dict[str, tuple]) -> dict[str, np.ndarray | str]:
-    """One example as one row of every cached array."""
+    """Decode one example into one row of every cached array."""
     image = Image.open(io.BytesIO(example["image"][0]))
-    if image.size != specs["images"][1][2:0:-1]:  # before it is unpacked
-        raise ValueError(f"a picture of {image.size} pixels")
+    if image.size != specs["images"][1][2:0:-1]:  # checked before the pixels are decoded
+        raise ValueError(f"an image of {image.size} pixels, expected {specs['images'][1][2:0:-1]}")
     row = {
         "images": np.asarray(image),
         "landmarks": example["landmarks"].reshape(68, 2),
@@ -139,7 +150,7 @@ def _row(example: dict[str, tfrecord.Feature], specs: dict[str, tuple]) -> dict[
 
 
 def _write_cache(directory: Path, manifest: Manifest, split: str, cache: Path) -> None:
-    """Decode one split into .npy files of the folder `cache`."""
+    """Decode one split into .npy files in the folder `cache`, and write their SHA-256 to `cache.json`."""
     specs = _array_specs(manifest, manifest.splits[split])
     try:
         with atomic_files.atomic_folder(cache) as fresh:
@@ -148,18 +159,19 @@ def _write_cache(directory: Path, manifest: Manifest, split: str, cache: Path) -
             (fresh / "cache.json").write_text(json.dumps(hashes))
     except (ValueError, KeyError, IndexError, TypeError, SyntaxError, Image.UnidentifiedImageError) as error:
         raise UserError(
-            f"{directory}: the records of {split} are not what {MANIFEST} says ({error}); make them again with: "
+            f"{directory}: the records of split {split} do not match {MANIFEST} ({error}); prepare them again with: "
             + manifest.command
         ) from error
 
 
 def _decode(directory: Path, manifest: Manifest, split: str, specs: dict[str, tuple], folder: Path) -> None:
+    """Decode one split into .npy files in `folder`. Raises ValueError if its number of faces is wrong."""
     arrays: dict[str, np.ndarray | list[str]] = {
         name: [] if dtype == "str" else np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, shape)
         for name, (dtype, shape) in specs.items()
     }
     count = 0
-    with tqdm(total=manifest.splits[split], desc=f"decoding {split}, once", unit="faces", delay=2.0) as progress:
+    with tqdm(total=manifest.splits[split], desc=f"decoding {split} (once)", unit="faces", delay=2.0) as progress:
         for file in record_files(manifest.files, split):
             for example in tfrecord.read(directory / file):
                 for name, value in _row(example, specs).items():
@@ -170,7 +182,7 @@ def _decode(directory: Path, manifest: Manifest, split: str, specs: dict[str, tu
                 count += 1
                 progress.update()
     if count != manifest.splits[split]:
-        raise ValueError(f"{count} faces instead of {manifest.splits[split]}")
+        raise ValueError(f"{count} faces, expected {manifest.splits[split]}")
     for name, array in arrays.items():
         if isinstance(array, list):
             np.save(folder / f"{name}.npy", np.array(array, np.str_))
@@ -179,7 +191,7 @@ def _decode(directory: Path, manifest: Manifest, split: str, specs: dict[str, tu
 
 
 def _cache_is_intact(cache: Path) -> bool:
-    """Whether every cached array is what was written: what is trained on is the cache, so it is verified too."""
+    """Return whether every cached array has its SHA-256. Training reads the cache, so the cache is verified too."""
     try:
         hashes = json.loads((cache / "cache.json").read_text())
     except (FileNotFoundError, ValueError):
@@ -189,6 +201,7 @@ def _cache_is_intact(cache: Path) -> bool:
 
 
 def _read_cache(cache: Path) -> Faces:
+    """Map the cached arrays of a split into memory."""
     arrays = {path.name.removesuffix(".npy"): np.load(path, mmap_mode="r") for path in sorted(cache.glob("*.npy"))}
     extras = {name: arrays.pop(name) for name in list(arrays) if name.startswith("extras.")}
     return Faces(**arrays, extras={name.removeprefix("extras."): array for name, array in extras.items()})

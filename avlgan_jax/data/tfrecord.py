@@ -1,9 +1,9 @@
-"""Reading TFRecord files of `tf.train.Example` messages without TensorFlow.
+"""A reader of TFRecord files of `tf.train.Example` messages that does not need TensorFlow.
 
-TensorFlow takes five seconds to start and is often absent where training runs; what has to be read here is small:
-the record framing (https://www.tensorflow.org/tutorials/load_data/tfrecord) and three protocol buffer messages,
-`Example { Features { map<string, Feature> } }`, a `Feature` being a list of bytes, floats or integers. The checksums
-of the framing are skipped: `records` has verified the whole file by its SHA-256 before anything is read.
+TensorFlow takes five seconds to import and is often not installed where training runs. The format is small: the record
+framing (https://www.tensorflow.org/tutorials/load_data/tfrecord) and three protocol buffer messages,
+`Example { Features { map<string, Feature> } }`, where a `Feature` is a list of bytes, floats or integers. The checksums
+of the framing are ignored: `manifest.verify_records` verifies the SHA-256 of every file first.
 """
 
 import struct
@@ -14,24 +14,30 @@ import numpy as np
 
 Feature = list[bytes] | np.ndarray
 
+# Wire types of protocol buffers.
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-# Far more than a picture of 256 pixels takes; a damaged length would ask for the whole memory.
+# Bytes of the longest accepted record, far above those of a 256 px image. A damaged length could exhaust the memory.
 _LONGEST = 2**28
+# Field numbers in a `Feature`.
 _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
 
 
 def read(path: Path) -> Iterator[dict[str, Feature]]:
-    """The examples of one TFRecord file, in order: name -> list of bytes, float32 (n,) or int64 (n,).
+    """Yield the examples of one TFRecord file in order.
 
-    Raises ValueError where the file ends inside a record or holds something else.
+    Yields:
+        The features of an example by name, each as a list of bytes, float32 (n,) or int64 (n,).
+
+    Raises:
+        ValueError: If the file ends inside a record or is not a TFRecord file of examples.
     """
     with open(path, "rb") as stream:
-        while header := stream.read(12):  # length (8 bytes) and its checksum (4)
+        while header := stream.read(12):  # the length (8 bytes) and its checksum (4)
             if len(header) < 12:
                 raise ValueError(f"{path} ends inside a record")
             (length,) = struct.unpack("<Q", header[:8])
             if length > _LONGEST:
-                raise ValueError(f"{path} has a record of {length} bytes")
+                raise ValueError(f"{path} has a record of {length} bytes, expected at most {_LONGEST}")
             payload = stream.read(length + 4)
             if len(payload) < length + 4:
                 raise ValueError(f"{path} ends inside a record")
@@ -39,7 +45,11 @@ def read(path: Path) -> Iterator[dict[str, Feature]]:
 
 
 def parse_example(message: bytes) -> dict[str, Feature]:
-    """The features of one serialised `tf.train.Example`. Raises ValueError where it is none."""
+    """Return the features of one serialised `tf.train.Example` by name.
+
+    Raises:
+        ValueError: If `message` is not a valid `tf.train.Example`.
+    """
     features = {}
     try:
         for _, feature_map in _fields(memoryview(message)):
@@ -52,6 +62,7 @@ def parse_example(message: bytes) -> dict[str, Feature]:
 
 
 def _feature(message: memoryview) -> Feature:
+    """Parse a `Feature` message. Return an empty list if it has no values."""
     for kind, values in _fields(message):
         if kind == _BYTES_LIST:
             return [bytes(value) for _, value in _fields(values)]
@@ -63,20 +74,21 @@ def _feature(message: memoryview) -> Feature:
 
 
 def _integers(message: memoryview) -> np.ndarray:
+    """Parse the integers of an `Int64List`, packed or not, as int64 (n,)."""
     numbers = []
     for _, value in _fields(message):
-        if isinstance(value, int):
+        if isinstance(value, int):  # not packed
             numbers.append(value)
             continue
         position = 0
         while position < len(value):
             number, position = _varint(value, position)
             numbers.append(number)
-    return np.array(numbers, np.uint64).astype(np.int64)  # negative numbers are stored in two's complement
+    return np.array(numbers, np.uint64).astype(np.int64)  # negative numbers are in two's complement
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
-    """Field number and content of each field of a protocol buffer message."""
+    """Yield the number and the content of each field of a protocol buffer message."""
     position = 0
     while position < len(message):
         tag, position = _varint(message, position)
@@ -96,12 +108,13 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
 
 
 def _varint(message: memoryview, position: int) -> tuple[int, int]:
+    """Return the varint at `position` and the position after it."""
     value = shift = 0
-    while shift < 70:  # ten bytes hold 64 bits
+    while shift < 70:  # a varint of 64 bits has at most ten bytes
         byte = message[position]
         position += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value & 0xFFFFFFFFFFFFFFFF, position
         shift += 7
-    raise ValueError("not a tf.train.Example: a number without end")
+    raise ValueError("not a tf.train.Example: a varint of more than 10 bytes")

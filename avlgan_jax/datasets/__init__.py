@@ -1,1 +1,1 @@
-"""TFDS builders, one folder each, and the command that prepares their records with landmarks."""
+"""TFDS builders, one folder for each data set, and the command that prepares their records with landmarks."""

@@ -1,12 +1,12 @@
-"""Landmarks on many machines: the same look at each photograph, spread by Apache Beam.
+"""Landmark detection on many machines, with Apache Beam.
 
-    pip install -r requirements-beam.txt        (in an environment of its own)
-    python -m datasets.beam affectnet --manual-dir DIR --data-dir data -- --runner=DirectRunner --direct_num_workers=8
+    pip install -r requirements-beam.txt        (in a separate environment)
+    python -m avlgan_jax.datasets.beam affectnet --manual-dir DIR -- --runner=DirectRunner --direct_num_workers=8
 
-Finding landmarks is nearly all the work (FAN takes a second a face, everything after it milliseconds). So this pipeline
-finds them, with the function `prepare.py` uses, and keeps them where `prepare.py` looks before it detects anything:
-`prepare.py NAME` then writes the very records it would have written alone. The workers read the manual directory, which
-they must all reach under one path. What stands after `--` are Beam's own options.
+Detection takes nearly all the time of preparing a data set: FAN takes a second for each face, all later steps take
+milliseconds. This pipeline runs the detection with the function that `prepare.py` uses, and stores the results where
+`prepare.py` looks for stored detections. `prepare.py NAME` then writes the same records as without Beam. Every worker
+must reach the manual directory under the same path. Arguments after `--` are Beam's options.
 """
 
 import dataclasses
@@ -29,29 +29,40 @@ from avlgan_jax.errors import UserError, command_line
 from avlgan_jax.faces import detectors
 from avlgan_jax.faces.detectors.sidecar import Sidecar
 
-_BATCH = 16  # photographs given to a detector at once
+_BATCH = 16  # photographs in one call of a detector
 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """Find the landmarks of a data set's photographs with Apache Beam; prepare.py then detects nothing again."""
+    """Find the landmarks of a data set's photographs with Apache Beam; prepare.py then reuses them."""
 
     name: tyro.conf.Positional[str]
-    """The data set."""
+    """Name of the data set."""
     manual_dir: Path
-    """The folder that holds its files, as every worker sees it."""
+    """The folder that holds its files; every worker must reach it under this path."""
     data_dir: Path = Path("data")
-    """Where prepare.py will write the records."""
+    """Folder to which prepare.py will write the records."""
     landmarks: str = "fan"
-    """The detector."""
+    """Detector, as for --landmarks of prepare.py."""
 
 
 def find_landmarks(
     photographs: list[locating.Photograph], folder: Path, detector: str, sidecars: Path, options: PipelineOptions
 ) -> int:
-    """Detect every photograph's landmarks and keep them in the folder `sidecars`; the number of outcomes kept.
+    """Detect the landmarks of every photograph and store them.
 
-    Raises UserError where the detector's models are missing.
+    Args:
+        photographs: The images.
+        folder: The manual directory.
+        detector: The detector's name, as for `detectors.create`.
+        sidecars: Folder to store the detections in.
+        options: Options of the Beam pipeline.
+
+    Returns:
+        The number of photographs on which the detector ran.
+
+    Raises:
+        UserError: If the detector is unknown, or one of its model files is missing or wrong.
     """
     detectors.fetch(detector)
     parts = sidecars / "beam"
@@ -62,7 +73,7 @@ def find_landmarks(
             | beam.Create(photographs)
             | beam.Reshuffle()
             | beam.BatchElements(min_batch_size=_BATCH, max_batch_size=_BATCH)
-            | beam.FlatMap(functools.partial(_look, folder=folder, detector=detector))
+            | beam.FlatMap(functools.partial(_detect, folder=folder, detector=detector))
             | beam.io.WriteToText(str(parts / "found"))
         )
     count = 0
@@ -76,26 +87,28 @@ def find_landmarks(
     return count
 
 
-def _look(photographs: list[locating.Photograph], folder: Path, detector: str) -> Iterator[str]:
-    """What was found in a few photographs, as JSON. Its numbers give back the very same float32."""
-    for sight in locating.locate_faces(photographs, folder, detector, sidecars=None):
-        if sight.is_new:
-            reason = sight.outcome if isinstance(sight.outcome, str) else None
-            yield json.dumps({"key": sight.key, "reason": reason, "points": None if reason else sight.outcome.tolist()})
+def _detect(photographs: list[locating.Photograph], folder: Path, detector: str) -> Iterator[str]:
+    """Yield new detections of a few photographs as JSON, in which float32 numbers are exact."""
+    for detection in locating.locate_faces(photographs, folder, detector, sidecars=None):
+        if detection.is_new:
+            reason = detection.outcome if isinstance(detection.outcome, str) else None
+            points = None if reason else detection.outcome.tolist()
+            yield json.dumps({"key": detection.key, "reason": reason, "points": points})
 
 
 @errors.command
 def main() -> None:
-    """Read the command line and run the pipeline."""
+    """Run the pipeline for the data set that the command line names."""
     arguments = sys.argv[1:]
-    place = arguments.index("--") if "--" in arguments else len(arguments)
-    ours, beams = arguments[:place], arguments[place + 1 :]
-    request = tyro.cli(Request, args=ours)
+    separator = arguments.index("--") if "--" in arguments else len(arguments)
+    own_arguments, beam_arguments = arguments[:separator], arguments[separator + 1 :]
+    request = tyro.cli(Request, args=own_arguments)
     builders = {name for name in BUILDERS if name != "procedural_faces"}
     if request.name not in builders:
-        raise UserError(f"{request.name!r} is no data set of photographs; there are {', '.join(sorted(builders))}")
+        expected = ", ".join(sorted(builders))
+        raise UserError(f"{request.name!r} is not a data set of photographs; expected one of {expected}")
     if not request.manual_dir.is_dir():
-        raise UserError(f"--manual-dir {request.manual_dir}: there is no such folder")
+        raise UserError(f"--manual-dir {request.manual_dir}: no such folder; give the folder that holds its files")
     builder_class = BUILDERS[request.name]
     options = builder_class.Options(landmarks=request.landmarks)
     builder = builder_class(data_dir=str(request.data_dir), options=options)
@@ -103,9 +116,10 @@ def main() -> None:
     photographs = [entry for entry in listed if isinstance(entry, locating.Photograph)]
     sidecars = request.data_dir / ".landmarks"
     count = find_landmarks(
-        photographs, request.manual_dir.resolve(), request.landmarks, sidecars, PipelineOptions(beams)
+        photographs, request.manual_dir.resolve(), request.landmarks, sidecars, PipelineOptions(beam_arguments)
     )
-    print(f"{count} of {len(photographs)} photographs looked at; now: {command_line('prepare')} {request.name} ...")
+    next_command = f"{command_line('prepare')} {request.name} ..."
+    print(f"detector run on {count} of {len(photographs)} photographs; next: {next_command}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What all builders share: one config per resolution, options, and the manifest beside the records."""
+"""Base class of all builders: one config per resolution, options, and a manifest stored with the records."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from avlgan_jax.datasets import features
 
 @dataclasses.dataclass
 class FacesConfig(tfds.core.BuilderConfig):
-    """A resolution in pixels; its name is "64px" and the like."""
+    """Builder config for one resolution, in pixels; it is named "64px", for example."""
 
     resolution: int = 128
 
 
 def configs() -> list[FacesConfig]:
-    """One config per resolution that is offered."""
+    """Return one config for each of `features.RESOLUTIONS`."""
     return [
         FacesConfig(name=f"{side}px", resolution=side, description=f"Square images of {side} pixels.")
         for side in features.RESOLUTIONS
@@ -27,14 +27,18 @@ def configs() -> list[FacesConfig]:
 
 
 class FacesBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """A TFDS builder whose folder of records says of itself, in `manifest.json`, whether it is whole.
+    """A TFDS builder that stores a `manifest.json` with its records, by which they can be verified.
 
-    Besides the arguments of every TFDS builder it takes `options`, an instance of its frozen dataclass `Options`
-    (what is in the records depends on them), and `workers`, the number of processes (nothing depends on it).
+    Args:
+        options: An instance of the builder's frozen dataclass `Options`. The records depend on it.
+        workers: Number of processes. The records do not depend on it.
+        command: The command line that prepares the records, for the manifest; by default
+            `manifest.prepare_command`.
+        arguments: The arguments of every TFDS builder.
     """
 
     BUILDER_CONFIGS = configs()
-    PAPER_COUNTS: Mapping[str, int] = MappingProxyType({})  # faces of each split in the paper, to stand beside ours
+    PAPER_COUNTS: Mapping[str, int] = MappingProxyType({})  # faces of each split in the paper
     Options: type
 
     def __init__(self, *, options: Any = None, workers: int = 1, command: str | None = None, **arguments):
@@ -42,7 +46,7 @@ class FacesBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         self.workers = workers
         self.rejections: dict[str, int] = {}
         super().__init__(**arguments)
-        # TFDS calls the constructor again with these when a builder is sent to another process.
+        # TFDS calls the constructor with these arguments to rebuild a pickled builder in another process.
         self._original_state |= {"options": options, "workers": workers, "command": command}
         self.command = command or manifest.prepare_command(self._data_dir_root, self.name, self.resolution)
 
@@ -52,9 +56,10 @@ class FacesBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return self.builder_config.resolution
 
     def _download_and_prepare(self, dl_manager, download_config) -> None:
-        """Generate the records and, while they still lie in TFDS's temporary folder, their manifest.
+        """Generate the records and write their manifest while both are in TFDS's temporary folder.
 
-        TFDS renames that folder to its place when this returns, so a manifest is never seen beside half the records.
+        TFDS renames that folder to its final name after this method returns, so a folder with a manifest always holds
+        all records.
         """
         super()._download_and_prepare(dl_manager, download_config)
         manifest.write_manifest(
@@ -70,5 +75,5 @@ class FacesBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
 
     def _source(self, dl_manager: tfds.download.DownloadManager) -> dict:
-        """Where the data came from, if from files: it belongs to the options the records were made with."""
+        """Return the source of the data, if it is files, as additional options for the manifest."""
         return {}

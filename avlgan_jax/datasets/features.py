@@ -1,4 +1,4 @@
-"""The features every data set here has in its records, and how a picture goes into one."""
+"""The features that the records of every data set have, and the PNG encoding of images."""
 
 import io
 
@@ -13,8 +13,13 @@ from avlgan_jax.faces import emotions, landmarks
 RESOLUTIONS = (32, 36, 48, 64, 96, 128, 256)
 
 
-def faces(resolution: int, **beyond: tfds.features.FeatureConnector) -> tfds.features.FeaturesDict:
-    """The common features at one resolution in pixels, and what a source knows `beyond` them."""
+def faces(resolution: int, **additional: tfds.features.FeatureConnector) -> tfds.features.FeaturesDict:
+    """Return the features of one face's record.
+
+    Args:
+        resolution: Side of the square images, in pixels.
+        additional: Features of one data set, added to the common ones.
+    """
     return tfds.features.FeaturesDict(
         {
             "image": tfds.features.Image(shape=(resolution, resolution, 3), encoding_format="png"),
@@ -25,13 +30,17 @@ def faces(resolution: int, **beyond: tfds.features.FeatureConnector) -> tfds.fea
             "id": tfds.features.Text(),
             "subject": tfds.features.Text(),
             "age_group": tfds.features.ClassLabel(names=list(AGE_GROUPS)),
-            **beyond,
+            **additional,
         }
     )
 
 
 def describe(features: tfds.features.FeaturesDict) -> dict[str, dict]:
-    """dtype and shape of each feature as `manifest.json` tells them, so that records can be read without TFDS."""
+    """Return the dtype and shape of each feature for `manifest.json`, so that records can be read without TFDS.
+
+    Returns:
+        `{"dtype": ..., "shape": [...]}` by feature name; the dtype is a NumPy name, "png" or "str".
+    """
     described = {}
     for name, feature in features.items():
         dtype = {tfds.features.Image: "png", tfds.features.Text: "str"}.get(
@@ -42,7 +51,10 @@ def describe(features: tfds.features.FeaturesDict) -> dict[str, dict]:
 
 
 def encode_png(image: UInt8[np.ndarray, "h w 3"]) -> bytes:
-    """Lossless PNG bytes. TFDS stores them as they are: handing it an array would start TensorFlow for each image."""
+    """Return an RGB image as lossless PNG bytes.
+
+    TFDS stores bytes unchanged. It would start TensorFlow to encode an array.
+    """
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, format="png", compress_level=2)
     return stream.getvalue()

@@ -1,4 +1,7 @@
-"""Labels as they stand in CSV files and arrays. A bad one never fails here: it is one image's rejection."""
+"""Readers of labels in CSV files and .npy arrays.
+
+A label that cannot be parsed raises no error here. It becomes a value that makes `locating` reject the image.
+"""
 
 import csv
 import io
@@ -10,13 +13,18 @@ from etils import epath
 
 from avlgan_jax.errors import UserError
 
-# The landmarks of a film of hours take a tenth of it.
+# Limit on the bytes of a .npy file. The landmarks of an hours-long video take about a tenth of it.
 _LARGEST_ARRAY = 2**30
+# Texts, in lower case, that mean "no value".
 ABSENT = ("", "null", "none", "nan", "n/a")
 
 
 def number(text: str | None) -> float | None:
-    """The number, None where nothing is written, NaN (which no range contains) where something else is."""
+    """Return the number in `text`.
+
+    Returns:
+        None if `text` is None or one of `ABSENT`, and NaN, which is outside every range, if it is not a number.
+    """
     text = (text or "").strip()
     if text.lower() in ABSENT:
         return None
@@ -27,13 +35,16 @@ def number(text: str | None) -> float | None:
 
 
 def emotion(valence: str | None, arousal: str | None) -> tuple[float, float] | None:
-    """(valence, arousal) as written, None where either is absent. The range is checked when faces are located."""
+    """Return (valence, arousal), or None if either is absent.
+
+    Numbers are not limited to [-1, 1] here: `locating` rejects images whose label is out of range.
+    """
     pair = (number(valence), number(arousal))
     return None if None in pair else pair
 
 
 def expression(text: str | None) -> int | None:
-    """A class index, None where nothing is written, -1 (which is no class) where it is not a whole number."""
+    """Return a class index: None if it is absent, or -1 (not a class) if it is not an integer."""
     value = number(text)
     if value is None:
         return None
@@ -41,9 +52,16 @@ def expression(text: str | None) -> int | None:
 
 
 def table(path: epath.Path, required: Iterable[str], delimiter: str | None = None) -> Iterator[dict[str, str]]:
-    """The rows of a CSV file with a header, as column -> text; its delimiter is found unless it is given.
+    """Return the rows of a CSV file with a header, each as a mapping from column to text.
 
-    Raises UserError when a required column is missing, or when it is no CSV file.
+    Args:
+        path: The file, in UTF-8; bytes that are not UTF-8 are replaced.
+        required: Columns that the header must have.
+        delimiter: Character between the columns; by default the comma, semicolon or tab that is most frequent in the
+            header.
+
+    Raises:
+        UserError: If a required column is missing, or if the file is not CSV (for a bad row: when the row is read).
     """
     lines = path.read_bytes().decode("utf-8-sig", errors="replace").splitlines()
     delimiter = delimiter or (max(",;\t", key=lines[0].count) if lines else ",")
@@ -51,32 +69,35 @@ def table(path: epath.Path, required: Iterable[str], delimiter: str | None = Non
     try:
         found = reader.fieldnames or ()
     except csv.Error as error:
-        raise UserError(f"{path} is no CSV file: {error}") from None
+        raise UserError(f"{path} is not a CSV file ({error}); expected a header and one row for each image") from None
     if missing := sorted(set(required) - set(found)):
         raise UserError(f"{path} has no column {', '.join(missing)}; it has {', '.join(found) or 'none'}")
     return _rows(path, reader)
 
 
 def _rows(path: epath.Path, reader: csv.DictReader) -> Iterator[dict[str, str]]:
+    """Yield the rows of `reader`, with a malformed row as a UserError."""
     try:
         yield from reader
     except csv.Error as error:
-        raise UserError(f"{path}, line {reader.line_num} is no line of a CSV file: {error}") from None
+        raise UserError(f"{path}, line {reader.line_num} is not CSV ({error}); correct or remove the line") from None
 
 
 def array(path: epath.Path) -> np.ndarray:
-    """The array in a .npy file; nothing in it is ever run (no pickles).
+    """Return the array in a .npy file. Pickled objects are refused, because loading them could run code.
 
-    Raises FileNotFoundError, or ValueError when it is no such file.
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not a .npy file, holds pickled objects, or is larger than 1 GiB.
     """
     with path.open("rb") as stream:
         data = stream.read(_LARGEST_ARRAY + 1)
     if len(data) > _LARGEST_ARRAY:
-        raise ValueError(f"{path} is larger than {_LARGEST_ARRAY:,} bytes")
+        raise ValueError(f"{path} is larger than the limit of {_LARGEST_ARRAY:,} bytes")
     try:
         found = np.load(io.BytesIO(data), allow_pickle=False)
-    except Exception as error:  # a damaged header may ask for more memory than there is, or be no Python at all
-        raise ValueError(f"{path} is no array: {type(error).__name__}") from None
+    except Exception as error:  # a damaged header can be invalid Python or request more memory than exists
+        raise ValueError(f"{path} cannot be read as a .npy array ({type(error).__name__})") from None
     if not isinstance(found, np.ndarray):
-        raise ValueError(f"{path} is an archive of arrays")
+        raise ValueError(f"{path} is an archive of arrays; expected a single .npy array")
     return found

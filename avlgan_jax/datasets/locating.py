@@ -1,4 +1,7 @@
-"""Finding the face in each photograph, in parallel, nothing twice, and one reason for each that is left out."""
+"""Landmark detection in photographs.
+
+It runs in parallel, caches what detectors find, and gives one reason for each image that is rejected.
+"""
 
 import contextlib
 import dataclasses
@@ -26,24 +29,34 @@ OUTSIDE = "path outside the manual directory"
 NO_LABEL = "no label"
 OUT_OF_RANGE = "label out of range"
 DUPLICATE = "duplicate"
-# These say that the files are not what they should be; the other reasons are in the nature of photographs.
+# Reasons that mean a wrong or damaged file or label. The other reasons are normal for a set of photographs.
 DAMAGE = (UNREADABLE, MISSING, OUTSIDE, OUT_OF_RANGE)
 
-# More than any photograph has. A picture of a few bytes can unpack to gigabytes.
+# Largest image to decode and largest file to read; no photograph exceeds them. A file of a few bytes can decompress to
+# gigabytes.
 MAX_PIXELS, MAX_BYTES = 150_000_000, 200_000_000
 
-# The box of an annotation is often drawn tight: the detector sees this share of its size more on each side.
-_AROUND_BOX = 0.5
+# Annotated boxes are often tight, so the detector sees this fraction of the box's size in addition on each side.
+_BOX_PADDING = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
 class Photograph:
-    """One image and what its data set says of it.
+    """One image and its labels in the data set.
 
-    `path` is relative to the manual directory. `emotion` is (valence, arousal), None where there is no label.
-    `expression` indexes `affect.EXPRESSIONS`, None where only the emotion is known. `box` (left, top, right, bottom)
-    and `landmarks` (68, 2) are in pixels of the image, where the data set has them. `frame` is the number of a frame
-    where `path` is a video. Of a `sequence`, equal images are no duplicates. `beyond` are features of this data set.
+    Attributes:
+        id: Name of the image, unique in the data set.
+        path: Path of the image or video, relative to the manual directory.
+        split: "train", "validation" or "test".
+        subject: Name of the person.
+        emotion: (valence, arousal), or None if there is no label.
+        expression: Index into `emotions.EXPRESSIONS`, or None if only the emotion is known.
+        infant: Whether the person is an infant.
+        box: Annotated box of the face (left, top, right, bottom), in pixels of the image, or None.
+        landmarks: Annotated landmarks, in pixels of the image, or None.
+        frame: Number of the frame, from 0, if `path` is a video.
+        sequence: Whether the image is part of a sequence, in which identical images are not duplicates.
+        beyond: Values of the features that this data set adds to the common ones.
     """
 
     id: str
@@ -62,96 +75,134 @@ class Photograph:
 
 @dataclasses.dataclass(frozen=True)
 class Rejection:
-    """Why an image is not in the records."""
+    """An image that is not in the records, and the reason."""
 
     id: str
     path: str
     reason: str
 
 
+# A photograph and its landmarks.
 Located = tuple[Photograph, Found]
 
 
 def locate(
     photographs: list[Photograph], folder: Path, *, detector: str, sidecars: Path, workers: int
 ) -> tuple[list[Located], list[Rejection]]:
-    """The landmarks of every photograph, in pixels of its image, or the one reason why it is left out.
+    """Find the landmarks of every photograph.
 
-    `detector` is a name of `detectors.CLASSES`, or "annotation" for the data set's own points. What a detector finds
-    is kept in the folder `sidecars` as it comes, so a second run, or one after a crash, detects only what is left; how
-    many detections that spared is printed. An image, or an id, that was accepted before is a duplicate.
+    Detections are stored in the folder `sidecars` as they are made, so a later run, or one after a crash, reuses them
+    and prints how many it reused. An image is a duplicate if one with the same id, or with the same content and box,
+    was accepted before it.
+
+    Args:
+        photographs: The images.
+        folder: The manual directory.
+        detector: A detector's name as for `detectors.create`, or "annotation" for landmarks supplied with the data set.
+        sidecars: Folder of the stored detections.
+        workers: Number of processes.
+
+    Returns:
+        The accepted photographs with their landmarks, in pixels of the image, and the rejected ones, each with one
+        reason.
+
+    Raises:
+        UserError: If the detector is unknown, one of its model files is missing or wrong, the file of stored detections
+            is damaged, or a worker process is killed.
     """
-    accepted, rejections, seen, spared = [], [], set(), 0
+    accepted, rejections, accepted_names, reused = [], [], set(), 0
     if detector != annotation.NAME:
         detectors.fetch(detector)
-    look = functools.partial(locate_faces, folder=folder, detector=detector, sidecars=sidecars)
+    detect = functools.partial(locate_faces, folder=folder, detector=detector, sidecars=sidecars)
     with _open_sidecar(sidecars, detector) as sidecar:
-        sights = pool.ordered_map(look, photographs, count=len(photographs), workers=workers, title="landmarks")
-        for photograph, sight in zip(photographs, sights, strict=True):
-            if sight.is_new:
-                sidecar.put(sight.key, sight.outcome)
-            spared += sight.is_cached
-            outcome = sight.outcome
-            image = photograph.id if photograph.sequence else sight.key
-            if not isinstance(outcome, str) and not seen.isdisjoint({photograph.id, image}):
+        detections = pool.ordered_map(detect, photographs, count=len(photographs), workers=workers, title="landmarks")
+        for photograph, detection in zip(photographs, detections, strict=True):
+            if detection.is_new:
+                sidecar.put(detection.key, detection.outcome)
+            reused += detection.is_cached
+            outcome = detection.outcome
+            image = photograph.id if photograph.sequence else detection.key
+            if not isinstance(outcome, str) and not accepted_names.isdisjoint({photograph.id, image}):
                 outcome = DUPLICATE
             if isinstance(outcome, str):
                 rejections.append(Rejection(photograph.id, photograph.path, outcome))
             else:
-                seen.update((photograph.id, image))
+                accepted_names.update((photograph.id, image))
                 accepted.append((photograph, outcome))
-    if spared:
-        print(f"{spared} of {len(photographs)} detections spared: they were kept in {sidecar.path}", file=sys.stderr)
+    if reused:
+        print(f"{reused} of {len(photographs)} detections reused from {sidecar.path}", file=sys.stderr)
     return accepted, rejections
 
 
 def open_image(photograph: Photograph, folder: Path) -> UInt8[np.ndarray, "h w 3"]:
-    """The pixels of a photograph, or of a frame of a video, upright and in RGB. Raises ValueError or OSError."""
+    """Return the pixels of a photograph, or of one frame of a video, in RGB and upright.
+
+    Args:
+        photograph: The image; its labels are not used.
+        folder: The manual directory.
+
+    Raises:
+        ValueError: If the path leads out of `folder`, or the image or frame is too large or cannot be decoded.
+        OSError: If the file cannot be opened.
+    """
     path = inside(folder, photograph.path)
     return read_image(_read(path)) if photograph.frame is None else video.read_frame(path, photograph.frame)
 
 
 def read_image(data: bytes) -> UInt8[np.ndarray, "h w 3"]:
-    """Decode a photograph, upright and in RGB. Raises ValueError when it is too large or cannot be read to its end."""
+    """Decode a photograph to RGB, upright according to its EXIF orientation.
+
+    Raises:
+        ValueError: If it has more than MAX_PIXELS pixels, is incomplete, or cannot be decoded.
+    """
     try:
         with Image.open(io.BytesIO(data)) as image:
             width, height = image.size
-            if width * height > MAX_PIXELS:  # said by the header, before anything is unpacked
-                raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
+            if width * height > MAX_PIXELS:  # known from the header, before decompression
+                raise ValueError(f"{width} x {height} pixels, more than the limit of {MAX_PIXELS:,}")
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except Exception as error:  # Pillow's decoders raise a dozen kinds: struct.error, KeyError, zlib.error, ...
-        raise ValueError(f"not a whole image: {error}") from error
+    except Exception as error:  # Pillow's decoders raise a dozen types: struct.error, KeyError, zlib.error, ...
+        raise ValueError(f"not a complete image that can be decoded: {error}") from error
 
 
 def inside(folder: Path, path: str) -> Path:
-    """The file of that relative path.
+    """Return the file at a relative path in `folder`, which may itself be a symbolic link.
 
-    Raises ValueError when the path is absolute or climbs out of the folder, or a symbolic link on its way leads out:
-    neither a list of images nor an unpacked archive is trusted with other files. The folder itself may be a link.
+    Lists of images and unpacked archives are not trusted: they must not name files outside the folder.
+
+    Raises:
+        ValueError: If `path` is absolute, climbs out of `folder`, or follows a symbolic link that leads out of it.
     """
     relative = os.path.normpath(path)
     if os.path.isabs(relative) or relative.split(os.sep)[0] == os.pardir or "\0" in path:
         raise ValueError(f"{path} leads out of {folder}")
     file = folder / relative
-    if not os.path.realpath(file).startswith(_real(folder) + os.sep):
+    if not os.path.realpath(file).startswith(_real_path(folder) + os.sep):
         raise ValueError(f"{path} is a link that leads out of {folder}")
     return file
 
 
 @functools.cache
-def _real(folder: Path) -> str:
+def _real_path(folder: Path) -> str:
     return os.path.realpath(folder).rstrip(os.sep)
 
 
 def _read(path: Path) -> bytes:
     if (size := path.stat().st_size) > MAX_BYTES:
-        raise ValueError(f"{path} has {size:,} bytes, more than {MAX_BYTES:,}")
+        raise ValueError(f"{path} has {size:,} bytes, more than the limit of {MAX_BYTES:,}")
     return path.read_bytes()
 
 
 @dataclasses.dataclass(frozen=True)
 class Detection:
-    """What was seen of one photograph. `key` names the image and the place looked at."""
+    """The outcome of landmark detection for one photograph.
+
+    Attributes:
+        outcome: The landmarks, float32 (68, 2), or (68, 5) with the 3-D ones, or the reason why there are none.
+        key: Hash of the image's content, followed by the box; empty for a fault of the label or the file.
+        is_new: Whether the detector produced the outcome in this call, so that it must be stored.
+        is_cached: Whether the outcome was read from the stored detections.
+    """
 
     outcome: Found | str
     key: str = ""
@@ -161,7 +212,7 @@ class Detection:
 
 @dataclasses.dataclass(frozen=True)
 class _Pending:
-    """An image that must be looked at, and where in the chunk it stands."""
+    """An image to run the detector on, and its index in the list of photographs."""
 
     index: int
     key: str
@@ -170,28 +221,40 @@ class _Pending:
 
 
 def locate_faces(photographs: list[Photograph], folder: Path, detector: str, sidecars: Path | None) -> list[Detection]:
-    """Look at a few photographs. Those that are not in the sidecar are decoded and given to the detector together."""
-    sights: list[Detection | None] = [None] * len(photographs)
+    """Find the landmarks of a few photographs, all in one call of the detector.
+
+    The detector does not run on a photograph whose detection is stored, and an image file is then not decoded.
+
+    Args:
+        photographs: The images.
+        folder: The manual directory.
+        detector: A detector's name as for `detectors.create`, or "annotation" for landmarks supplied with the data set.
+        sidecars: Folder of the stored detections, which is only read here; None detects every photograph.
+
+    Returns:
+        One detection for each photograph, in their order.
+    """
+    detections: list[Detection | None] = [None] * len(photographs)
     pending = []
     for index, photograph in enumerate(photographs):
-        seen = _look_up(index, photograph, folder, detector, sidecars)
-        if isinstance(seen, Detection):
-            sights[index] = seen
+        checked = _detection_or_pending(index, photograph, folder, detector, sidecars)
+        if isinstance(checked, Detection):
+            detections[index] = checked
         else:
-            pending.append(seen)
+            pending.append(checked)
     if pending:
         regions = [_region(entry.image, entry.box) for entry in pending]
         found = _detector(detector).detect([region.image for region in regions])
         for entry, region, candidates in zip(pending, regions, found, strict=True):
-            outcome = _in_photograph(detectors.choose(candidates, region.box), region)
-            sights[entry.index] = Detection(outcome, entry.key, is_new=True)
-    return sights
+            outcome = _in_photograph_pixels(detectors.choose(candidates, region.box), region)
+            detections[entry.index] = Detection(outcome, entry.key, is_new=True)
+    return detections
 
 
-def _look_up(
+def _detection_or_pending(
     index: int, photograph: Photograph, folder: Path, detector: str, sidecars: Path | None
 ) -> Detection | _Pending:
-    """What can be said without a detector: a fault of the label or the file, or an outcome that is known."""
+    """Return the outcome if it needs no detector (a fault, a stored or an annotated one), else the decoded image."""
     if fault := _label_fault(photograph):
         return Detection(fault)
     try:
@@ -200,12 +263,12 @@ def _look_up(
             return Detection(MISSING)
     except ValueError:
         return Detection(OUTSIDE)
-    except OSError:  # a name that no file can have
+    except OSError:  # a name that is not valid for a file
         return Detection(MISSING)
     try:
         digest, image = _contents(path, photograph.frame)
         key = " ".join([digest, *(f"{edge:g}" for edge in photograph.box or ())])
-        if detector != annotation.NAME and sidecars and (known := _reader(sidecars, detector).get(key)) is not None:
+        if detector != annotation.NAME and sidecars and (known := _stored(sidecars, detector).get(key)) is not None:
             return Detection(known, key, is_cached=True)
         image = image() if callable(image) else image
     except (OSError, ValueError):
@@ -217,7 +280,7 @@ def _look_up(
 
 
 def _contents(path: Path, frame: int | None) -> tuple[str, UInt8[np.ndarray, "h w 3"] | Callable[[], np.ndarray]]:
-    """A hash of what is seen, and the pixels, or, of a photograph, what decodes them: known ones are not decoded."""
+    """Return a hash of the content, and the pixels of a video frame or a function that decodes an image file."""
     if frame is None:
         data = _read(path)
         return hashlib.sha256(data).hexdigest(), lambda: read_image(data)
@@ -226,6 +289,7 @@ def _contents(path: Path, frame: int | None) -> tuple[str, UInt8[np.ndarray, "h 
 
 
 def _label_fault(photograph: Photograph) -> str | None:
+    """Return the reason to reject the photograph's label, or None if it is valid."""
     if photograph.emotion is None:
         return NO_LABEL
     if not all(math.isfinite(value) and -1.0 <= value <= 1.0 for value in photograph.emotion):
@@ -237,7 +301,7 @@ def _label_fault(photograph: Photograph) -> str | None:
 
 @dataclasses.dataclass(frozen=True)
 class _Region:
-    """The part of a photograph a detector is shown, its left top corner there, and the box in its own pixels."""
+    """The part of a photograph given to a detector, its top left corner there, and the face's box in the part."""
 
     image: np.ndarray
     corner: np.ndarray
@@ -245,21 +309,23 @@ class _Region:
 
 
 def _region(image: UInt8[np.ndarray, "h w 3"], box: tuple | None) -> _Region:
+    """Return the padded box as a region, or the full image if there is no box or it lies outside the image."""
     edges = None if box is None else np.array(box, np.float32)
-    whole = _Region(image, np.zeros(2, np.float32), edges)
+    full = _Region(image, np.zeros(2, np.float32), edges)
     if edges is None:
-        return whole
-    more = _AROUND_BOX * (edges[2:] - edges[:2])
+        return full
+    padding = _BOX_PADDING * (edges[2:] - edges[:2])
     limit = np.array(image.shape[1::-1])
-    low = np.clip(np.floor(edges[:2] - more), 0, limit).astype(int)
-    high = np.clip(np.ceil(edges[2:] + more), 0, limit).astype(int)
+    low = np.clip(np.floor(edges[:2] - padding), 0, limit).astype(int)
+    high = np.clip(np.ceil(edges[2:] + padding), 0, limit).astype(int)
     if (high - low < 2).any():
-        return whole  # the box lies outside the image: whatever is found will not be in it
+        return full  # the box lies outside the image, so any face found there will be rejected
     part = image[low[1] : high[1], low[0] : high[0]]
     return _Region(part, low.astype(np.float32), edges - np.tile(low, 2).astype(np.float32))
 
 
-def _in_photograph(chosen: detectors.Candidate | str, region: _Region) -> Found | str:
+def _in_photograph_pixels(chosen: detectors.Candidate | str, region: _Region) -> Found | str:
+    """Return the landmarks of the chosen face in pixels of the photograph; a reason is returned unchanged."""
     if isinstance(chosen, str):
         return chosen
     points = chosen.landmarks + region.corner
@@ -269,16 +335,17 @@ def _in_photograph(chosen: detectors.Candidate | str, region: _Region) -> Found 
 
 
 def _open_sidecar(sidecars: Path, detector: str) -> contextlib.AbstractContextManager:
+    """Open the stored detections of a detector; annotations have none."""
     if detector == annotation.NAME:
         return contextlib.nullcontext()
     return Sidecar(sidecars, detector, detectors.kind(detector).version)
 
 
 @functools.cache
-def _reader(sidecars: Path, detector: str) -> Sidecar:
+def _stored(sidecars: Path, detector: str) -> Sidecar:
     return _open_sidecar(sidecars, detector)
 
 
 @functools.cache
 def _detector(name: str) -> detectors.Detector:
-    return detectors.create(name)  # once per process: loading the models takes seconds
+    return detectors.create(name)  # cached per process: loading the models takes seconds

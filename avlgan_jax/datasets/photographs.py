@@ -1,7 +1,7 @@
-"""What every builder of photographs shares: which images there are, which are taken and why, and their crops.
+"""Base class of all builders of photographs: options, splits, rejections and crops.
 
-A data set's own builder says only which images there are and what is known of each (`Photograph`). Finding the
-landmarks is `locating`; what comes after is here.
+A data set's builder only lists its images and their labels (`Photograph`). `locating` finds the landmarks. This module
+decides which images are accepted, and crops and encodes them.
 """
 
 import csv
@@ -29,44 +29,63 @@ SPLITS = ("train", "validation", "test")
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How faces are taken from photographs."""
+    """Options of every data set of photographs: landmarks, crop, and the limit on damaged images."""
 
     landmarks: str = "fan"
-    """Where the landmarks come from: fan (2-D), fan3d (2-D and 3-D), dlib, or annotation (the data set's own).
-    fan-yunet, fan-blazeface and fan-dlib find the face with another detector than SFD before FAN."""
+    """Source of the landmarks: fan (2-D), fan3d (2-D and 3-D), dlib, or annotation (supplied with the data set).
+    fan-yunet, fan-blazeface and fan-dlib use that face detector instead of SFD before FAN."""
     margin: float = crop.MARGIN
-    """Share of the landmarks' extent left free on each side of the crop."""
+    """Margin on each side of the crop, as a fraction of the longer side of the landmarks' bounding box; 0 to 2."""
     max_damaged: float = 0.05
-    """Largest share of damaged files and impossible labels; beyond it the run stops."""
+    """Largest share of damaged images: unreadable, missing, outside the folder, or a label out of range. The run stops
+    above it."""
 
     def __post_init__(self):
         if self.landmarks != annotation.NAME:
             detectors.kind(self.landmarks)
         if not 0.0 <= self.margin <= 2.0:
-            raise UserError(f"--margin {self.margin}: expected a share from 0 to 2")
+            raise UserError(f"--margin {self.margin}: expected a fraction from 0 to 2")
         if not 0.0 <= self.max_damaged <= 1.0:
-            raise UserError(f"--max-damaged {self.max_damaged}: expected a share from 0 to 1")
+            raise UserError(f"--max-damaged {self.max_damaged}: expected a fraction from 0 to 1")
 
 
 def split_of(subject: str, validation: float = 0.1, test: float = 0.1) -> str:
-    """The split of a person, by a hash of the name: stable when images are added, and one split per person."""
-    place = int.from_bytes(hashlib.sha256(subject.encode()).digest()[:8], "big") / 2.0**64
-    if place < validation:
+    """Return the split of a person: "train", "validation" or "test".
+
+    It is derived from a hash of `subject`, so each person is in one split and stays there when images are added.
+
+    Args:
+        subject: Name of the person.
+        validation: Share of people in the validation split, from 0 to 1.
+        test: Share of people in the test split, from 0 to 1.
+    """
+    fraction = int.from_bytes(hashlib.sha256(subject.encode()).digest()[:8], "big") / 2.0**64
+    if fraction < validation:
         return "validation"
-    return "test" if place < validation + test else "train"
+    return "test" if fraction < validation + test else "train"
 
 
 class PhotographBuilder(FacesBuilder, skip_registration=True):
-    """A builder of photographs lying in a manual directory. A data set's own builder gives `list_photographs`."""
+    """Base class for photographs in a manual directory. Subclasses implement `list_photographs`."""
 
     Options = Options
 
     def features_beyond(self) -> dict[str, tfds.features.FeatureConnector]:
-        """The features this data set has beyond the common ones: those of each photograph's `beyond`."""
+        """Return the features that this data set adds to the common ones; `Photograph.beyond` holds their values."""
         return {}
 
     def list_photographs(self, folder: Path) -> Iterable[Photograph | Rejection]:
-        """Every image the data set names, in an order that is always the same. Raises UserError for wrong files."""
+        """Return every image that the data set lists, in a fixed order.
+
+        Args:
+            folder: The manual directory.
+
+        Returns:
+            A `Photograph` for each image to find a face in, and a `Rejection` for each image that its labels exclude.
+
+        Raises:
+            UserError: If a file of labels is missing or malformed.
+        """
         raise NotImplementedError
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -103,11 +122,12 @@ class PhotographBuilder(FacesBuilder, skip_registration=True):
 
 
 def _examples(accepted: list[locating.Located], folder: Path, resolution: int, margin: float) -> list[dict]:
-    """The features of a few photographs: cropped, resized and encoded, their landmarks moved along."""
+    """Return the records of a few photographs: cropped, resized and encoded, with landmarks in pixels of the crop."""
     return [_example(photograph, found, folder, resolution, margin) for photograph, found in accepted]
 
 
 def _example(photograph: Photograph, found: np.ndarray, folder: Path, resolution: int, margin: float) -> dict:
+    """Return the record of one photograph; `found` holds its landmarks, (68, 2) or, of fan3d, (68, 5)."""
     image = locating.open_image(photograph, folder)
     square = crop.square_around(found[:, :2], image.shape, margin)
     emotion = np.array(photograph.emotion, np.float32)
@@ -129,27 +149,30 @@ def _example(photograph: Photograph, found: np.ndarray, folder: Path, resolution
 
 
 def _check(accepted: int, rejections: list[Rejection], folder: Path, max_damaged: float) -> None:
+    """Raise UserError if there are no images, too many damaged ones, or none that can be used."""
     damaged = [rejection for rejection in rejections if rejection.reason in locating.DAMAGE]
     total = accepted + len(rejections)
     if not total:
-        raise UserError(f"{folder} names no image at all")
+        raise UserError(f"no images are listed in {folder}; check --manual-dir and the files of labels in it")
     if len(damaged) > max_damaged * total:
         first = damaged[0]
         raise UserError(
-            f"{len(damaged)} of {total} images of {folder} are damaged or wrongly labelled, more than "
-            f"{max_damaged:.0%}; the first is {first.path}: {first.reason}. Mend them, or allow more with --max-damaged"
+            f"{len(damaged)} of {total} images of {folder} are missing, unreadable, outside the folder or have a label "
+            f"out of range, more than {max_damaged:.0%}; the first is {first.path}: {first.reason}. "
+            "Correct them, or raise --max-damaged"
         )
     if not accepted:
         reasons = ", ".join(f"{count} {reason}" for reason, count in _counts(rejections).items())
-        raise UserError(f"none of the {total} images of {folder} could be used ({reasons})")
+        raise UserError(f"none of the {total} images of {folder} can be used ({reasons}); check the images and labels")
 
 
 def _counts(rejections: list[Rejection]) -> dict[str, int]:
+    """Return the number of rejections for each reason, the most frequent first."""
     return dict(Counter(rejection.reason for rejection in rejections).most_common())
 
 
 def _write_rejections(path: Path, rejections: list[Rejection]) -> dict[str, int]:
-    """Write `rejected.csv` (id, path, reason) and count the reasons, the most frequent first."""
+    """Write `rejected.csv` with the columns id, path and reason. Return the number of rejections for each reason."""
     rows = io.StringIO()
     writer = csv.writer(rows, lineterminator="\n")
     writer.writerow([field.name for field in dataclasses.fields(Rejection)])

@@ -1,4 +1,4 @@
-"""Work spread over processes, given back in order, with a progress line."""
+"""Parallel map over processes that keeps the order of its inputs and shows a progress line."""
 
 import collections
 import functools
@@ -30,12 +30,23 @@ def ordered_map(
     title: str,
     chunk: int = 16,
 ) -> Iterator[Result]:
-    """The results of `items`, in their order whatever the number of `workers`.
+    """Yield the result of each item, in the order of `items` for any number of workers.
 
-    `function` takes a list of up to `chunk` items and gives a list of as many results: sending one to a process costs
-    as much as drawing a small face, and a detector on a GPU wants several at once. One worker means this process.
-    Otherwise `function`, items and results are pickled, and fresh processes are spawned (a fork would copy the locks
-    of TensorFlow's threads). `count` and `title` are for the progress line. Raises UserError when a worker is killed.
+    With more than one worker, `function`, the items and the results are pickled, and processes are spawned: a fork
+    would copy the locks of TensorFlow's threads.
+
+    Args:
+        function: Maps a list of up to `chunk` items to a list of as many results. It takes several items because
+            sending one to a process costs as much as drawing a small face, and because detectors on a GPU work in
+            batches.
+        items: The inputs.
+        count: Number of items, for the progress line.
+        workers: Number of processes; 1 runs `function` in this process.
+        title: Label of the progress line.
+        chunk: Largest number of items in one call of `function`.
+
+    Raises:
+        UserError: If a worker process is killed.
     """
     iterator = iter(items)
     chunks = iter(lambda: list(itertools.islice(iterator, chunk)), [])
@@ -48,8 +59,10 @@ def ordered_map(
 def _spread(
     function: Callable[[list[Item]], list[Result]], chunks: Iterator[list[Item]], workers: int
 ) -> Iterator[list[Result]]:
+    """Yield the results of each chunk in order, computed by worker processes."""
     executor = _executor(workers)
-    # A window of work in flight, so that a set of half a million images is never in memory at once.
+    # At most 4 chunks per worker are submitted at a time, so that a data set of half a million images does not fill
+    # the memory.
     pending = collections.deque()
     try:
         while True:
@@ -60,7 +73,7 @@ def _spread(
     except BrokenProcessPool:
         _executor.cache_clear()
         raise UserError(
-            f"one of {workers} worker processes was killed, perhaps for want of memory; try again with fewer --workers"
+            f"one of {workers} worker processes was killed, possibly for lack of memory; try again with fewer --workers"
         ) from None
     finally:
         for future in pending:
@@ -69,12 +82,12 @@ def _spread(
 
 @functools.cache
 def _executor(workers: int) -> ProcessPoolExecutor:
-    """Kept for the next split: processes take a second to start. They end with this one."""
+    """Return a pool of processes, kept for the next split because starting them takes a second."""
     return ProcessPoolExecutor(workers, mp_context=single_threaded_context(), initializer=_end_with_parent)
 
 
 def _end_with_parent() -> None:
-    """Let a worker end when the process that started it is killed: else it would wait for work for ever."""
+    """Make a worker exit when its parent process is killed; otherwise it would wait for work forever."""
 
     def wait() -> None:
         multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])

@@ -1,4 +1,4 @@
-"""Prepare a data set: from files or a seed to records with landmarks in them.
+"""Prepare a data set: write records of faces with labels and landmarks, from image files or from a seed.
 
     python prepare.py procedural_faces --resolution 48
 
@@ -6,9 +6,9 @@
 
     python prepare.py NAME --help
 
-The records lie under DATA_DIR/NAME/RESOLUTIONpx/VERSION beside `manifest.json`, and, for photographs, `rejected.csv`.
-A second call finds them whole and does nothing. What is unfinished after a crash is removed and made again;
-detected landmarks are kept.
+The records are written to DATA_DIR/NAME/RESOLUTIONpx/VERSION, with `manifest.json` and, for photographs,
+`rejected.csv`. If they are already there and intact, nothing is done. After a crash, unfinished records are removed and
+written again, but landmarks that were detected are reused.
 """
 
 import contextlib
@@ -35,27 +35,27 @@ from avlgan_jax.errors import UserError
 
 Options = TypeVar("Options")
 
-_STYLE = (tyro.conf.FlagCreatePairsOff,)  # --again, without a --no-again
+_STYLE = (tyro.conf.FlagCreatePairsOff,)  # offer --again without --no-again
 
 
 @dataclasses.dataclass(frozen=True)
 class DrawnRequest(Generic[Options]):
-    """A data set that needs no files."""
+    """Request to prepare a data set that needs no files."""
 
     data: tyro.conf.OmitArgPrefixes[Options]
     data_dir: Path = Path("data")
-    """Where records are written."""
+    """Folder to write the records to."""
     resolution: Literal[32, 36, 48, 64, 96, 128, 256] = 128
     """Side of the square images, in pixels."""
     workers: int = os.cpu_count() or 1
-    """Processes that work at once. The records do not depend on it."""
+    """Number of processes. The records do not depend on it."""
     again: bool = False
-    """Make the records again though they are there, for instance with other options."""
+    """Replace records that already exist, for example to prepare them with other options."""
 
 
 @dataclasses.dataclass(frozen=True)
 class FilesRequest(DrawnRequest[Options]):
-    """A data set whose files you bring."""
+    """Request to prepare a data set from files that the user supplies."""
 
     manual_dir: Path | None = None
     """The folder that holds the data set's files."""
@@ -63,8 +63,8 @@ class FilesRequest(DrawnRequest[Options]):
 
 @errors.command
 def main() -> None:
-    """Read the command line and prepare what it asks for."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow starts: it talks
+    """Prepare the data set that the command line names."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported, to silence its log
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     arguments = sys.argv[1:]
     name = arguments[0] if arguments else "--help"
@@ -72,24 +72,33 @@ def main() -> None:
     if not name.startswith("-") and name not in builders:
         close = difflib.get_close_matches(name, builders, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
-        raise UserError(f"unknown data set {name!r}; there are {', '.join(builders)}{hint}")
+        raise UserError(f"unknown data set {name!r}; expected one of {', '.join(builders)}{hint}")
     request = tyro.cli(_command_line(), description=__doc__, args=arguments or ["--help"], config=_STYLE)
     prepare(name, request, f"{errors.command_line('prepare')} {shlex.join(arguments)}")
 
 
 def prepare(name: str, request: DrawnRequest, command: str) -> Manifest:
-    """Make the records of data set `name`, unless they are there and whole, and say what is in them.
+    """Prepare the records of a data set, unless they are already there and intact, and print a summary.
 
-    `command` is the command line that asks for this; it is kept in the manifest. Raises UserError for a request that
-    cannot be met, or one that differs from the options of records that are there already.
+    Args:
+        name: Name of the data set, a key of `registry.BUILDERS`.
+        request: The options.
+        command: The command line of this request, stored in the manifest.
+
+    Returns:
+        The manifest of the records.
+
+    Raises:
+        UserError: If an option is invalid, records with other options are already there, the data set's files are
+            missing or wrong, or the records cannot be written.
     """
     _check(name, request)
     manifest = _prepared(name, request)
     if manifest is None:
         manifest = _make(name, request, command)
-        print(f"{name} at {request.resolution} px is prepared in {_folder(name, request)}")
+        print(f"{name} at {request.resolution} px was prepared in {_folder(name, request)}")
     else:
-        print(f"{name} at {request.resolution} px is there and intact in {_folder(name, request)}: nothing to do")
+        print(f"{name} at {request.resolution} px is already prepared and intact in {_folder(name, request)}")
     _summarise(manifest)
     return manifest
 
@@ -102,7 +111,7 @@ def _builders() -> dict:
 
 
 def _command_line():
-    """One subcommand per data set, with its own options and help."""
+    """Return one subcommand for each data set, with its own options and help."""
     commands = []
     for name, builder in _builders().items():
         form = DrawnRequest if name == "procedural_faces" else FilesRequest
@@ -112,19 +121,20 @@ def _command_line():
 
 
 def _check(name: str, request: DrawnRequest) -> None:
+    """Raise UserError if an option is invalid or a folder is missing."""
     if request.workers < 1:
         raise UserError(f"--workers {request.workers}: expected 1 or more")
     if request.data_dir.exists() and not request.data_dir.is_dir():
-        raise UserError(f"--data-dir {request.data_dir} is not a folder")
+        raise UserError(f"--data-dir {request.data_dir} is not a folder; choose another place")
     if isinstance(request, FilesRequest):
         if request.manual_dir is None:
-            raise UserError(f"{name} needs the folder that holds its files: --manual-dir DIR")
+            raise UserError(f"{name} needs --manual-dir DIR, the folder that holds its files")
         if not request.manual_dir.is_dir():
-            raise UserError(f"--manual-dir {request.manual_dir}: there is no such folder")
+            raise UserError(f"--manual-dir {request.manual_dir}: no such folder; give the folder that holds its files")
 
 
 def _prepared(name: str, request: DrawnRequest) -> Manifest | None:
-    """The manifest of whole records that are what is asked for, or None where they must be made."""
+    """Return the manifest of intact records with the requested options, or None if records must be written."""
     if request.again:
         return None
     found = find_manifest(request.data_dir, name, request.resolution)
@@ -132,21 +142,24 @@ def _prepared(name: str, request: DrawnRequest) -> Manifest | None:
         return None
     folder, manifest = found
     differences = [
-        f"{option}={manifest.options.get(option)!r} where {value!r} is asked for"
+        f"{option}={manifest.options.get(option)!r} (requested: {value!r})"
         for option, value in _identity(request).items()
         if manifest.options.get(option) != value
     ]
     if differences:
-        raise UserError(f"{folder} was made with {', '.join(differences)}; choose another --data-dir, or add --again")
+        raise UserError(
+            f"{folder} was prepared with {', '.join(differences)}; "
+            "choose another --data-dir, or add --again to replace it"
+        )
     try:
         return verify_records(request.data_dir, name, request.resolution)
     except UserError as error:
-        print(f"{errors.one_line(error)}\nmaking it again", file=sys.stderr)
+        print(f"{errors.one_line(error)}\npreparing {name} again", file=sys.stderr)
         return None
 
 
 def _identity(request: DrawnRequest) -> dict:
-    """The choices the records depend on, as they stand in the manifest."""
+    """Return the options that the records depend on, in the form that the manifest stores."""
     choices = dataclasses.asdict(request.data)
     if isinstance(request, FilesRequest):
         choices["manual_dir"] = str(request.manual_dir.resolve())
@@ -154,11 +167,12 @@ def _identity(request: DrawnRequest) -> dict:
 
 
 def _make(name: str, request: DrawnRequest, command: str) -> Manifest:
+    """Write the records and verify them."""
     import tensorflow_datasets as tfds
 
     builder_class = _builders()[name]
     _clear(name, request)
-    tfds.disable_progress_bar()  # the pool has its own, with the rate and the time left
+    tfds.disable_progress_bar()  # `pool` shows one, with the rate and the remaining time
     with (
         tempfile.TemporaryDirectory() as downloads,
         _unwrapped_tfds_errors(),
@@ -179,7 +193,7 @@ def _make(name: str, request: DrawnRequest, command: str) -> Manifest:
 
 
 def _clear(name: str, request: DrawnRequest) -> None:
-    """Remove what is unfinished, damaged or to be replaced, so that nothing is mixed."""
+    """Remove unfinished, damaged or outdated records and their cache, so that they do not mix with new ones."""
     found = find_manifest(request.data_dir, name, request.resolution) if not request.again else None
     if found is not None:
         records.drop_cache(request.data_dir, found[1])
@@ -193,7 +207,7 @@ def _folder(name: str, request: DrawnRequest) -> Path:
 
 @contextlib.contextmanager
 def _unwrapped_tfds_errors():
-    """TFDS wraps what happens while records are written; raise instead what a person can do something about."""
+    """Raise the UserError or OSError that TFDS wraps in its own exceptions while it writes records."""
     try:
         yield
     except Exception as error:
@@ -201,14 +215,14 @@ def _unwrapped_tfds_errors():
         while cause is not None:
             if isinstance(cause, UserError | OSError):
                 raise cause from None
-            if type(cause).__module__.startswith("tensorflow.python.framework.errors"):  # a full disk, for instance
+            if type(cause).__module__.startswith("tensorflow.python.framework.errors"):  # for example a full disk
                 raise UserError(f"the records could not be written: {errors.one_line(cause)}") from None
             cause = cause.__cause__
         raise
 
 
 def _summarise(manifest: Manifest) -> None:
-    """How many faces each split has and, for photographs, how many images were left out for which reason."""
+    """Print the faces of each split and, for photographs, the rejected images by reason. Warn of empty splits."""
     paper = _builders()[manifest.name].PAPER_COUNTS
     rows = [(f"{split} faces", count) for split, count in manifest.splits.items()]
     rows += [(f"{split} faces in the paper", count) for split, count in paper.items()]
@@ -220,8 +234,8 @@ def _summarise(manifest: Manifest) -> None:
         print(f"  {label:<{width}}  {count:>9,}")
     for split in sorted({"train", "validation"} - manifest.splits.keys()):
         print(
-            f"no face is in the split {split!r}, without which nothing can be trained: give more people, "
-            "or say in a column or an option who belongs to it",
+            f"warning: the split {split!r} has no faces, but training needs it; add images of more people, "
+            "or assign people to it by a column or an option",
             file=sys.stderr,
         )
 

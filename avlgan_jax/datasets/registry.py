@@ -1,4 +1,7 @@
-"""All builders by name. Importing this module registers them: `tfds.load("procedural_faces/64px", ...)`."""
+"""The builders by data set name.
+
+Importing this module registers them with TFDS, for example for `tfds.load("procedural_faces/64px", ...)`.
+"""
 
 from avlgan_jax.datasets.affectnet import affectnet_dataset_builder
 from avlgan_jax.datasets.diffusion_fer import diffusion_fer_dataset_builder

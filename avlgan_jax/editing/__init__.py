@@ -1,1 +1,1 @@
-"""What a person does with weights: edit faces and photographs, export bundles, make films."""
+"""Editing with trained weights: faces, photographs, films, and the export of weight bundles."""

@@ -1,11 +1,11 @@
-"""Trained weights to hand on: one folder with float16 safetensors, a JSON config and a model card.
+"""Weight bundles: trained weights for distribution, in one folder with their config and a model card.
 
-    config.json           format, the whole training config, steps, data, scores
+    config.json           format, the full training config, steps, digest of the records, scores
     weights.safetensors   "landmark/Dense_0/kernel": float16, ...
     README.md             the model card
-    edit.jaxexport        the two converters as one StableHLO program, for use without this code
+    edit.jaxexport        the two converters as one StableHLO program that runs without this package
 
-A training run's workdir holds the same and more; `read` takes either.
+`read` also takes the workdir of a training run.
 """
 
 import json
@@ -29,35 +29,42 @@ from avlgan_jax.training import states, workdir
 FORMAT = "avlgan_jax bundle 1"
 CONFIG, WEIGHTS, CARD, PROGRAM = "config.json", "weights.safetensors", "README.md", "edit.jaxexport"
 
-# What of a report's result table goes into a bundle.
+# Columns of the evaluation report's result table that a bundle stores.
 SCORES = ("rmse", "pcc_valence", "pcc_arousal", "truth_landmark_nme", "truth_psnr")
 
-# Bundles that come with the package, by name.
+# Folder of the bundles that come with the package, and the name of the default one.
 PACKAGED = Path(__file__).parents[1] / "weights"
 DEFAULT = "procedural48"
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """Weights and what is known of them: the config and data they come from, and how they scored."""
+    """Trained weights with the config and data they were trained on, and their scores.
+
+    `weights` are float32. `steps` is the number of training steps of each model.
+    """
 
     config: Config
     weights: NetworkParameters
     steps: dict[str, int]
     data_digest: str = ""
-    """Identity of the records trained on."""
+    """Digest of the training records; empty if unknown."""
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
-    """SCORES by row of the report's result table, empty where there is no report on these checkpoints."""
+    """SCORES by row of the report's result table; empty if these checkpoints were not evaluated."""
 
     @property
     def trained_on(self) -> str:
-        """The data, in words for a person."""
+        """Name and picture size of the training data, for messages."""
         side = self.config.resolution
         return f"{self.config.data}, {side} x {side} px"
 
 
 def find(path_or_name: str | os.PathLike) -> Path:
-    """The folder of a packaged bundle's name, or the path itself. Raises UserError when there is neither."""
+    """Return the folder of a packaged bundle if given its name, else the given path.
+
+    Raises:
+        UserError: there is no packaged bundle of that name and no such folder.
+    """
     packaged = PACKAGED / os.fspath(path_or_name)
     if packaged.parent == PACKAGED and packaged.is_dir():
         return packaged
@@ -65,34 +72,41 @@ def find(path_or_name: str | os.PathLike) -> Path:
         return Path(path_or_name)
     names = ", ".join(sorted(folder.name for folder in PACKAGED.iterdir() if folder.is_dir()))
     raise UserError(
-        f"no weights at {path_or_name}: expected the folder of a bundle (python -m avlgan_jax.editing.export makes "
-        f"one) or of a training run, or a name of those that come with the package ({names})"
+        f"no weights at {path_or_name}: expected the folder of a bundle (create one with python -m "
+        f"avlgan_jax.editing.export), the folder of a training run, or the name of a packaged bundle ({names})"
     )
 
 
 def read(path_or_name: str | os.PathLike) -> Bundle:
-    """The bundle in a folder, by the name of a packaged one, or of a workdir's newest checkpoints.
+    """Read a bundle, or load the newest checkpoints of a training run.
 
-    Raises UserError where nothing of the kind is there, or where it is damaged.
+    Args:
+        path_or_name: the folder of a bundle, the workdir of a training run, or the name of a packaged bundle.
+
+    Raises:
+        UserError: there is no bundle or training run, a model of the run has no checkpoint, or the bundle is damaged,
+            has another format version, or does not fit its config.
     """
     folder = find(path_or_name)
     path = folder / CONFIG
     try:
-        told = json.loads(path.read_text())
+        metadata = json.loads(path.read_text())
     except FileNotFoundError:
-        raise UserError(f"no weights in {folder}: {CONFIG} is missing; point to a bundle or a workdir") from None
+        raise UserError(
+            f"no weights in {folder}: {CONFIG} is missing; give the folder of a bundle or of a training run"
+        ) from None
     except ValueError as error:
         raise UserError(f"{path} is damaged ({one_line(error)}); export the bundle again") from error
-    if not isinstance(told, dict) or "format" not in told:
+    if not isinstance(metadata, dict) or "format" not in metadata:
         return of_workdir(folder)
-    if told["format"] != FORMAT:
+    if metadata["format"] != FORMAT:
         raise UserError(
-            f"{path} says format {told['format']!r}, this version reads {FORMAT!r}; export the bundle again"
+            f"{path} has format {metadata['format']!r}, but this version reads {FORMAT!r}; export the bundle again"
         )
     try:
         flat = load_file(folder / WEIGHTS)
-        config = configuration.from_json(json.dumps(told["config"]), path)
-        data_digest, scores, steps = told["data_digest"], told["scores"], told["steps"]
+        config = configuration.from_json(json.dumps(metadata["config"]), path)
+        data_digest, scores, steps = metadata["data_digest"], metadata["scores"], metadata["steps"]
     except (SafetensorError, OSError, KeyError) as error:
         raise UserError(f"the bundle in {folder} is damaged ({one_line(error)}); export it again") from error
     weights = traverse_util.unflatten_dict({name: jnp.asarray(leaf, jnp.float32) for name, leaf in flat.items()}, "/")
@@ -101,53 +115,65 @@ def read(path_or_name: str | os.PathLike) -> Bundle:
 
 
 def _check(weights: NetworkParameters, config: Config, folder: Path) -> None:
-    """Raise UserError where a network of the config lacks weights, or has others."""
+    """Raise UserError if the names and shapes of the weights differ from those of the config's networks."""
     expected = {name: _shapes(tree) for name, tree in states.weight_shapes(config).items()}
     found = {name: _shapes(tree) for name, tree in weights.items()}
     if found != expected:
-        wrong = sorted(name for name in expected if found.get(name) != expected[name])
-        raise UserError(f"{folder / WEIGHTS} does not fit its config ({', '.join(wrong)}); export the bundle again")
+        misfits = sorted(name for name in expected if found.get(name) != expected[name])
+        raise UserError(f"{folder / WEIGHTS} does not fit its config ({', '.join(misfits)}); export the bundle again")
 
 
 def _shapes(tree) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each leaf by its path."""
     return {name: tuple(leaf.shape) for name, leaf in traverse_util.flatten_dict(tree, sep="/").items()}
 
 
 def of_workdir(directory: Path) -> Bundle:
-    """A training run's newest sound checkpoints. Raises UserError where a model is missing."""
+    """Load the newest intact checkpoint of each model of a training run, with the scores of its report if there is one.
+
+    Raises:
+        UserError: `directory` holds no training run, or a model has no intact checkpoint.
+    """
     config, weights, steps = states.read(directory)
-    data, report = directory / workdir.DATA, directory / "report" / "metrics.json"
+    data, report = directory / workdir.DATA, workdir.report(directory) / workdir.METRICS
     digest = json.loads(data.read_text())["digest"] if data.is_file() else ""
     return Bundle(config, weights, steps, digest, _scores(report, steps) if report.is_file() else {})
 
 
 def _scores(report: Path, steps: dict[str, int]) -> dict[str, dict[str, float]]:
-    """The rows of a report's result table, if it tells of these very checkpoints."""
-    told = json.loads(report.read_text())
-    if told["provenance"]["steps"] != steps:
+    """Return SCORES of each row of a report's result table, or nothing if the report is on other checkpoints."""
+    metrics = json.loads(report.read_text())
+    if metrics["provenance"]["steps"] != steps:
         return {}
-    rows = told["models"] | {"do_nothing": told["do_nothing"], "regressor": told["regressor"]}
+    rows = metrics["models"] | {"do_nothing": metrics["do_nothing"], "regressor": metrics["regressor"]}
     return {row: {key: scores[key] for key in SCORES if key in scores} for row, scores in rows.items()}
 
 
 def write(folder: Path, bundle: Bundle, card: str, program: bytes) -> None:
-    """Write the bundle, in place of one that is there: whole, or not at all.
+    """Write a bundle atomically, with its weights rounded to float16. An existing bundle in `folder` is replaced.
 
-    Raises UserError where `folder` holds anything else.
+    Args:
+        folder: where to write.
+        bundle: the weights and their metadata.
+        card: the model card, Markdown.
+        program: the serialised program of `avlgan_jax.editing.export.export_program`.
+
+    Raises:
+        UserError: `folder` exists and is neither empty nor a bundle.
     """
     if folder.exists() and not (folder / WEIGHTS).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder} exists and is no bundle of weights; choose another --out")
-    with atomic_files.atomic_folder(folder) as fresh:
+        raise UserError(f"{folder} exists and is not a bundle; choose another --out")
+    with atomic_files.atomic_folder(folder) as partial:
         flat = traverse_util.flatten_dict(bundle.weights, sep="/")
-        save_file({name: np.asarray(leaf, np.float16) for name, leaf in flat.items()}, fresh / WEIGHTS)
-        (fresh / WEIGHTS).chmod(0o644)  # safetensors makes it the owner's alone
-        told = {
+        save_file({name: np.asarray(leaf, np.float16) for name, leaf in flat.items()}, partial / WEIGHTS)
+        (partial / WEIGHTS).chmod(0o644)  # safetensors creates files that only their owner can read
+        metadata = {
             "format": FORMAT,
             "config": asdict(bundle.config),
             "steps": bundle.steps,
             "data_digest": bundle.data_digest,
             "scores": bundle.scores,
         }
-        (fresh / CONFIG).write_text(json.dumps(told, indent=2) + "\n")
-        (fresh / CARD).write_text(card)
-        (fresh / PROGRAM).write_bytes(program)
+        (partial / CONFIG).write_text(json.dumps(metadata, indent=2) + "\n")
+        (partial / CARD).write_text(card)
+        (partial / PROGRAM).write_bytes(program)

@@ -1,4 +1,4 @@
-"""Edit a face, paint its feelings, play a dyad.
+"""Editing of faces: one photograph at chosen emotions, or a filmed dyad transferred to two other faces.
 
     python synthesize.py edit me.jpg --emotion happy
     python synthesize.py edit me.jpg --valence 0.7 --arousal 0.3
@@ -7,8 +7,8 @@
     python synthesize.py path me.jpg --points "neutral happy 0.2,0.7 neutral" --out walk.gif
     python synthesize.py transfer --out dyad.mp4
 
-PHOTO is a picture file, or `procedural:SEED` or `procedural-infant:SEED` for a drawn face. The weights that come with
-the package were trained on drawn faces; for photographs train others (docs/tutorial.md) and give --weights.
+PHOTO is a picture file, or `procedural:SEED` or `procedural-infant:SEED` for a drawn face. The packaged weights were
+trained on drawn faces only. To edit photographs, train on photographs (docs/tutorial.md) and pass --weights.
 """
 
 import functools
@@ -29,103 +29,114 @@ Expression = Literal["neutral", "happy", "sad", "surprise", "fear", "disgust", "
 
 @dataclass(frozen=True)
 class CommonOptions:
-    """What every command takes."""
+    """Options of all commands."""
 
     weights: str = "procedural48"
-    """Weights: a name that comes with the package, or the folder of a bundle or of a training run."""
+    """Weights: name of a packaged bundle, folder of a bundle, or folder of a training run."""
     landmarks: str = "dlib"
-    """Landmark detector for photographs: dlib, fan or fan3d (the one the weights were trained with is best)."""
+    """Landmark detector for photographs: dlib, fan or fan3d. Use the one that prepared the training data."""
 
 
 @dataclass(frozen=True)
 class OnePhoto(CommonOptions):
-    """What every command on one photograph takes."""
+    """Options of the commands that edit one photograph."""
 
     photo: tyro.conf.Positional[str] = tyro.MISSING
-    """The photograph, or procedural:SEED."""
+    """Picture file, or procedural:SEED or procedural-infant:SEED for a drawn face."""
     out: Path | None = None
-    """File to write; by default beside the photograph, named after the command."""
+    """File to write; by default next to the photograph, with the name of the command appended."""
     face: int | None = None
-    """Which face, counted from 1 at the left; by default all."""
+    """Number of the face to edit, counted from 1 at the left; by default all faces."""
 
     def destination(self, name: str, endings: tuple[str, ...] = (".png", ".jpg", ".jpeg")) -> Path:
-        """Where the result goes. Raises UserError for a file name that no result can have."""
+        """Return the output file: `out`, or by default PHOTO_`name` with the first of `endings`.
+
+        Raises:
+            UserError: the file name has none of `endings`, or its folder does not exist.
+        """
         stem = Path(self.photo.replace(":", "-"))
         return _writable(self.out or Path(f"{stem.with_suffix('')}_{name}{endings[0]}"), endings)
 
 
 @dataclass(frozen=True)
 class Edit(OnePhoto):
-    """The photograph with its faces at one emotion."""
+    """Edit the faces of a photograph to one emotion."""
 
     emotion: Expression | None = None
-    """An expression of Table II, instead of --valence and --arousal."""
+    """Target expression (Table II), instead of --valence and --arousal."""
     valence: float | None = None
-    """From -1 (displeasure) to 1 (pleasure)."""
+    """Target valence, from -1 (displeasure) to 1 (pleasure)."""
     arousal: float | None = None
-    """From -1 (asleep) to 1 (frantic)."""
+    """Target arousal, from -1 (asleep) to 1 (frantic)."""
     crop_only: bool = False
-    """Write the faces alone, as the networks give them."""
+    """Write only the generated face crops, side by side, without blending them into the photograph."""
 
     def target(self) -> np.ndarray:
-        """The emotion asked for. Raises UserError where there is none, or two."""
+        """Return the target emotion, float (2,).
+
+        Raises:
+            UserError: the options name no target, an incomplete one or two, or one outside [-1, 1].
+        """
         point = (self.valence, self.arousal)
         if self.emotion is not None and point == (None, None):
             return TABLE_II[EXPRESSIONS.index(self.emotion)]
         if self.emotion is None and None not in point:
             return _inside(np.array(point, np.float32), "--valence and --arousal")
-        raise UserError("say which emotion: --emotion happy, or --valence 0.7 --arousal 0.3")
+        raise UserError(
+            "expected one target emotion: either --emotion (such as happy), or both --valence and --arousal "
+            "(such as --valence 0.7 --arousal 0.3)"
+        )
 
 
 @dataclass(frozen=True)
 class Matrix(OnePhoto):
-    """The avImage matrix (Figure 5): each face over a grid of valence and arousal."""
+    """Write the avImage matrix (Figure 5): each face on a grid of valence and arousal."""
 
     n: int = 9
-    """Rows and columns."""
+    """Number of rows and of columns."""
 
 
 @dataclass(frozen=True)
 class Emotions(OnePhoto):
-    """Each face at the eight expressions of Table II (Figure 6)."""
+    """Write each face at the eight expressions of Table II (Figure 6)."""
 
 
 @dataclass(frozen=True)
 class Walk(OnePhoto):
-    """A film (.mp4 or .gif) of the faces on a walk over the valence-arousal plane."""
+    """Write a film (.mp4 or .gif) of the faces along a path on the valence-arousal plane."""
 
     points: str = "neutral happy surprise fear sad neutral"
-    """Where to go: expressions of Table II, or valence,arousal pairs, with spaces between them."""
+    """Points of the path, separated by spaces: expressions of Table II or valence,arousal pairs."""
     seconds: float = 4.0
-    """How long it takes."""
+    """Length of the film in seconds."""
     fps: float = 25.0
-    """Frames a second."""
+    """Frames per second."""
     crop_only: bool = False
-    """Show the faces alone, as the networks give them."""
+    """Show only the generated face crops, side by side, without blending them into the photograph."""
 
 
 @dataclass(frozen=True)
 class Transfer(CommonOptions):
-    """Section IV-C: what a filmed dyad shows, performed by two other faces, side by side in a film."""
+    """Transfer the emotions of a filmed dyad to two other faces (Section IV-C); write source and result as one film."""
 
     source: str = "procedural:0"
-    """The dyad: a folder with parent.mp4 and infant.mp4 (or folders of frames so named), or procedural:SEED."""
+    """Source dyad: procedural:SEED, or a folder with parent.mp4 and infant.mp4 (or folders of frames so named)."""
     adult: str = "procedural:1"
-    """The adult who performs: a photograph, or procedural:SEED."""
+    """Face that receives the parent's emotions: a photograph of one face, or procedural:SEED."""
     infant: str = "procedural-infant:2"
-    """The infant who performs: a photograph, or procedural-infant:SEED."""
+    """Face that receives the infant's emotions: a photograph of one face, or procedural-infant:SEED."""
     out: Path = Path("transfer.mp4")
-    """The film to write, .mp4 or .gif."""
+    """Film to write, .mp4 or .gif."""
     seconds: float = 8.0
-    """How much of the dyad."""
+    """Length of the part to transfer, from the start of the dyad, in seconds."""
     every: int = 1
-    """Take every n-th of its 30 frames a second."""
+    """Use every n-th of the dyad's frames, of which there are 30 per second."""
     smoothing: float = 3.0
-    """Standard deviation, in frames, of the Gaussian over the emotions read; 0 leaves each frame alone."""
+    """Standard deviation, in frames, of the Gaussian filter over the emotions; 0 turns the filter off."""
     motion: bool = True
-    """The slow turning and resizing of Section IV-C."""
+    """Rotate and resize the result slowly, as in Section IV-C."""
     seed: int = 0
-    """Decides the motion."""
+    """Seed of the random motion."""
 
 
 Command = (
@@ -138,26 +149,34 @@ Command = (
 
 
 def edit(request: Edit) -> Path:
-    """Do what `Edit` says; the file written."""
+    """Edit the faces of a photograph to one emotion and return the file written.
+
+    Raises:
+        UserError: an option is invalid, or the weights or the photograph cannot be used.
+    """
     target, out = request.target(), request.destination("edited")
-    studio = EditingSession(request)
-    photo, faces = studio.faces(request.photo, request.face)
-    edited = [studio.editor.edit(face.image, *target, face.landmarks) for face in faces]
-    _save(out, np.hstack(edited) if request.crop_only else studio.blend_all(photo, faces, edited))
+    session = EditingSession(request)
+    photo, faces = session.faces(request.photo, request.face)
+    edited = [session.editor.edit(face.image, *target, face.landmarks) for face in faces]
+    _save(out, np.hstack(edited) if request.crop_only else session.blend_all(photo, faces, edited))
     return out
 
 
 def matrix(request: Matrix) -> Path:
-    """Do what `Matrix` says; the file written."""
+    """Write the avImage matrix of each face, one below the other, and return the file written.
+
+    Raises:
+        UserError: an option is invalid, or the weights or the photograph cannot be used.
+    """
     from PIL import Image
 
     from avlgan_jax.faces import drawing
 
     out = request.destination("matrix", (".png",))
-    studio = EditingSession(request)
-    _, faces = studio.faces(request.photo, request.face)
+    session = EditingSession(request)
+    _, faces = session.faces(request.photo, request.face)
     sheets = [
-        drawing.avimage_matrix(face.image, studio.editor.matrix(face.image, request.n, face.landmarks))
+        drawing.avimage_matrix(face.image, session.editor.matrix(face.image, request.n, face.landmarks))
         for face in faces
     ]
     page = Image.new("RGBA", (sheets[0].width, sum(sheet.height for sheet in sheets)), (0, 0, 0, 0))
@@ -168,13 +187,17 @@ def matrix(request: Matrix) -> Path:
 
 
 def emotions(request: Emotions) -> Path:
-    """Do what `Emotions` says; the file written."""
+    """Write each face at the expressions of Table II, one row per face, and return the file written.
+
+    Raises:
+        UserError: an option is invalid, or the weights or the photograph cannot be used.
+    """
     from avlgan_jax.faces import drawing
 
     out = request.destination("emotions", (".png",))
-    studio = EditingSession(request)
-    _, faces = studio.faces(request.photo, request.face)
-    rows = [studio.editor.edit(face.image, *TABLE_II.T, face.landmarks) for face in faces]
+    session = EditingSession(request)
+    _, faces = session.faces(request.photo, request.face)
+    rows = [session.editor.edit(face.image, *TABLE_II.T, face.landmarks) for face in faces]
     atomic_files.write_bytes(
         out, drawing.png(drawing.expression_sheet(np.stack([face.image for face in faces]), np.stack(rows)))
     )
@@ -182,30 +205,38 @@ def emotions(request: Emotions) -> Path:
 
 
 def walk(request: Walk) -> Path:
-    """Do what `Walk` says; the file written."""
+    """Write a film of the faces along a path and return the file written. The path has constant speed.
+
+    Raises:
+        UserError: an option is invalid, or the weights or the photograph cannot be used.
+    """
     from tqdm import tqdm
 
     from avlgan_jax.faces import video
 
     points, out = _points(request.points), request.destination("path", (".mp4", ".gif"))
     if not (request.seconds > 0.0 and request.fps > 0.0):
-        raise UserError(f"--seconds {request.seconds}, --fps {request.fps}: expected both above 0")
+        raise UserError(f"--seconds {request.seconds}, --fps {request.fps}: expected two numbers above 0")
     targets = emotion_path(points, max(2, round(request.seconds * request.fps)))
-    studio = EditingSession(request)
-    photo, faces = studio.faces(request.photo, request.face)
-    edited = [studio.editor.edit(face.image, *targets.T, face.landmarks) for face in faces]
+    session = EditingSession(request)
+    photo, faces = session.faces(request.photo, request.face)
+    edited = [session.editor.edit(face.image, *targets.T, face.landmarks) for face in faces]
 
     def frames():
         for k in tqdm(range(len(targets)), desc="frames", unit=""):
-            now = [film[k] for film in edited]
-            yield np.hstack(now) if request.crop_only else studio.blend_all(photo, faces, now)
+            crops = [images[k] for images in edited]
+            yield np.hstack(crops) if request.crop_only else session.blend_all(photo, faces, crops)
 
     video.write_video(out, frames(), request.fps)
     return out
 
 
 def transfer(request: Transfer) -> Path:
-    """Do what `Transfer` says; the file written."""
+    """Transfer a dyad's emotions to two other faces, write the film and return its file.
+
+    Raises:
+        UserError: an option is invalid, or the weights, the dyad or a photograph cannot be used.
+    """
     from tqdm import tqdm
 
     from avlgan_jax.editing import motion
@@ -217,11 +248,13 @@ def transfer(request: Transfer) -> Path:
 
     out = _writable(request.out, (".mp4", ".gif"))
     if not request.seconds > 0.0 or request.every < 1:
-        raise UserError(f"--seconds {request.seconds}, --every {request.every}: expected more than 0")
+        raise UserError(
+            f"--seconds {request.seconds}, --every {request.every}: expected --seconds above 0 and --every above 0"
+        )
     fps = FPS / request.every
-    studio = EditingSession(request)
-    models, resolution = studio.editor.models, studio.editor.resolution
-    performers = [studio.one_face(name) for name in (request.adult, request.infant)]
+    session = EditingSession(request)
+    models, resolution = session.editor.models, session.editor.resolution
+    performers = [session.one_face(name) for name in (request.adult, request.infant)]
     drawn = named.seed_of(request.source)
     with tqdm(total=2 * round(request.seconds * fps), desc="source", unit=" frames") as bar:
         if drawn is not None:
@@ -229,25 +262,25 @@ def transfer(request: Transfer) -> Path:
             *sources, phases = drawn_source(seed, request.seconds, resolution, bar.update, every=request.every)
         else:
             folder = Path(request.source)
-            sources = filmed_source(folder, studio.detector, resolution, request.seconds, bar.update, request.every)
+            sources = filmed_source(folder, session.detector, resolution, request.seconds, bar.update, request.every)
             phases = [""] * len(sources[0].faces)
-    read = [smooth(transferring.read_emotions_in_disc(models, source.faces), request.smoothing) for source in sources]
+    tracks = [smooth(transferring.read_emotions_in_disc(models, source.faces), request.smoothing) for source in sources]
     count = len(phases)
     still = [motion.View(0.0, 1.0)] * count
-    played = [
+    performed = [
         perform_track(
-            studio.editor,
+            session.editor,
             photo,
             face,
             track,
             motion.views(2 * request.seed + k, count, fps) if request.motion else still,
         )
-        for k, ((photo, face), track) in enumerate(zip(performers, read, strict=True))
+        for k, ((photo, face), track) in enumerate(zip(performers, tracks, strict=True))
     ]
-    page = DyadFrame({name: track[:, 0] for name, track in zip(PERSONS, read, strict=True)}, phases)
+    page = DyadFrame({name: track[:, 0] for name, track in zip(PERSONS, tracks, strict=True)}, phases)
 
     def frames():
-        shown = zip(*(source.shown for source in sources), *played, strict=True)
+        shown = zip(*(source.shown for source in sources), *performed, strict=True)
         for k, panels in enumerate(tqdm(shown, total=count, desc="film", unit=" frames")):
             yield page.frame(k, list(panels))
 
@@ -256,22 +289,36 @@ def transfer(request: Transfer) -> Path:
 
 
 class EditingSession:
-    """The weights and, once a photograph asks for it, the detector."""
+    """Editor and landmark detector of one command. Raises UserError as `avlgan_jax.editing.editor.load` does."""
 
-    def __init__(self, tools: CommonOptions):
+    def __init__(self, options: CommonOptions):
         from avlgan_jax.editing.editor import load
 
-        self.editor = load(tools.weights)
-        self._landmarks = tools.landmarks
+        self.editor = load(options.weights)
+        self._landmarks = options.landmarks
 
     @functools.cached_property
     def detector(self):
+        """The landmark detector, created at first use. Raises UserError if it is unknown or its files are missing."""
         from avlgan_jax.faces import detectors
 
         return detectors.create(self._landmarks)
 
     def faces(self, name: str, chosen: int | None):
-        """The photograph and its faces, or the chosen one."""
+        """Return a photograph and its faces, and note on stderr which data the weights were trained on.
+
+        Drawn faces need no detector and print no note.
+
+        Args:
+            name: a picture file, or the name of a drawn face.
+            chosen: number of one face, counted from 1 at the left; None for all faces.
+
+        Returns:
+            The photograph, uint8 (height, width, 3), and a list of `photograph.FaceCrop` from left to right.
+
+        Raises:
+            UserError: the file is not a readable picture, it has no face, or there is no face of that number.
+        """
         from avlgan_jax.editing import photograph
         from avlgan_jax.faces.procedural import named
 
@@ -283,22 +330,24 @@ class EditingSession:
         else:
             photo = photograph.read(Path(name))
             faces = photograph.faces(photo, self.detector, resolution, name, dimensions)
-            _say_what_the_weights_know(self.editor)
+            _print_training_data(self.editor)
         if chosen is None:
             return photo, faces
         if not 1 <= chosen <= len(faces):
-            raise UserError(f"--face {chosen}: {name} has {len(faces)} face(s), counted from 1 at the left")
+            raise UserError(
+                f"--face {chosen}: {name} has {len(faces)} face(s); expected a number from 1 (leftmost) to {len(faces)}"
+            )
         return photo, [faces[chosen - 1]]
 
     def one_face(self, name: str):
-        """A photograph that must have one face, and that face."""
+        """Return a photograph of one face, and its face. Raises UserError as `faces` does, or for several faces."""
         photo, faces = self.faces(name, None)
         if len(faces) > 1:
-            raise UserError(f"{name} has {len(faces)} faces; to perform, give a picture of one")
+            raise UserError(f"{name} has {len(faces)} faces; expected one: crop the picture to the face that performs")
         return photo, faces[0]
 
     def blend_all(self, photo: np.ndarray, faces: list, edited: list[np.ndarray]) -> np.ndarray:
-        """The whole photograph with the edited faces blended in."""
+        """Return the photograph with the edited crops blended in, one crop (r, r, 3) for each of `faces`."""
         from avlgan_jax.editing import photograph
 
         for face, image in zip(faces, edited, strict=True):
@@ -306,17 +355,19 @@ class EditingSession:
         return photo
 
 
-def _say_what_the_weights_know(editor) -> None:
-    known = f"note: these weights were trained on {editor.trained_on}"
+def _print_training_data(editor) -> None:
+    """Print the training data of the weights to stderr, with a warning if these are drawn faces."""
+    note = f"note: these weights were trained on {editor.trained_on}"
     if editor.bundle.config.data == "procedural_faces":
-        known += (
-            ", which are drawn: a photograph cannot look right with them. "
-            "Train on photographs (docs/tutorial.md) and give --weights RUN"
+        note += (
+            " (drawn faces): edited photographs will not look realistic; "
+            "train on photographs (docs/tutorial.md) and pass --weights RUN"
         )
-    print(known, file=sys.stderr)
+    print(note, file=sys.stderr)
 
 
 def _points(text: str) -> np.ndarray:
+    """Parse --points into emotions (n, 2)."""
     points = []
     for word in text.split():
         if word in EXPRESSIONS:
@@ -326,29 +377,35 @@ def _points(text: str) -> np.ndarray:
             valence, arousal = (float(part) for part in word.split(","))
         except ValueError:
             raise UserError(
-                f"--points: {word!r} is neither valence,arousal (0.7,0.3) nor one of {', '.join(EXPRESSIONS)}"
+                f"--points: {word!r} is neither a valence,arousal pair (such as 0.7,0.3) nor one of "
+                f"{', '.join(EXPRESSIONS)}"
             ) from None
         points.append(_inside(np.array([valence, arousal], np.float32), f"--points {word}"))
     if len(points) < 2:
-        raise UserError(f"--points {text!r}: a walk needs at least two points")
+        raise UserError(f"--points {text!r}: found {len(points)} point(s), expected at least two")
     return np.stack(points)
 
 
 def _inside(emotion: np.ndarray, where: str) -> np.ndarray:
+    """Return `emotion` if it lies in [-1, 1]; else raise UserError, which names the option `where`."""
     if not (np.abs(emotion) <= 1.0).all():
-        raise UserError(f"{where}: {emotion.tolist()} is outside the plane; expected numbers from -1 to 1")
+        raise UserError(
+            f"{where}: {emotion.tolist()} is outside the valence-arousal plane; expected numbers from -1 to 1"
+        )
     return emotion
 
 
 def _writable(path: Path, endings: tuple[str, ...]) -> Path:
+    """Return `path` if it has one of `endings` and its folder exists; else raise UserError."""
     if path.suffix.lower() not in endings:
         raise UserError(f"--out {path}: expected a name that ends in {' or '.join(endings)}")
     if not path.absolute().parent.is_dir():
-        raise UserError(f"--out {path}: there is no folder {path.parent}; make it first")
+        raise UserError(f"--out {path}: the folder {path.parent} does not exist; create it first")
     return path
 
 
 def _save(path: Path, image: np.ndarray) -> None:
+    """Write an RGB image as PNG or JPEG, by the ending of `path`."""
     import io
 
     from PIL import Image
@@ -361,7 +418,7 @@ def _save(path: Path, image: np.ndarray) -> None:
 
 @command
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     request = tyro.cli(Command, description=__doc__)
     tasks = {Edit: edit, Matrix: matrix, Emotions: emotions, Walk: walk, Transfer: transfer}
     print(tasks[type(request)](request))

@@ -1,7 +1,7 @@
-"""A filmed dyad performed by two other faces (Section IV-C): its faces, the performance, the side-by-side film.
+"""Transfer of a dyad's emotions to two other faces (Section IV-C): source films, performance, side-by-side film.
 
-A source is two films of the same length: of a drawn dyad, or `DIR/parent.mp4` and `DIR/infant.mp4` (or folders of
-images by those names), as `datasets/dyads` has them.
+A source is two films of the same length: those of a drawn dyad, or `DIR/parent.mp4` and `DIR/infant.mp4` (or folders
+of images with these names), the layout of `avlgan_jax.datasets.dyads`.
 """
 
 import itertools
@@ -21,12 +21,12 @@ from avlgan_jax.errors import UserError
 from avlgan_jax.faces import crop, procedural, video
 from avlgan_jax.faces.crop import CropSquare
 from avlgan_jax.faces.detectors import Detector
+from avlgan_jax.faces.procedural.dyads import PERSONS
 
 PANEL = 192  # side of a face in the film, in pixels
 FPS = procedural.FRAMES_PER_SECOND
-PERSONS = ("parent", "infant")
 
-# The square around a filmed face moves with the face, not with the detector's jitter.
+# Smoothing of the crop square over time, which removes the detector's jitter: a Gaussian of this deviation.
 _SQUARE_SMOOTHING = 0.2  # seconds
 _CHUNK = 64
 
@@ -36,10 +36,12 @@ Progress = Callable[[int], object]
 
 @dataclass(frozen=True)
 class DyadTrack:
-    """One person of the source: the faces to show (PANEL px), and as the networks see them."""
+    """Face of one person of the source film, cropped in every frame."""
 
     shown: Frames
+    """Crops at the size at which they are shown."""
     faces: Frames
+    """The same crops at the resolution of the networks."""
 
 
 def drawn_source(
@@ -50,23 +52,35 @@ def drawn_source(
     side: int = PANEL,
     every: int = 1,
 ) -> tuple[DyadTrack, DyadTrack, list[str]]:
-    """Mother and infant of a drawn dyad, and the name of each frame's phase.
+    """Draw the mother and the infant of a procedural dyad.
 
-    They are shown at `side` pixels, every `every`-th of 30 frames a second; `progress` hears of each frame drawn.
+    Args:
+        seed: seed of the dyad.
+        seconds: length of the dyad.
+        resolution: side in pixels of the crops for the networks.
+        progress: called with 1 after each drawn frame of either person.
+        side: side in pixels of the crops to show.
+        every: take every n-th frame, at 30 frames per second.
+
+    Returns:
+        The track of the mother, the track of the infant, and the name of each frame's phase.
+
+    Raises:
+        UserError: the dyad is so short that a phase would have no frame.
     """
     try:
         dyad = procedural.dyad(seed, 0, seconds)
     except ValueError as error:
         raise UserError(f"--seconds {seconds}: {error}") from error
-    whole = CropSquare(0.0, 0.0, float(side))
+    full_square = CropSquare(0.0, 0.0, float(side))
     sources = []
-    for at, emotions in ((dyad.mother_at, dyad.mother_emotions), (dyad.infant_at, dyad.infant_emotions)):
+    for face_at, emotions in ((dyad.mother_at, dyad.mother_emotions), (dyad.infant_at, dyad.infant_emotions)):
         shown = []
         for k in range(0, len(dyad), every):
-            shown.append(procedural.render(at(k), *emotions[k].tolist(), side).image)
+            shown.append(procedural.render(face_at(k), *emotions[k].tolist(), side).image)
             progress(1)
         sources.append(
-            DyadTrack(np.stack(shown), np.stack([crop.crop_square(image, whole, resolution) for image in shown]))
+            DyadTrack(np.stack(shown), np.stack([crop.crop_square(image, full_square, resolution) for image in shown]))
         )
     return *sources, [procedural.PHASES[phase] for phase in dyad.phases[::every]]
 
@@ -74,12 +88,24 @@ def drawn_source(
 def filmed_source(
     folder: Path, detector: Detector, resolution: int, seconds: float, progress: Progress, every: int = 1
 ) -> tuple[DyadTrack, DyadTrack]:
-    """Parent and infant of a filmed dyad, at most `seconds` of it, every `every`-th frame.
+    """Read and crop the faces of the parent and the infant of a filmed dyad.
 
-    `progress` hears of each frame looked at.
+    Each crop is a square around the best-scored face. The squares are smoothed over time, and interpolated in frames
+    without a detected face. Both tracks are cut to the length of the shorter one.
 
-    A frame without a face is seen through the square of its neighbours. Raises UserError where a film is missing or
-    cannot be read, or no frame of it has a face.
+    Args:
+        folder: folder with `parent.mp4` and `infant.mp4`, or with folders of frames `parent` and `infant`.
+        detector: landmark detector.
+        resolution: side in pixels of the crops for the networks.
+        seconds: longest part to read, from the start; 30 frames count as one second.
+        progress: called with 1 after each frame passed to the detector.
+        every: take every n-th frame.
+
+    Returns:
+        The track of the parent and the track of the infant.
+
+    Raises:
+        UserError: a film is missing or cannot be decoded, or no frame of it has a face.
     """
     taken = slice(0, max(1, round(seconds * FPS)), every)
     parent, infant = (_person(folder, name, detector, resolution, taken, progress) for name in PERSONS)
@@ -90,19 +116,20 @@ def filmed_source(
 def _person(
     folder: Path, name: str, detector: Detector, resolution: int, taken: slice, progress: Progress
 ) -> DyadTrack:
+    """Read the film `name` twice: once to detect the faces, once to crop them."""
     squares = {}
     for k, photo in enumerate(_frames(folder, name, taken)):
         (candidates,) = detector.detect([photo])
         if candidates:
-            surest = max(candidates, key=lambda candidate: candidate.score)
-            square = crop.square_around(surest.landmarks, photo.shape)
+            best = max(candidates, key=lambda candidate: candidate.score)
+            square = crop.square_around(best.landmarks, photo.shape)
             squares[k] = (square.left, square.top, square.side)
         progress(1)
     if not squares:
-        raise UserError(f"{folder / name}: {detector.name} finds no face in any of its frames")
-    known = np.array(sorted(squares))
-    every = np.arange(k + 1)
-    tracks = [np.interp(every, known, [squares[j][part] for j in known]) for part in range(3)]
+        raise UserError(f"{folder / name}: {detector.name} found no face in any frame; expected a film of one face")
+    detected = np.array(sorted(squares))
+    numbers = np.arange(k + 1)
+    tracks = [np.interp(numbers, detected, [squares[j][part] for j in detected]) for part in range(3)]
     tracks = [gaussian_filter1d(track, _SQUARE_SMOOTHING * FPS / taken.step, mode="nearest") for track in tracks]
     shown, faces = [], []
     for photo, (left, top, side) in zip(_frames(folder, name, taken), zip(*tracks, strict=True), strict=True):
@@ -115,27 +142,37 @@ def _person(
 
 
 def _frames(folder: Path, name: str, taken: slice) -> Iterator[Photo]:
+    """Return an iterator over the frames `taken` from one person's video or folder of frames."""
     film, images = folder / f"{name}.mp4", folder / name
     if images.is_dir():
         return map(photograph.read, sorted(images.iterdir())[taken])
     if not film.is_file():
         raise UserError(
-            f"no dyad in {folder}: expected parent.mp4 and infant.mp4 (or folders of frames so named) in it"
+            f"no {name} film in {folder}: expected parent.mp4 and infant.mp4 (or folders of frames so named) in it"
         )
     return _as_user_errors(itertools.islice(video.read_frames(film), taken.start, taken.stop, taken.step))
 
 
 def _as_user_errors(frames: Iterator[Photo]) -> Iterator[Photo]:
+    """Yield `frames`, with decoding errors raised as UserError."""
     try:
         yield from frames
     except ValueError as error:
-        raise UserError(f"{error}; expected a video") from error
+        raise UserError(f"{error}; expected a video that FFmpeg can decode") from error
 
 
 def perform_track(
     editor: Editor, photo: Photo, face: FaceCrop, emotions: Float[np.ndarray, "n 2"], views: list[motion.View]
 ) -> Iterator[UInt8[np.ndarray, "p p 3"]]:
-    """The face of a photograph at each of the emotions, PANEL px, as Section IV-C's motion shows it."""
+    """Yield the face of a photograph at each emotion, PANEL pixels square, under the motion of Section IV-C.
+
+    Args:
+        editor: the trained models.
+        photo: photograph of the performer.
+        face: the performer's face in `photo`.
+        emotions: valence and arousal of each frame, in [-1, 1].
+        views: view of each frame; `View(0.0, 1.0)` for no motion.
+    """
     panel = crop.crop_square(photo, face.square, PANEL)
     still = FaceCrop(face.image, face.landmarks, CropSquare(0.0, 0.0, float(PANEL)))
     for start in range(0, len(emotions), _CHUNK):
@@ -145,7 +182,7 @@ def perform_track(
             yield motion.apply_view(photograph.blend(panel, still, image), view)
 
 
-# The film's page: near-white, so that it looks the same wherever it is played.
+# Near-white background, so that the film looks the same in every player.
 _PAPER, _INK, _SOFT, _LINE = (251, 250, 248), (34, 36, 44), (112, 115, 126), (222, 219, 212)
 _COLOURS = {"parent": (194, 87, 26), "infant": (38, 110, 158)}
 _MARGIN, _GAP, _TITLE, _CURVES = 20, 12, 30, 150
@@ -153,7 +190,12 @@ _SUPERSAMPLE = 3
 
 
 class DyadFrame:
-    """The side-by-side film: source above, performance below, and under them the valences and where the film is."""
+    """Renderer of the side-by-side film: source on top, performance below it, then the valence curves with a cursor.
+
+    Args:
+        valences: valence of each frame in [-1, 1], for each of PERSONS.
+        phases: name of each frame's phase; empty names where the source has no phases.
+    """
 
     def __init__(self, valences: dict[str, Float[np.ndarray, "n"]], phases: list[str]):
         self._valences = valences
@@ -166,7 +208,12 @@ class DyadFrame:
         self._background = self._draw(phases)
 
     def frame(self, k: int, panels: list[UInt8[np.ndarray, "p p 3"]]) -> UInt8[np.ndarray, "h w 3"]:
-        """Frame `k` with its panels: source parent, source infant, performing adult, performing infant."""
+        """Return frame `k` of the film.
+
+        Args:
+            k: number of the frame, from 0.
+            panels: PANEL pixels square: source parent, source infant, performing adult, performing infant.
+        """
         page = self._background.copy()
         for panel, (y, x) in zip(panels, itertools.product(self._rows, self._columns), strict=True):
             page.paste(Image.fromarray(panel), (x, y))
@@ -179,11 +226,13 @@ class DyadFrame:
         return np.asarray(page)
 
     def _place(self, k: float, valence: float) -> tuple[float, float]:
+        """Return where the curves show `valence` at frame `k`, (x, y) in pixels of the film."""
         count = len(self._valences["parent"])
         x = self._left + (self._right - self._left) * k / max(1, count - 1)
         return x, self._top + _CURVES * (1.0 - np.clip(valence, -1.0, 1.0)) / 2.0
 
     def _draw(self, phases: list[str]) -> Image.Image:
+        """Draw what all frames share: titles, grid, phases and valence curves."""
         scale = _SUPERSAMPLE
         page = Image.new("RGB", (self._width * scale, self._height * scale), _PAPER)
         draw = ImageDraw.Draw(page)
@@ -217,7 +266,7 @@ class DyadFrame:
 
 
 def _runs(names: list[str]) -> Iterator[tuple[str, int, int]]:
-    """(name, first, last) of each run of equal names."""
+    """Yield (name, first index, last index) of each run of equal names."""
     for name, run in itertools.groupby(range(len(names)), key=names.__getitem__):
         places = list(run)
         yield name, places[0], places[-1]

@@ -1,11 +1,11 @@
-"""What a person does with trained weights, numpy in and numpy out:
+"""The Python interface to trained weights, on numpy arrays.
 
     model = avlgan_jax.load()
     image, landmarks = model.draw(seed=1)
     smiling = model.edit(image, valence=0.7, arousal=0.3)
 
-Faces are uint8 RGB of the weights' own size (`model.resolution`); `avlgan_jax.editing.photograph`
-cuts them from photographs.
+Faces are uint8 RGB at the resolution of the weights (`model.resolution`). `avlgan_jax.editing.photograph` crops them
+from photographs.
 """
 
 import os
@@ -23,7 +23,7 @@ from avlgan_jax.faces.landmarks import COUNT
 from avlgan_jax.faces.procedural import named
 from avlgan_jax.models import inference, transfer
 
-# Numbers of faces for which a network is compiled: one at a time (a person dragging), a handful, a film.
+# Batch sizes for which the networks are compiled: a single face (interactive use), a few faces, a film.
 SIZES = (1, 16, 64)
 
 Images = UInt8[np.ndarray, "*batch h w 3"]
@@ -32,14 +32,14 @@ Emotions = Float[np.ndarray, "*batch 2"]
 
 
 class Edited(NamedTuple):
-    """Faces at new emotions, and where their landmarks went, in pixels."""
+    """Faces at new emotions, and their converted landmarks in pixels."""
 
     images: Images
     landmarks: Points
 
 
 class Transferred(NamedTuple):
-    """A film performed by another face: its frames, its landmarks in pixels, and the emotions that were transferred."""
+    """One face under the emotions of a film: its images, its landmarks in pixels, and the transferred emotions."""
 
     images: UInt8[np.ndarray, "n h w 3"]
     landmarks: Float[np.ndarray, "n 68 d"]
@@ -47,21 +47,28 @@ class Transferred(NamedTuple):
 
 
 def load(path_or_name: str | os.PathLike = bundle.DEFAULT) -> "Editor":
-    """The editor with the weights of a bundle (by path, or by name if it comes with the package) or of a workdir.
+    """Load trained weights.
 
-    Raises UserError where there are none, or where they are damaged.
+    Args:
+        path_or_name: the folder of a bundle, the workdir of a training run, or the name of a packaged bundle.
+
+    Raises:
+        UserError: there are no weights at this path or of this name, or they are incomplete or damaged.
     """
     return Editor(bundle.read(path_or_name))
 
 
 class Editor:
-    """Faces turned to any emotion by one set of weights.
+    """Editor of faces with one set of weights.
 
-    Every method takes one face (h, w, 3) or a batch (n, h, w, 3), uint8 RGB, h = w = `resolution`, and gives the same;
-    one face with many emotions gives many. Valence and arousal are in [-1, 1]; landmarks are 68 (x, y) in pixels from
-    the top left corner, or (x, y, z) for weights of 3 `landmark_dimensions`, and where none are given the image
-    converter's own discriminator reads them (equation 8).
-    All raise UserError on images of another size, landmarks of other dimensions, or emotions outside [-1, 1].
+    Images are uint8 RGB, one face (h, w, 3) or a batch (*batch, h, w, 3), with h = w = `resolution`. Valence and
+    arousal are in [-1, 1], numbers or arrays. Landmarks are 68 (x, y) in pixels from the top left corner, or (x, y, z)
+    for weights with 3 `landmark_dimensions`. Where a method's landmarks are None, the image converter's discriminator
+    predicts them from the image (equation 8).
+
+    Raises:
+        UserError: in every method that takes an image, if it has another type or size, if landmarks have another
+            shape, or if emotions lie outside [-1, 1].
     """
 
     def __init__(self, weights: bundle.Bundle):
@@ -70,43 +77,49 @@ class Editor:
 
     @property
     def resolution(self) -> int:
-        """Side of the faces in pixels."""
+        """Side of the face images in pixels."""
         return self.bundle.config.resolution
 
     @property
     def landmark_dimensions(self) -> int:
-        """Coordinates of each landmark: 2, or 3 with z toward the viewer."""
+        """Number of coordinates of a landmark: 2, or 3 with z towards the viewer."""
         return self.bundle.config.landmark_dimensions
 
     @property
     def trained_on(self) -> str:
-        """The data that the weights were trained on, in words."""
+        """Name and picture size of the training data, for messages."""
         return self.bundle.trained_on
 
     def edit(self, image: Images, valence: ArrayLike, arousal: ArrayLike, landmarks: Points | None = None) -> Images:
-        """The faces at (valence, arousal): the landmark converter, then the image converter."""
+        """Return faces converted to an emotion: the landmark converter runs first, then the image converter.
+
+        The batch shapes of the image, the emotions and the landmarks broadcast: one face with n emotions gives n faces.
+        """
         return self.edit_with_landmarks(image, valence, arousal, landmarks).images
 
     def edit_with_landmarks(
         self, image: Images, valence: ArrayLike, arousal: ArrayLike, landmarks: Points | None = None
     ) -> Edited:
-        """As `edit`, with the converted landmarks."""
+        """Return what `edit` returns, together with the converted landmarks."""
         image = self._checked(image)
         emotions = _emotions(valence, arousal)
         points = self.read_landmarks(image) if landmarks is None else self._points(landmarks)
         batch = np.broadcast_shapes(image.shape[:-3], emotions.shape[:-1], points.shape[:-2])
         images, points, emotions = (
-            np.broadcast_to(array, (*batch, *array.shape[array.ndim - own :])).reshape(
-                -1, *array.shape[array.ndim - own :]
+            np.broadcast_to(array, (*batch, *array.shape[array.ndim - dimensions :])).reshape(
+                -1, *array.shape[array.ndim - dimensions :]
             )
-            for array, own in ((image, 3), (points, 2), (emotions, 1))
+            for array, dimensions in ((image, 3), (points, 2), (emotions, 1))
         )
         moved = self.models.convert_landmarks(points, emotions)
         painted = self.models.paint(images, moved, emotions)
         return Edited(painted.reshape(*batch, *painted.shape[1:]), moved.reshape(*batch, *moved.shape[1:]))
 
     def paint(self, image: Images, landmarks: Points, valence: ArrayLike, arousal: ArrayLike) -> Images:
-        """The image converter alone: a face repainted to landmarks of your own making."""
+        """Return faces repainted by the image converter alone, with `landmarks` as the converted landmarks.
+
+        Landmarks need the batch shape of the image; emotions broadcast to it.
+        """
         image = self._checked(image)
         points = self._points(landmarks)
         images, points = image.reshape(-1, *image.shape[-3:]), points.reshape(-1, *points.shape[-2:])
@@ -114,15 +127,24 @@ class Editor:
         return self.models.paint(images, points, emotions).reshape(image.shape)
 
     def predict(self, image: Images) -> Emotions:
-        """Valence and arousal of faces as the regressor reads them, which no generator ever saw."""
+        """Return the valence and arousal that the regressor predicts from faces.
+
+        The regressor takes no part in the training of the generators, so it can evaluate their outputs.
+        """
         return self._each(self.models.predict, image)
 
     def read_emotions(self, image: Images) -> Emotions:
-        """Valence and arousal as the image converter's discriminator reads them: what transfer goes by (IV-C)."""
+        """Return the valence and arousal that the image converter's discriminator predicts.
+
+        These are the emotions that `transfer` uses (Section IV-C).
+        """
         return self._each(self.models.read_emotions, image)
 
     def read_landmarks(self, image: Images) -> Points:
-        """Landmarks as the image converter's discriminator reads them."""
+        """Return the landmarks in pixels that the image converter's discriminator predicts (equation 8).
+
+        A discriminator without a landmark output (in some ablations) gives the centre of the image for every landmark.
+        """
         return self._each(self.models.read_landmarks, image)
 
     def transfer(
@@ -132,9 +154,19 @@ class Editor:
         landmarks: Float[np.ndarray, "68 d"] | None = None,
         smoothing: float = 0.0,
     ) -> Transferred:
-        """Section IV-C: the face of `image` shows what the discriminator reads from each of a film's frames.
+        """Transfer the emotions of a film to another face (Section IV-C).
 
-        `smoothing` is the standard deviation, in frames, of a Gaussian over the emotions; 0 leaves each frame alone.
+        The image converter's discriminator predicts the emotion of each frame. Emotions outside the unit disc are
+        scaled back to its rim.
+
+        Args:
+            frames: face crops of the film.
+            image: the face that receives the emotions.
+            landmarks: landmarks of `image`.
+            smoothing: standard deviation, in frames, of a Gaussian filter over the emotions; 0 turns it off.
+
+        Raises:
+            UserError: also if `smoothing` is negative.
         """
         points = self.read_landmarks(image) if landmarks is None else self._points(landmarks)
         emotions = smooth(transfer.read_emotions_in_disc(self.models, self._checked(frames)), smoothing)
@@ -144,48 +176,70 @@ class Editor:
     def matrix(
         self, image: UInt8[np.ndarray, "h w 3"], n: int = 9, landmarks: Float[np.ndarray, "68 d"] | None = None
     ) -> UInt8[np.ndarray, "n n h w 3"]:
-        """The avImage matrix (Figure 5) over the steps of `axis`: arousal falls downward, valence grows rightward."""
+        """Return the avImage matrix (Figure 5): the face at `n` x `n` emotions from -0.8 to 0.8.
+
+        Arousal falls from row to row, valence grows from column to column.
+
+        Raises:
+            UserError: also if `n` is below 2.
+        """
         steps = matrix_axis(n)
         return self.edit(image, steps[None, :], steps[::-1, None], landmarks)
 
     def draw(
         self, seed: int, infant: bool = False, valence: float = 0.0, arousal: float = 0.0
     ) -> tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, "68 d"]]:
-        """A procedural face of this size and its landmarks, somebody else for every seed."""
+        """Return a drawn face at this resolution and its landmarks; each seed gives a different person.
+
+        Raises:
+            ValueError: the emotion is outside [-1, 1], or the resolution is outside the range 32 to 256 of drawn faces.
+        """
         return named.draw_face(seed, infant, self.resolution, valence, arousal, self.landmark_dimensions)
 
     def _points(self, landmarks: Points) -> Points:
+        """Return landmarks as float32. Raises UserError for another shape."""
         points = np.asarray(landmarks, np.float32)
         if points.shape[-2:] != (COUNT, self.landmark_dimensions):
             raise UserError(
                 f"landmarks of shape {points.shape}: these weights take {COUNT} points of {self.landmark_dimensions} "
-                "coordinates"
+                f"coordinates, shape (..., {COUNT}, {self.landmark_dimensions})"
             )
         return points
 
     def _each(self, function, image: Images) -> np.ndarray:
+        """Apply a function of a flat batch (n, h, w, 3) to images of any batch shape."""
         image = self._checked(image)
         output = function(image.reshape(-1, *image.shape[-3:]))
         return output.reshape(*image.shape[:-3], *output.shape[1:])
 
     def _checked(self, image: Images) -> Images:
+        """Return `image` as an array. Raises UserError for another type or size."""
         image, side = np.asarray(image), self.resolution
         if image.dtype != np.uint8 or image.shape[-3:] != (side, side, 3):
             raise UserError(
                 f"an image of shape {image.shape} and type {image.dtype}: these weights take uint8 faces of "
-                f"({side}, {side}, 3); avlgan_jax.editing.photograph cuts them from a photograph"
+                f"({side}, {side}, 3); crop them from photographs with avlgan_jax.editing.photograph"
             )
         return image
 
 
 def smooth(emotions: Float[np.ndarray, "n 2"], deviation: float) -> Float[np.ndarray, "n 2"]:
-    """Emotions of successive frames under a Gaussian of `deviation` frames, the ends held; 0 changes nothing."""
+    """Return the emotions of successive frames after a Gaussian filter over time, with the ends repeated.
+
+    Args:
+        emotions: one emotion per frame.
+        deviation: standard deviation in frames; 0 returns `emotions` unchanged.
+
+    Raises:
+        UserError: `deviation` is negative.
+    """
     if deviation < 0.0:
-        raise UserError(f"a smoothing of {deviation} frames: expected 0 or more")
+        raise UserError(f"smoothing of {deviation} frames: expected 0 or more")
     return gaussian_filter1d(emotions, deviation, axis=0, mode="nearest") if deviation else emotions
 
 
 def _emotions(valence: ArrayLike, arousal: ArrayLike) -> Emotions:
+    """Return broadcast (valence, arousal) pairs. Raises UserError for values outside [-1, 1]."""
     pair = np.broadcast_arrays(np.asarray(valence, np.float32), np.asarray(arousal, np.float32))
     emotions = np.stack(pair, axis=-1)
     if not (np.abs(emotions) <= 1.0).all():

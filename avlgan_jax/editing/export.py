@@ -1,9 +1,9 @@
-"""Make a bundle of weights from a training run, to use and to hand on.
+"""Export of a training run's weights as a bundle that can be distributed.
 
     python -m avlgan_jax.editing.export runs/demo --out avlgan_jax/weights/procedural48
 
-The bundle holds the weights as float16 safetensors, the config, a model card, and `edit.jaxexport`: the two converters
-as one program that runs with jax alone (see the card).
+A bundle contains the weights as float16 safetensors, the config, a model card, and `edit.jaxexport`: the two
+converters as one program that needs only jax (the card shows how to run it).
 """
 
 from dataclasses import dataclass
@@ -25,21 +25,26 @@ _ROWS = (
 
 @dataclass(frozen=True)
 class Arguments:
-    """What to export, and where to."""
+    """The training run to export and the bundle to write."""
 
     workdir: tyro.conf.Positional[Path]
     """Folder of the training run."""
     out: Path
-    """Folder of the bundle; a bundle that is there is replaced."""
+    """Folder of the bundle. An existing bundle is replaced."""
     name: Annotated[str, tyro.conf.arg(metavar="NAME")] = ""
-    """What the model card calls it; by default the folder's name."""
+    """Name in the model card; by default the name of the bundle's folder."""
 
 
 def export_program(config, weights) -> bytes:
-    """The two converters as a serialised `jax.export` program with their weights inside.
+    """Return the two converters, with their weights, as a serialised `jax.export` program.
 
-    (images uint8 (n, R, R, 3), landmarks float32 (n, 68, d) in pixels, emotions float32 (n, 2)) -> (images, landmarks),
-    for any n, on any of PLATFORMS; d is the config's `landmark_dimensions`.
+    The program maps (images uint8 (n, R, R, 3), landmarks float32 (n, 68, d) in pixels, emotions float32 (n, 2)) to
+    (images, landmarks) at these emotions, for any n, on any of PLATFORMS. R is the config's `resolution` and d its
+    `landmark_dimensions`.
+
+    Args:
+        config: the training config (`avlgan_jax.config.Config`).
+        weights: `NetworkParameters` that contain at least "landmark" and "image".
     """
     import jax
     import jax.numpy as jnp
@@ -51,11 +56,11 @@ def export_program(config, weights) -> bytes:
     half = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float16), {k: weights[k] for k in ("landmark", "image")})
 
     def edit(images, landmarks, emotions):
-        # Rounded once more, so that the program computes with what the safetensors file holds.
-        whole = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), half)
-        return networks.avlandmarkgan(whole, images, landmarks, emotions)
+        # Weights rounded to float16, so that the program computes with the values of the safetensors file.
+        rounded = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), half)
+        return networks.avlandmarkgan(rounded, images, landmarks, emotions)
 
-    # A program names the lines it comes from: by their files, and not by where those lie on this machine.
+    # A program records the source files it was traced from: keep their names, remove their folders.
     jax.config.update("jax_hlo_source_file_canonicalization_regex", ".*/")
     (n,) = export.symbolic_shape("n")
     side = config.resolution
@@ -68,7 +73,7 @@ def export_program(config, weights) -> bytes:
 
 
 def model_card(bundle, name: str) -> str:
-    """The model card, in Markdown."""
+    """Return the Markdown model card of a `Bundle`; `name` is what the card calls it."""
     import jinja2
 
     from avlgan_jax.models.inference import parameter_counts
@@ -87,7 +92,7 @@ def model_card(bundle, name: str) -> str:
 
 @command
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     arguments = tyro.cli(Arguments, description=__doc__)
     from avlgan_jax.editing.bundle import of_workdir, write
 

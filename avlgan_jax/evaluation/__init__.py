@@ -1,1 +1,1 @@
-"""What trained models score, and the report."""
+"""Evaluation of trained models: scores, experiments of the paper, and the report."""

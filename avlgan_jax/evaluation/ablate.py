@@ -1,10 +1,10 @@
-"""Train a workdir's models again with one thing changed, and write the report of what it does.
+"""Train variants of a workdir's models for an ablation, and write the report that compares them.
 
-    python ablate.py --workdir runs/demo                    # Table I: each of four loss weights at every value
-    python ablate.py --workdir runs/demo --what recipe      # without each part of the recipe
+    python ablate.py --workdir runs/demo                    # Table I: four loss weights, each at every value
+    python ablate.py --workdir runs/demo --what recipe      # one run without each part of the recipe
 
-The landmark converters of Table I train together in one program, all else one after another. What was stopped goes on
-where it was when the same command is given again. The report is that of `evaluate.py --experiment table_i` or `recipe`.
+The landmark converters of Table I train together in one program; all other runs train one after another. To resume an
+interrupted run, give the same command again. The report is that of `evaluate.py --experiment table_i` (or `recipe`).
 """
 
 import os
@@ -20,30 +20,30 @@ from avlgan_jax.evaluation import run
 
 @dataclass(frozen=True)
 class Arguments:
-    """Train a workdir's models again with one thing changed, and write the report of what it does."""
+    """Train variants of a workdir's models for an ablation, and write the report that compares them."""
 
     workdir: Path
-    """Folder of the training run that is varied."""
+    """Folder of the training run whose config is varied."""
     what: Literal["table_i", "landmark", "image", "recipe"] = "table_i"
-    """Table I, or its half of the landmark or the image converter's weights; or the parts of the recipe, whose runs
-    have the workdir's own seed and steps."""
+    """Ablation to train. `table_i`: all of Table I; `landmark`, `image`: only the loss weights of that converter;
+    `recipe`: one run without each part of the recipe, with the workdir's own seed and steps."""
     seeds: int = 3
-    """Runs of each landmark converter; each image converter has one."""
+    """Seeds per landmark converter; each image converter is trained with one seed."""
     landmark_steps: int | None = None
-    """Steps of each landmark converter; by default as many as the workdir's own."""
+    """Steps of each landmark converter; by default the workdir's own."""
     image_steps: int | None = None
-    """Steps of each image converter; by default as many as the workdir's own."""
+    """Steps of each image converter; by default the workdir's own."""
     data_dir: Path | None = None
-    """Folder of the prepared data; by default the one trained from."""
+    """Folder of the prepared data; by default the one in the workdir's config."""
     samples: int = 2_000
-    """How many (face, target emotion) pairs each run is measured on."""
+    """Number of (face, target emotion) pairs that each run is evaluated on."""
     features: Literal["regressor", "inception"] = "regressor"
-    """As for evaluate.py: `inception` adds FID."""
+    """Features of the distribution scores: `regressor`, or `inception`, which adds FID."""
 
 
 @command
 def main() -> None:
-    """The command line."""
+    """Parse the command line, train the runs that are not finished yet, and write the report."""
     arguments = tyro.cli(Arguments, description=__doc__)
     import dataclasses
 

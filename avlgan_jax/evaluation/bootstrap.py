@@ -1,8 +1,8 @@
-"""How sure a score is: bootstrap intervals over people.
+"""Confidence intervals of the scores, by a bootstrap over people.
 
-Trials of one face, and faces of one person, err together, so what is drawn again (with replacement) is people, each
-with all of their trials (the cluster bootstrap). The agreement scores depend on the data through a few means only, so
-a thousand draws cost one matrix product.
+Errors are correlated among the trials of one face and among the faces of one person. Each draw therefore resamples
+people with replacement and takes all trials of each (the cluster bootstrap). The agreement scores depend on the data
+only through a few means, so a thousand draws cost one matrix product.
 """
 
 from dataclasses import dataclass
@@ -10,24 +10,35 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from avlgan_jax.faces.emotions import AXES
+
 DRAWS = 1000
 LEVEL = 0.95
-AXES = ("valence", "arousal")
 
-# A variance this small is that of a constant, seen through the rounding of float32 and of the sums.
+# Variances up to this count as 0: rounding of float32 values and of sums gives a constant a tiny variance.
 CONSTANT = 1e-14
 
 
 @dataclass(frozen=True)
 class People:
-    """Whose row each of n is, among p people, and how often each of them is in each draw."""
+    """The person of each of n rows, and the bootstrap draws of p people."""
 
     person: Int[np.ndarray, "n"]
+    """Index of each row's person, from 0 to p - 1."""
     drawn: Int[np.ndarray, "draws p"]
+    """How often each person occurs in each draw."""
 
 
 def draw_people(people: Shaped[np.ndarray, "n"], seed: int) -> People:
-    """DRAWS draws, with replacement, of as many people as there are; `people` names the person of each row."""
+    """Draw people with replacement, DRAWS times.
+
+    Args:
+        people: Identifier of the person of each row.
+        seed: Seed of the draws.
+
+    Returns:
+        The draws, each of as many people as `people` has distinct values.
+    """
     names, person = np.unique(people, return_inverse=True)
     count = len(names)
     generator = np.random.default_rng([seed, 0xB007])
@@ -37,7 +48,11 @@ def draw_people(people: Shaped[np.ndarray, "n"], seed: int) -> People:
 
 
 def mean_draws(values: Float[np.ndarray, "n *k"], people: People) -> Float[np.ndarray, "draws *k"] | None:
-    """The mean of `values` over the rows of each draw; None of fewer than two people, for nothing varies then."""
+    """Return the mean of `values` over the rows of each draw.
+
+    Returns:
+        One mean for each draw. None for fewer than two people, because then all draws are the same.
+    """
     count = people.drawn.shape[1]
     if count < 2:
         return None
@@ -50,7 +65,11 @@ def mean_draws(values: Float[np.ndarray, "n *k"], people: People) -> Float[np.nd
 def affect_draws(
     predicted: Float[np.ndarray, "n 2"], expected: Float[np.ndarray, "n 2"], people: People
 ) -> dict[str, Float[np.ndarray, "draws"] | None]:
-    """Every score of `scores.affect_scores`, by its name, in every draw."""
+    """Compute every score of `scores.affect_scores` on each draw.
+
+    Returns:
+        By name of the score, one value for each draw. The values are None for fewer than two people.
+    """
     p, e = predicted.astype(np.float64), expected.astype(np.float64)
     agree = (np.sign(p) == np.sign(e)).astype(np.float64)
     moments = mean_draws(np.stack([p, e, p * p, e * e, p * e, (p - e) ** 2, agree], axis=1), people)
@@ -59,9 +78,9 @@ def affect_draws(
         return dict.fromkeys(names)
     mean_p, mean_e, squares_p, squares_e, products, errors, agreement = np.moveaxis(moments, 1, 0)
     variance_p, variance_e = squares_p - mean_p**2, squares_e - mean_e**2
-    moving = np.minimum(variance_p, variance_e) > CONSTANT
-    covariance = np.where(moving, products - mean_p * mean_e, 0.0)
-    spread = np.sqrt(np.where(moving, variance_p * variance_e, 1.0))
+    varies = np.minimum(variance_p, variance_e) > CONSTANT
+    covariance = np.where(varies, products - mean_p * mean_e, 0.0)
+    spread = np.sqrt(np.where(varies, variance_p * variance_e, 1.0))
     disagreement = np.maximum(variance_p, 0.0) + np.maximum(variance_e, 0.0) + (mean_p - mean_e) ** 2
     scores = {
         "rmse": np.sqrt(errors),
@@ -74,7 +93,7 @@ def affect_draws(
 
 
 def interval(draws: Float[np.ndarray, "draws"] | None) -> list[float] | None:
-    """The percentile interval [low, high] at LEVEL of a score's draws."""
+    """Return the percentile interval [low, high] of a score's draws at LEVEL, or None if there are no draws."""
     if draws is None:
         return None
     tail = 50.0 * (1.0 - LEVEL)

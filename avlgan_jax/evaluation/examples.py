@@ -1,6 +1,6 @@
-"""Which faces the report shows, and what the models make of them.
+"""Example faces of the report, and the models' outputs for them.
 
-Faces are chosen by a shuffle, never by how well they came out.
+Faces are chosen at random, never by the quality of the outputs.
 """
 
 from dataclasses import dataclass
@@ -18,50 +18,62 @@ from avlgan_jax.models.inference import Trained
 
 FACES = 6
 
-# Valence and arousal of an avImage matrix. Its corners lie outside the unit disc, where no label lies.
+# Valence and arousal values of an avImage matrix. Its corners lie outside the unit disc, where there are no labels.
 MATRIX_STEPS = emotions.matrix_axis(9)
 MATRICES = 4
 
-# One target a row in the chain and in the comparison with the truth: named points of Table II, all around the plane.
+# Targets of the rows in the chain figure and in the comparison with the ground truth, by their names in Table II. They
+# are spread around the valence-arousal plane.
 ROW_EXPRESSIONS = ("happy", "surprise", "sad", "disgust", "neutral", "fear")
 
 
 @dataclass(frozen=True)
 class EmotionGrid:
-    """One face at every pair of MATRIX_STEPS (Figure 5): row 0 has the highest arousal, column 0 the lowest valence.
-
-    `grids` holds the outputs by model and, for drawn faces, the "truth".
-    """
+    """One face at every pair of MATRIX_STEPS (Figure 5)."""
 
     image: UInt8[np.ndarray, "h w 3"]
+    """The input."""
     infant: bool
     name: str
+    """The face's id in the data set."""
     grids: dict[str, UInt8[np.ndarray, "rows columns h w 3"]]
+    """Outputs by model and, for drawn faces, the ground truth under "truth". Row 0 has the highest arousal, column 0
+    the lowest valence."""
 
 
 @dataclass(frozen=True)
 class ExampleRows:
-    """Faces, one a row, with one target each, and what became of them: `outputs` by model and, if known, "truth"."""
+    """Faces, one per row, each with one target emotion and the outputs for it. Landmarks are in pixels."""
 
     images: UInt8[np.ndarray, "n h w 3"]
     landmarks: Float[np.ndarray, "n 68 2"]
     emotions: Float[np.ndarray, "n 2"]
+    """Labels of the inputs."""
     targets: Float[np.ndarray, "n 2"]
     moved: Float[np.ndarray, "n 68 2"]
+    """Landmarks converted to the targets."""
     outputs: dict[str, UInt8[np.ndarray, "n h w 3"]]
+    """Outputs by model and, for drawn faces, the ground truth under "truth"."""
 
 
 @dataclass(frozen=True)
 class ExpressionExamples:
-    """Faces, and the eight expressions that avLandmarkGAN gives each of them (Figure 6)."""
+    """Faces, and avLandmarkGAN's output for each of them at the eight expressions (Figure 6)."""
 
     images: UInt8[np.ndarray, "n h w 3"]
     outputs: UInt8[np.ndarray, "n 8 h w 3"]
 
 
 def rows(models: Trained, faces: Faces, seed: int, render: Renderer | None) -> ExampleRows:
-    """FACES faces, each asked for one of ROW_EXPRESSIONS; `render` as for `evaluation.measure`."""
-    shown, targets = _asked(faces, seed)
+    """Return up to FACES faces, each converted to one of ROW_EXPRESSIONS.
+
+    Args:
+        models: Models to run.
+        faces: Faces to choose from.
+        seed: Seed of the choice.
+        render: Renderer of the ground truth, or None if there is none (see `trials.measure`).
+    """
+    shown, targets = _faces_and_targets(faces, seed)
     return ExampleRows(
         images=shown.images,
         landmarks=in_plane(shown.landmarks),
@@ -73,27 +85,34 @@ def rows(models: Trained, faces: Faces, seed: int, render: Renderer | None) -> E
 
 
 def painted(models: Trained, faces: Faces, seed: int) -> UInt8[np.ndarray, "n h w 3"]:
-    """What avLandmarkGAN of other models makes of the faces of `rows`."""
-    shown, targets = _asked(faces, seed)
+    """Return the outputs of avLandmarkGAN of `models` for the faces and targets that `rows` chooses."""
+    shown, targets = _faces_and_targets(faces, seed)
     return models.convert["avlandmarkgan"](shown.images, shown.landmarks, targets)
 
 
 def expressions(models: Trained, faces: Faces, seed: int, means: Float[np.ndarray, "8 2"]) -> ExpressionExamples:
-    """The same faces at the eight expressions, whose emotions are `means` (`table_ii.means`)."""
-    shown = _shown(faces, seed)
+    """Return the faces that `rows` chooses, converted to each of the eight expressions.
+
+    Args:
+        models: Models to run.
+        faces: Faces to choose from.
+        seed: Seed of the choice.
+        means: Valence and arousal of each expression (see `table_ii.means`).
+    """
+    shown = _choose_faces(faces, seed)
     repeated = shown.take(np.repeat(np.arange(len(shown)), len(means)))
     outputs = models.convert["avlandmarkgan"](repeated.images, repeated.landmarks, np.tile(means, (len(shown), 1)))
     return ExpressionExamples(shown.images, outputs.reshape(len(shown), len(means), *outputs.shape[1:]))
 
 
 def matrices(models: Trained, faces: Faces, seed: int, render: Renderer | None) -> list[EmotionGrid]:
-    """MATRICES of the same faces, each at every emotion of the grid."""
-    shown = _shown(faces, seed)
+    """Return a matrix for each of the first MATRICES faces that `rows` chooses; arguments as for `rows`."""
+    shown = _choose_faces(faces, seed)
     return [matrix(models, shown, index, render) for index in range(min(len(shown), MATRICES))]
 
 
 def matrix(models: Trained, faces: Faces, index: int, render: Renderer | None) -> EmotionGrid:
-    """Face `index` turned to every emotion of the grid by every model, and the truth where it is known."""
+    """Return face `index` at every emotion of the grid, converted by each model; `render` as for `rows`."""
     steps = len(MATRIX_STEPS)
     arousal, valence = np.meshgrid(MATRIX_STEPS[::-1], MATRIX_STEPS, indexing="ij")
     targets = np.stack([valence, arousal], axis=-1).reshape(-1, 2)
@@ -106,13 +125,14 @@ def matrix(models: Trained, faces: Faces, index: int, render: Renderer | None) -
     )
 
 
-def _shown(faces: Faces, seed: int) -> Faces:
+def _choose_faces(faces: Faces, seed: int) -> Faces:
+    """Return up to FACES faces of different people."""
     return faces.take(choose_people(faces, seed, FACES))
 
 
-def _asked(faces: Faces, seed: int) -> tuple[Faces, Float[np.ndarray, "n 2"]]:
-    """The faces of `rows` and what each is asked for."""
-    shown = _shown(faces, seed)
+def _faces_and_targets(faces: Faces, seed: int) -> tuple[Faces, Float[np.ndarray, "n 2"]]:
+    """Return the faces of `rows` and the target emotion of each."""
+    shown = _choose_faces(faces, seed)
     named = [emotions.EXPRESSIONS.index(name) for name in ROW_EXPRESSIONS]
     return shown, emotions.TABLE_II[np.resize(named, len(shown))]
 
@@ -120,6 +140,7 @@ def _asked(faces: Faces, seed: int) -> tuple[Faces, Float[np.ndarray, "n 2"]]:
 def _outputs(
     models: Trained, faces: Faces, targets: Float[np.ndarray, "n 2"], render: Renderer | None
 ) -> dict[str, UInt8[np.ndarray, "n h w 3"]]:
+    """Return the outputs by model and, where `render` is given, the ground truth under "truth"."""
     outputs = {name: models.convert[name](faces.images, faces.landmarks, targets) for name in MODELS}
     if render is not None:
         outputs["truth"] = np.stack([image for image, _ in render(ground_truth.face_keys(faces), targets)])

@@ -1,8 +1,8 @@
-"""The training pictures seen through Inception, kept on disk: measured once for each set of weights, mode and size.
+"""Disk cache of the training set's Inception features, computed once for each set of weights, mode and resolution.
 
     DATA_DIR/.cache/DIGEST/inception-MODE.npz
 
-The file says what it was made with (`Identity`); one that says anything else, or that cannot be read, is made again.
+The file records its `FeatureCacheKey`. A file with another key, or one that cannot be read, is computed again.
 """
 
 import dataclasses
@@ -20,24 +20,30 @@ from avlgan_jax.evaluation.trials import ReferenceFeatures
 
 @dataclasses.dataclass(frozen=True)
 class FeatureCacheKey:
-    """What the statistics of a training set are statistics of."""
+    """The inputs that determine the cached features: network weights, resizing and training images."""
 
     weights: str
-    """SHA-256 of the file of Inception's weights."""
+    """SHA-256 of the file with Inception's weights."""
     mode: str
-    """How the pictures were resized for the network."""
+    """Resizing of the images for the network (`inception.Mode`)."""
     resolution: int
-    """Side of the pictures in pixels before that."""
+    """Side of the images in pixels before resizing."""
     count: int
-    """How many pictures there were."""
+    """Number of images."""
     data: str
-    """Digest of the records they come from."""
+    """Digest of the records that hold the images."""
 
 
 def load_or_measure(
     data_dir: Path, identity: FeatureCacheKey, measure: Callable[[], ReferenceFeatures]
 ) -> ReferenceFeatures:
-    """The statistics of `identity`: those on disk if there are any, else those that `measure` gives, which are kept."""
+    """Return the features for `identity` from the cache, or compute them and write them to the cache.
+
+    Args:
+        data_dir: Folder of the prepared data, which holds the cache.
+        identity: Key of the features.
+        measure: Computes the features; called only if the cache has no readable file with this key.
+    """
     path = Path(data_dir, ".cache", identity.data, f"inception-{identity.mode}.npz")
     found = _read(path, identity)
     if found is None:
@@ -47,6 +53,7 @@ def load_or_measure(
 
 
 def _write(path: Path, identity: FeatureCacheKey, reference: ReferenceFeatures) -> None:
+    """Write the features and their key to `path`, atomically."""
     arrays = {"identity": np.array(json.dumps(dataclasses.asdict(identity)))}
     for group, moments in reference.moments.items():
         arrays |= {f"{group}.{name}": np.asarray(value) for name, value in dataclasses.asdict(moments).items()}
@@ -56,12 +63,15 @@ def _write(path: Path, identity: FeatureCacheKey, reference: ReferenceFeatures) 
 
 
 def _read(path: Path, identity: FeatureCacheKey) -> ReferenceFeatures | None:
+    """Return the features in `path`, or None if the file cannot be read or has another key."""
     try:
-        with np.load(path, allow_pickle=False) as kept:
-            if json.loads(str(kept["identity"])) != dataclasses.asdict(identity):
+        with np.load(path, allow_pickle=False) as stored:
+            if json.loads(str(stored["identity"])) != dataclasses.asdict(identity):
                 return None
-            groups = [name.removesuffix(".count") for name in kept.files if name.endswith(".count")]
-            moments = {g: Moments(int(kept[f"{g}.count"]), kept[f"{g}.mean"], kept[f"{g}.scatter"]) for g in groups}
-            return ReferenceFeatures(moments, kept["features"], kept["infants"])
+            groups = [name.removesuffix(".count") for name in stored.files if name.endswith(".count")]
+            moments = {
+                g: Moments(int(stored[f"{g}.count"]), stored[f"{g}.mean"], stored[f"{g}.scatter"]) for g in groups
+            }
+            return ReferenceFeatures(moments, stored["features"], stored["infants"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None

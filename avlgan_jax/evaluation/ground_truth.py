@@ -1,4 +1,4 @@
-"""The answer sheet that only drawn faces have: the same face, drawn with the emotion that was asked for."""
+"""Ground truth for drawn faces: the same face rendered at the target emotion."""
 
 import contextlib
 import itertools
@@ -12,23 +12,34 @@ from avlgan_jax.data.records import Faces
 from avlgan_jax.faces import procedural
 from avlgan_jax.processes import single_threaded_context
 
+# An image and its landmarks in pixels.
 RenderedFace = tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, "68 2"]]
+# Renders the faces with the given keys (`face_keys`) at the given emotions, in order.
 Renderer = Callable[[Int[np.ndarray, "n 4"], Float[np.ndarray, "n 2"]], Iterator[RenderedFace]]
 
 
 def face_keys(faces: Faces) -> Int[np.ndarray, "n 4"] | None:
-    """What `render` needs to know of each of the faces, or None where their truth is not to be had.
+    """Return the key of each face, or None if the faces have no ground truth.
 
-    That is so for photographs, and for the frames of dyads, whose poses follow from the whole sequence.
+    Photographs have none. Frames of dyads have none either, because their poses depend on the full sequence.
+
+    Returns:
+        (seed, subject, shot, infant) of each face, the input of `render`.
     """
     drawn = "face_key" in faces.extras and np.all(faces.extras.get("dyad", -1) == -1)
     return faces.extras["face_key"] if drawn else None
 
 
 def render(face_key: Int[np.ndarray, "4"], emotion: Float[np.ndarray, "2"], resolution: int) -> RenderedFace:
-    """The face of `face_key` (seed, subject, shot, infant), as `keys` gives it, showing `emotion`.
+    """Render one face at an emotion.
 
-    Returns the picture, uint8 (resolution, resolution, 3), and its landmarks in pixels, float32 (68, 2).
+    Args:
+        face_key: (seed, subject, shot, infant) of the face, a row of `face_keys`.
+        emotion: Valence and arousal, each in [-1, 1].
+        resolution: Side of the image in pixels.
+
+    Returns:
+        The image, uint8 (resolution, resolution, 3), and its landmarks in pixels, float32 (68, 2).
     """
     seed, subject, shot, infant = (int(part) for part in face_key)
     face = procedural.sample_face(seed, subject, shot, bool(infant))
@@ -38,9 +49,13 @@ def render(face_key: Int[np.ndarray, "4"], emotion: Float[np.ndarray, "2"], reso
 
 @contextlib.contextmanager
 def renderer(resolution: int) -> Iterator[Renderer]:
-    """A function that renders many faces ahead of need, one process a core; they end with the `with` block.
+    """Yield a function that renders faces in a pool with one process per core.
 
-    Processes are spawned, not forked: a fork of a program that holds an accelerator or XLA's threads may hang.
+    The pool renders ahead while the caller consumes the results; its processes end with the `with` block. They are
+    spawned, not forked: a fork of a process that holds an accelerator or XLA's threads may hang.
+
+    Args:
+        resolution: Side of the images in pixels.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with single_threaded_context().Pool(cores) as pool:
@@ -52,4 +67,5 @@ def renderer(resolution: int) -> Iterator[Renderer]:
 
 
 def _render_job(job: tuple[Int[np.ndarray, "4"], Float[np.ndarray, "2"], int]) -> RenderedFace:
+    """Call `render` with the arguments in one tuple, as `Pool.imap` passes them."""
     return render(*job)

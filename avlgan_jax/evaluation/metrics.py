@@ -1,6 +1,6 @@
-"""What is measured: agreement of emotions, distance of distributions of features, likeness of pictures.
+"""Metrics: agreement of emotions, distances between feature distributions, and image similarity.
 
-Everything here takes numpy arrays, computes in float64 and gives plain numbers or arrays.
+All functions take numpy arrays, compute in float64 and return floats or numpy arrays.
 """
 
 from collections.abc import Iterator
@@ -9,22 +9,22 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Num, UInt8
 
-# Rounding to eight bits alone errs by a mean square of 1/12: above 58.9 dB the PSNR of stored pictures means nothing.
+# Mean square error of rounding to 8 bits. It limits the PSNR: above 58.9 dB it has no meaning for 8-bit images.
 ROUNDING_ERROR = 1.0 / 12.0
 
 
 def rmse(predicted: Float[np.ndarray, "*n"], expected: Float[np.ndarray, "*n"]) -> float:
-    """Root mean square error over all numbers given.
+    """Return the root mean square error over all elements.
 
-    With (n, 2) emotions this is the paper's RMSE (Section IV-A): valence and arousal are concatenated into one vector.
+    For (n, 2) emotions this is the paper's RMSE (Section IV-A): valence and arousal are concatenated into one vector.
     """
     return float(np.sqrt(np.mean(np.square(_double(predicted) - _double(expected)))))
 
 
 def pcc(predicted: Float[np.ndarray, "n"], expected: Float[np.ndarray, "n"]) -> float:
-    """Pearson's correlation, in [-1, 1].
+    """Return Pearson's correlation, in [-1, 1].
 
-    Where one side is constant the correlation is not defined; this gives 0, for what never moves follows nothing.
+    It is undefined if `predicted` or `expected` is constant. The result is then 0, because a constant follows nothing.
     """
     p, e = _centred(predicted), _centred(expected)
     spread = np.sqrt((p @ p) * (e @ e))
@@ -32,9 +32,10 @@ def pcc(predicted: Float[np.ndarray, "n"], expected: Float[np.ndarray, "n"]) -> 
 
 
 def ccc(predicted: Float[np.ndarray, "n"], expected: Float[np.ndarray, "n"]) -> float:
-    """Lin's concordance correlation (1989), in [-1, 1]: Pearson's, lowered by every difference of mean and of scale.
+    """Return Lin's concordance correlation (1989), in [-1, 1].
 
-    Two equal constants agree in everything and give 1; any other constant gives 0.
+    It is Pearson's correlation, reduced by differences of mean and scale. Two equal constants give 1; any other case
+    with a constant gives 0.
     """
     p, e = _centred(predicted), _centred(expected)
     shift = np.mean(_double(predicted)) - np.mean(_double(expected))
@@ -43,25 +44,31 @@ def ccc(predicted: Float[np.ndarray, "n"], expected: Float[np.ndarray, "n"]) -> 
 
 
 def sagr(predicted: Float[np.ndarray, "n"], expected: Float[np.ndarray, "n"]) -> float:
-    """Sign agreement (Nicolaou et al. 2011): the share of predictions on the right side of zero, in [0, 1]."""
+    """Return the sign agreement (Nicolaou et al. 2011): the share of predictions with the right sign, in [0, 1]."""
     return float(np.mean(np.sign(predicted) == np.sign(expected)))
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean and scatter matrix of a stream of feature vectors, in float64, whatever its batches were."""
+    """Count, mean and scatter matrix of a stream of feature vectors, in float64, for any division into batches."""
 
     count: int
     mean: Float[np.ndarray, "d"]
     scatter: Float[np.ndarray, "d d"]
+    """Sum of the outer products of the vectors' deviations from the mean."""
 
     @classmethod
     def empty(cls, dimensions: int) -> "Moments":
-        """The moments of nothing yet."""
+        """Return the moments of an empty stream."""
         return cls(0, np.zeros(dimensions), np.zeros((dimensions, dimensions)))
 
     def add(self, features: Float[np.ndarray, "n d"], keep: Bool[np.ndarray, "n"] | None = None) -> "Moments":
-        """These moments and those of `features` (Chan et al. 1979); rows where `keep` is False do not count."""
+        """Return the moments with `features` added (Chan et al. 1979).
+
+        Args:
+            features: The vectors to add.
+            keep: Mask of the rows to add; by default all.
+        """
         rows = _double(features if keep is None else features[keep])
         if len(rows) == 0:
             return self
@@ -74,21 +81,24 @@ class Moments:
 
     @property
     def covariance(self) -> Float[np.ndarray, "d d"]:
-        """The unbiased covariance; of fewer than two vectors, zeros."""
+        """The unbiased covariance; zeros for fewer than two vectors."""
         return self.scatter / max(self.count - 1, 1)
 
 
 def moments(features: Float[np.ndarray, "n d"]) -> Moments:
-    """The moments of vectors that are all at hand."""
+    """Return the moments of `features`."""
     return Moments.empty(features.shape[-1]).add(features)
 
 
 def frechet_distance(a: Moments, b: Moments) -> float:
-    """Fréchet distance of two Gaussians with these moments (Dowson and Landau 1982), the form FID has (Heusel 2017).
+    """Return the Fréchet distance of two Gaussians with these moments (Dowson and Landau 1982), as FID uses it.
 
-    |mean_a - mean_b|^2 + tr A + tr B - 2 tr (A^1/2 B A^1/2)^1/2. The matrix under the last root is symmetric and has no
-    negative eigenvalue, so `eigh` gives its trace exactly as real as it is, also where there are fewer vectors than
-    dimensions. Never below 0.
+    The formula of FID (Heusel et al. 2017) is |mean_a - mean_b|^2 + tr A + tr B - 2 tr (A^1/2 B A^1/2)^1/2. The matrix
+    under the last root is symmetric and positive semi-definite, so its eigenvalues give a real trace, also for fewer
+    vectors than dimensions.
+
+    Returns:
+        The distance, at least 0.
     """
     root = _square_root(a.covariance)
     cross = np.linalg.eigvalsh(_symmetric(root @ b.covariance @ root))
@@ -98,16 +108,16 @@ def frechet_distance(a: Moments, b: Moments) -> float:
 
 
 def psnr(a: UInt8[np.ndarray, "n h w c"], b: UInt8[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n"]:
-    """Peak signal-to-noise ratio of each pair of uint8 pictures, in decibels; equal pictures give 58.9 dB."""
+    """Return the peak signal-to-noise ratio of each pair of images, in decibels; equal images give 58.9 dB."""
     error = np.square(a.astype(np.float32) - b.astype(np.float32)).mean(axis=(1, 2, 3), dtype=np.float64)
     return 10.0 * np.log10(255.0**2 / np.maximum(error, ROUNDING_ERROR))
 
 
 def ssim(a: UInt8[np.ndarray, "n h w 3"], b: UInt8[np.ndarray, "n h w 3"]) -> Float[np.ndarray, "n"]:
-    """Structural similarity of each pair of pictures (Wang et al. 2004), in [-1, 1], 1 for equal ones.
+    """Return the structural similarity of each pair of images (Wang et al. 2004), in [-1, 1]; equal images give 1.
 
-    Of the luminance (ITU-R 601), in windows of 11x11 pixels weighted by a Gaussian of standard deviation 1.5 that lie
-    wholly in the picture, with K1 = 0.01 and K2 = 0.03. The pictures must be at least 11 pixels high and wide.
+    It is computed on the luminance (ITU-R 601), with K1 = 0.01 and K2 = 0.03. Windows are 11x11 pixels, weighted by a
+    Gaussian of standard deviation 1.5, and lie fully inside the image. Images must be at least 11 pixels high and wide.
     """
     x, y = _luminance(a), _luminance(b)
     rows, columns = _gaussian_windows(x.shape[1]), _gaussian_windows(x.shape[2])
@@ -126,10 +136,10 @@ def ssim(a: UInt8[np.ndarray, "n h w 3"], b: UInt8[np.ndarray, "n h w 3"]) -> Fl
 
 
 def kernel_distance(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) -> float:
-    """The squared maximum mean discrepancy of KID (Bińkowski et al. 2018): kernel (x.y / d + 1)^3, unbiased.
+    """Return the squared maximum mean discrepancy of KID (Bińkowski et al. 2018), with kernel (x.y / d + 1)^3.
 
-    Unbiased means that it is 0 in the mean where both come from one distribution, so it may fall below 0. All pairs are
-    used, so there is no subset to draw. Needs at least two vectors of each.
+    The estimator is unbiased: its expectation is 0 if both sets come from one distribution, so it may be negative. It
+    uses all pairs instead of random subsets. Each set needs at least two vectors.
     """
     within_a, within_b = (_kernel_sum(x, x) - _kernel_diagonal(x) for x in (a, b))
     n, m = len(a), len(b)
@@ -139,13 +149,14 @@ def kernel_distance(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) ->
 def precision_recall(
     generated: Float[np.ndarray, "n d"], real: Float[np.ndarray, "m d"], neighbour: int = 3
 ) -> tuple[float, float]:
-    """Improved precision and recall (Kynkäänniemi et al. 2019), each in [0, 1].
+    """Return improved precision and recall (Kynkäänniemi et al. 2019), each in [0, 1].
 
-    Precision is the share of generated vectors within reach of a real one, recall the share of real vectors within
-    reach of a generated one, where a vector reaches as far as its `neighbour`-th nearest of its own kind. Needs more
-    than `neighbour` vectors of each.
+    Each vector has a sphere whose radius is the distance to its `neighbour`-th nearest vector of the same set.
+    Precision is the share of generated vectors inside the sphere of a real one, recall the share of real vectors
+    inside the sphere of a generated one. Each set needs more than `neighbour` vectors.
     """
-    return _covered(generated, real, _reach(real, neighbour)), _covered(real, generated, _reach(generated, neighbour))
+    precision = _covered(generated, real, _squared_radii(real, neighbour))
+    return precision, _covered(real, generated, _squared_radii(generated, neighbour))
 
 
 def _double(values: Num[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
@@ -154,7 +165,7 @@ def _double(values: Num[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
 
 def _centred(values: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
     values = _double(values)
-    # A constant must come out as exact zeros, which its mean, being rounded, does not promise.
+    # A constant must give exact zeros; subtracting its rounded mean might not.
     return values - values.mean() if np.ptp(values) > 0 else np.zeros_like(values)
 
 
@@ -163,6 +174,7 @@ def _symmetric(matrix: Float[np.ndarray, "d d"]) -> Float[np.ndarray, "d d"]:
 
 
 def _square_root(covariance: Float[np.ndarray, "d d"]) -> Float[np.ndarray, "d d"]:
+    """Return the symmetric square root of a positive semi-definite matrix."""
     values, vectors = np.linalg.eigh(_symmetric(covariance))
     return (vectors * np.sqrt(np.clip(values, 0.0, None))) @ vectors.T
 
@@ -172,38 +184,42 @@ def _luminance(images: UInt8[np.ndarray, "n h w 3"]) -> Float[np.ndarray, "n h w
 
 
 def _gaussian_windows(side: int) -> Float[np.ndarray, "windows side"]:
-    """One row for each place of an 11-pixel window in a line of `side` pixels."""
+    """Return the weights of an 11-pixel window at each of its positions in a line of `side` pixels."""
     weights = np.exp(-0.5 * np.square(np.arange(-5, 6) / 1.5))
     rows = np.zeros((side - 10, side))
-    for place, row in enumerate(rows):
-        row[place : place + 11] = weights / weights.sum()
+    for start, row in enumerate(rows):
+        row[start : start + 11] = weights / weights.sum()
     return rows
 
 
 def _kernel(products: Float[np.ndarray, "*n"], dimensions: int) -> Float[np.ndarray, "*n"]:
+    """Return KID's kernel from the scalar products."""
     return (products / dimensions + 1.0) ** 3
 
 
 def _kernel_sum(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) -> float:
+    """Return the sum of the kernel over all pairs of a row of `a` and a row of `b`."""
     a, b = _double(a), _double(b)
     return sum(float(np.sum(_kernel(rows @ b.T, a.shape[1]))) for rows in _blocks(a))
 
 
 def _kernel_diagonal(a: Float[np.ndarray, "n d"]) -> float:
+    """Return the sum of the kernel over the pairs of each row with itself."""
     return float(np.sum(_kernel(np.sum(np.square(_double(a)), axis=1), a.shape[1])))
 
 
-def _reach(vectors: Float[np.ndarray, "n d"], neighbour: int) -> Float[np.ndarray, "n"]:
-    """Squared distance of each vector to its `neighbour`-th nearest other one."""
-    # The nearest of all is the vector itself.
+def _squared_radii(vectors: Float[np.ndarray, "n d"], neighbour: int) -> Float[np.ndarray, "n"]:
+    """Return the squared distance of each vector to its `neighbour`-th nearest other vector."""
+    # Index 0 of each sorted row is the vector itself.
     found = [
         np.partition(_squared_distances(rows, vectors), neighbour, axis=1)[:, neighbour] for rows in _blocks(vectors)
     ]
     return np.concatenate(found)
 
 
-def _covered(vectors: np.ndarray, others: np.ndarray, reach: Float[np.ndarray, "m"]) -> float:
-    inside = [np.any(_squared_distances(rows, others) <= reach, axis=1) for rows in _blocks(vectors)]
+def _covered(vectors: np.ndarray, others: np.ndarray, squared_radii: Float[np.ndarray, "m"]) -> float:
+    """Return the share of `vectors` inside the sphere of any of `others`."""
+    inside = [np.any(_squared_distances(rows, others) <= squared_radii, axis=1) for rows in _blocks(vectors)]
     return float(np.mean(np.concatenate(inside)))
 
 
@@ -213,6 +229,6 @@ def _squared_distances(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"])
 
 
 def _blocks(rows: Float[np.ndarray, "n d"], size: int = 1024) -> Iterator[Float[np.ndarray, "k d"]]:
-    """The rows in blocks, so that no whole matrix of pairs is ever held."""
+    """Yield the rows in blocks, so that the full matrix of pairs is never in memory."""
     for start in range(0, len(rows), size):
         yield rows[start : start + size]

@@ -1,11 +1,11 @@
-"""Score the trained models of a workdir and write its report.
+"""Evaluate the trained models of a workdir and write a report.
 
-    python evaluate.py --workdir runs/demo                      # what the four models alone can show
-    python evaluate.py --workdir runs/demo --all                # and the trainings of ablate.py
+    python evaluate.py --workdir runs/demo                      # experiments that need only the four models
+    python evaluate.py --workdir runs/demo --all                # also the ablations trained by ablate.py
     python evaluate.py --workdir runs/demo --experiment baby    # one experiment of Section IV
 
-Writes WORKDIR/report/metrics.json, index.html and the figures as PNG; of a single experiment, the same to
-WORKDIR/experiments/NAME/. The same checkpoints, data and seed give the same files to the byte.
+Writes metrics.json, index.html and the figures as PNG to WORKDIR/report/, or for a single experiment to
+WORKDIR/experiments/NAME/. The same checkpoints, data and seed give byte-identical files.
 """
 
 import contextlib
@@ -19,48 +19,49 @@ import tyro
 
 from avlgan_jax.errors import UserError, command, command_line
 
-# With fewer samples than features the covariance has no full rank, and the distance depends on their number.
+# Number of Inception's features. With fewer samples the covariance is rank-deficient and FID depends on their number.
 FEWEST_FOR_FID = 2048
 
-# The experiments that need trainings of their own.
-ABLATIONS = {"table_i": "Table I", "recipe": "the recipe's ablation"}
+# Experiments that need additional training runs, with their names in messages.
+ABLATIONS = {"table_i": "Table I", "recipe": "the recipe ablation"}
 
-# The truth is rendered in spawned processes, which import this file: what is heavy is imported where it is used.
+# Spawned processes that render the ground truth import this file again. Heavy modules are therefore imported in the
+# functions that use them.
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Score the trained models of a workdir and write its report: metrics.json, index.html and figures."""
+    """Evaluate the trained models of a workdir and write a report: metrics.json, index.html and figures."""
 
     workdir: Path
-    """Folder of the training run (`train.py --workdir`); the report goes to its `report` folder."""
+    """Folder of the training run (`train.py --workdir`). The report is written to a folder in it."""
     data: str | None = None
-    """Prepared data set to evaluate on; by default the one trained on."""
+    """Prepared data set to evaluate on; by default the one the models were trained on."""
     data_dir: Path | None = None
-    """Folder of the prepared data; by default the one trained from."""
+    """Folder of the prepared data; by default the one in the workdir's config."""
     samples: int = 10_000
-    """How many (face, target emotion) pairs to generate; the paper uses 10,000."""
+    """Number of (face, target emotion) pairs to generate; the paper uses 10,000."""
     split: str = "validation"
-    """Split whose faces are asked for new emotions. Generated pictures are compared with the training split."""
+    """Split whose faces are converted to other emotions. Generated images are compared with the training split."""
     seed: int = 0
-    """Decides which face is asked for which emotion, and which faces the figures show."""
+    """Seed of the (face, target emotion) pairs, of the faces in the figures, and of the confidence intervals."""
     all: bool = False
-    """Every experiment of Section IV, also those that need trainings of their own (`ablate.py`)."""
+    """Run every experiment of Section IV, including those that need the runs of `ablate.py`."""
     experiment: (
         Literal["table_ii", "faces", "trials", "circumplex", "fidelity", "baby", "transfer", "table_i", "recipe"] | None
     ) = None
-    """One experiment alone, by its name in `docs/metrics.md`."""
+    """Run one experiment only; `docs/metrics.md` describes them."""
     features: Literal["regressor", "inception"] = "regressor"
-    """`inception` adds FID, KID, precision and recall in Inception's features, whose weights you have fetched."""
+    """Features of the distribution scores. `inception` adds FID, KID, precision and recall (see `--inception`)."""
     fid_mode: Literal["clean", "legacy"] = "clean"
-    """How pictures are resized for Inception: as clean-fid does, or as pytorch-fid."""
+    """Resizing of the images for Inception: `clean` as in clean-fid, `legacy` as in pytorch-fid."""
     inception: Path | None = None
-    """File of Inception's weights; by default it is looked for in the user's cache folder."""
+    """File with Inception's weights, which you download once; by default in `avlgan_jax` of your cache folder."""
 
     devices: int = 0
-    """Devices to use; 0 takes all. The numbers do not depend on it."""
+    """Number of devices to use; 0 uses all. The scores do not depend on it, up to rounding."""
     batch_size: int = 64
-    """Pictures that each device is given at once. The numbers do not depend on it."""
+    """Number of images that each device processes at once. The scores do not depend on it, up to rounding."""
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -70,13 +71,19 @@ class Arguments:
         if self.seed < 0:
             raise UserError(f"--seed is {self.seed}; expected 0 or more")
         if self.all and self.experiment:
-            raise UserError(f"--all and --experiment {self.experiment}: expected one of the two")
+            raise UserError(f"--all and --experiment {self.experiment} are both given; expected one of the two")
 
 
 def evaluate(arguments: Arguments) -> Path:
-    """Do what `Arguments` says and print the result table; returns the path of the report's page.
+    """Run the experiments, write the report, and print the table of scores.
 
-    Raises UserError where the workdir, the data or the split is missing, or the number of samples impossible.
+    Returns:
+        The path of the report's index.html.
+
+    Raises:
+        UserError: The workdir has no config or no checkpoint of a model; the data is missing, damaged, or has no such
+            split; the split has fewer than two faces; `arguments.devices` exceeds the available devices; Inception's
+            weights are required and missing; or `arguments.experiment` is an ablation without trained runs.
     """
     from tqdm import tqdm
 
@@ -87,7 +94,7 @@ def evaluate(arguments: Arguments) -> Path:
     from avlgan_jax.evaluation.report import page, tables
     from avlgan_jax.evaluation.trials import draw_trials, picture_count
     from avlgan_jax.runtime.devices import choose_devices
-    from avlgan_jax.training import states
+    from avlgan_jax.training import states, workdir
 
     weights = _inception(arguments)
     devices = choose_devices(arguments.devices, 0)
@@ -102,7 +109,7 @@ def evaluate(arguments: Arguments) -> Path:
     if "dyads" in manifest.splits:
         frames = records.load(data_dir, data, resolution, "dyads", dimensions)
     trials = draw_trials(faces.emotions, arguments.samples, seed)
-    names, trainings = _experiments(arguments)
+    names, ablation_runs = _experiments(arguments)
 
     with contextlib.ExitStack() as stack:
         render = (
@@ -111,17 +118,17 @@ def evaluate(arguments: Arguments) -> Path:
             else None
         )
         total = picture_count(faces, training, arguments.samples) if "trials" in names else 0
-        progress = stack.enter_context(tqdm(total=total, unit=" pictures", smoothing=0.1))
-        lens = None
+        progress = stack.enter_context(tqdm(total=total, unit=" images", smoothing=0.1))
+        feature_space = None
         if weights is not None and {"trials", *ABLATIONS} & set(names):
             progress.set_description("Inception")
-            lens = _feature_space(weights, arguments.fid_mode, devices, training, data_dir, manifest.digest)
-        scene = suite.EvaluationContext(
-            models, faces, training, frames, trials, seed, render, lens, progress.update, **trainings
+            feature_space = _feature_space(weights, arguments.fid_mode, devices, training, data_dir, manifest.digest)
+        context = suite.EvaluationContext(
+            models, faces, training, frames, trials, seed, render, feature_space, progress.update, **ablation_runs
         )
-        told = suite.run_experiments(scene, names, progress.set_description)
+        result = suite.run_experiments(context, names, progress.set_description)
 
-    numbers = told.numbers | {
+    numbers = result.numbers | {
         "protocol": {
             "data": data,
             "split": arguments.split,
@@ -132,8 +139,8 @@ def evaluate(arguments: Arguments) -> Path:
             "samples": arguments.samples,
             "seed": seed,
             "experiments": names,
-            "fid_mode": arguments.fid_mode if lens is not None else None,
-            "fid_weights": weights.sha256 if lens is not None else None,
+            "fid_mode": arguments.fid_mode if feature_space is not None else None,
+            "fid_weights": weights.sha256 if feature_space is not None else None,
         },
         "provenance": {
             "steps": dict(models.steps),
@@ -142,49 +149,49 @@ def evaluate(arguments: Arguments) -> Path:
             "versions": _versions(),
         },
     }
-    folder = Path("experiments", arguments.experiment) if arguments.experiment else Path("report")
-    path = page.write_report(arguments.workdir / folder, numbers, told.figures, told.matrices)
+    folder = workdir.report(arguments.workdir, arguments.experiment)
+    path = page.write_report(folder, numbers, result.figures, result.matrices)
     print(tables.text_table(numbers))
     print(f"report: {path}")
     return path
 
 
 def _experiments(arguments: Arguments):
-    """The names of the experiments asked for, and for the scene what has been trained for the ABLATIONS among them."""
+    """Return the names of the experiments to run, and the ablation runs as keyword arguments of the context."""
     from avlgan_jax.evaluation import suite
     from avlgan_jax.training.ablation import recipe, table_i
 
     names = [arguments.experiment] if arguments.experiment else list(suite.EXPERIMENTS)
     if not arguments.all and not arguments.experiment:
         names = [name for name in names if name not in ABLATIONS]
-    trainings = {}
+    ablation_runs = {}
     for name, field, load in (("table_i", "ablated", table_i.load), ("recipe", "recipe", recipe.load)):
         if name not in names:
             continue
-        trainings[field] = load(arguments.workdir)
-        if trainings[field] is None:
-            command = f"{command_line('ablate')} --workdir ..." + (" --what recipe" if name == "recipe" else "")
-            untrained = f"no run of {ABLATIONS[name]} is trained in {arguments.workdir}; train them: {command}"
+        ablation_runs[field] = load(arguments.workdir)
+        if ablation_runs[field] is None:
+            ablate = f"{command_line('ablate')} --workdir ..." + (" --what recipe" if name == "recipe" else "")
+            message = f"{arguments.workdir} has no trained runs of {ABLATIONS[name]}; train them with: {ablate}"
             if arguments.experiment:
-                raise UserError(untrained)
-            print(f"note: {untrained}")
-    return names, trainings
+                raise UserError(message)
+            print(f"note: {message}")
+    return names, ablation_runs
 
 
 def _inception(arguments: Arguments):
-    """Inception with its weights, if it is asked for; a few samples are warned of before the work begins."""
+    """Return Inception's weights if its features are requested, and warn if there are too few samples for FID."""
     from avlgan_jax.evaluation import inception
 
     if arguments.features == "regressor":
         return None
-    network = inception.load_weights(arguments.inception or inception.default_path())
+    weights = inception.load_weights(arguments.inception or inception.default_path())
     if arguments.samples < FEWEST_FOR_FID:
-        print(f"warning: FID of {arguments.samples} samples is biased upwards; use {FEWEST_FOR_FID} or more")
-    return network
+        print(f"warning: FID of {arguments.samples} samples is biased upwards; use --samples {FEWEST_FOR_FID} or more")
+    return weights
 
 
 def _feature_space(weights, mode, devices, training, data_dir, digest):
-    """The eyes of FID, and the training pictures seen through them, measured once for all runs."""
+    """Return Inception as a feature space; the training images' features come from the cache after the first run."""
     from avlgan_jax.evaluation import fid, inception
     from avlgan_jax.evaluation.trials import FeatureSpace, measure_reference
 
@@ -195,6 +202,7 @@ def _feature_space(weights, mode, devices, training, data_dir, digest):
 
 
 def _versions() -> dict[str, str]:
+    """Return the versions of Python and of the installed packages that determine the scores."""
     found = {"python": platform.python_version()}
     for package in ("avlgan_jax", "jax", "flax", "numpy"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -204,7 +212,7 @@ def _versions() -> dict[str, str]:
 
 @command
 def main() -> None:
-    """The command line."""
+    """Parse the command line, evaluate the models, and write the report."""
     arguments = tyro.cli(Arguments, description=__doc__)
     from avlgan_jax.runtime.devices import set_up_cpu, use_compilation_cache
     from avlgan_jax.training import workdir

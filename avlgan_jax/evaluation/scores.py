@@ -1,6 +1,7 @@
-"""The numbers of `metrics.json`, and how sure they are, from what `evaluation` measured.
+"""The scores in `metrics.json` and their confidence intervals, computed from the results of `trials.measure`.
 
-What cannot be measured (a group nobody belongs to, the truth of a photograph, avGAN's landmarks) is None, never NaN.
+Scores that cannot be computed (of a group without people, of photographs against a ground truth, of avGAN's landmarks)
+are None, never NaN.
 """
 
 from collections.abc import Callable
@@ -8,63 +9,70 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Bool, Float
 
+from avlgan_jax.data.records import AGE_GROUPS
 from avlgan_jax.evaluation import bootstrap, metrics
 from avlgan_jax.evaluation.trials import (
-    GROUPS,
     MODELS,
     PAIRED_FEATURES,
-    JudgedOutputs,
     ReferenceFeatures,
+    ScoredOutputs,
     TrialResults,
     by_group,
 )
+from avlgan_jax.faces.emotions import AXES
 
 SCHEMA_VERSION = 1
-AXES = ("valence", "arousal")
 AFFECT = ("rmse", *(f"{kind}_{axis}" for kind in ("rmse", "pcc", "ccc", "sagr") for axis in AXES))
 DISTRIBUTION = ("frechet_regressor", "kid_regressor", "precision_regressor", "recall_regressor")
 INCEPTION = ("fid", "kid", "precision", "recall")
 TRUTH = {"truth_landmark_nme": "nme", "truth_psnr": "psnr", "truth_ssim": "ssim"}
 
-# Precision and recall reach to the third neighbour, so they need a fourth vector.
+# Precision and recall use the third neighbour of each vector, so they need four vectors.
 FEWEST_VECTORS = 4
 
 Row = dict[str, float | None]
 
 
 def score(measured: TrialResults) -> dict:
-    """Every score: `models`, `groups`, `do_nothing` and `regressor` of `metrics.json`."""
+    """Compute all scores of the trials: `models`, `groups`, `do_nothing` and `regressor` of `metrics.json`."""
 
     def rows(group: str) -> dict[str, Row]:
         trials = by_group(measured.trials.infants)[group]
         real = by_group(measured.real.infants)[group]
 
-        def affect(answers: JudgedOutputs) -> Row:
-            return affect_scores(answers.predicted[trials], measured.trials.emotions[trials])
+        def affect(outputs: ScoredOutputs) -> Row:
+            return affect_scores(outputs.predicted[trials], measured.trials.emotions[trials])
 
         generated = {
             name: {
-                **affect(answers),
-                **_distributions(measured, answers, trials, group),
-                **_truth_scores(answers, trials),
+                **affect(outputs),
+                **_distributions(measured, outputs, trials, group),
+                **_truth_scores(outputs, trials),
             }
-            for name, answers in measured.models.items()
+            for name, outputs in measured.models.items()
         }
-        judge = {
-            **affect_scores(measured.real_answers.predicted[real], measured.real.emotions[real]),
-            **_distributions(measured, measured.real_answers, real, group),
+        regressor = {
+            **affect_scores(measured.real_outputs.predicted[real], measured.real.emotions[real]),
+            **_distributions(measured, measured.real_outputs, real, group),
         }
-        nothing = {**affect(measured.do_nothing), **_truth_scores(measured.do_nothing, trials)}
-        return {**generated, "do_nothing": nothing, "regressor": judge}
+        unchanged = {**affect(measured.do_nothing), **_truth_scores(measured.do_nothing, trials)}
+        return {**generated, "do_nothing": unchanged, "regressor": regressor}
 
     counts = {group: int(members.sum()) for group, members in by_group(measured.trials.infants).items()}
-    return _arranged(rows("all"), {group: {**rows(group), "samples": counts[group]} for group in GROUPS})
+    return _arranged(rows("all"), {group: {**rows(group), "samples": counts[group]} for group in AGE_GROUPS})
 
 
 def intervals(measured: TrialResults, seed: int) -> dict:
-    """The 95 % intervals [low, high] of the scores, arranged as they are, by drawing people again (`bootstrap`).
+    """Compute the 95 % confidence intervals of the scores by a bootstrap over people (see `bootstrap`).
 
-    `difference` is that of avLandmarkGAN less avGAN on the same draws: where it leaves out 0, the one is better.
+    Args:
+        measured: Results of the trials.
+        seed: Seed of the bootstrap draws.
+
+    Returns:
+        The confidence level and, in the rows of `score`, [low, high] of each score or None. The additional row
+        `difference` is the score of avLandmarkGAN minus that of avGAN on the same draws: if its interval excludes 0,
+        one of the models is better.
     """
 
     def rows(group: str) -> dict[str, dict]:
@@ -74,26 +82,29 @@ def intervals(measured: TrialResults, seed: int) -> dict:
         real_people = bootstrap.draw_people(measured.real.people[real], seed)
         expected = measured.trials.emotions[trials]
 
-        def draws(answers: JudgedOutputs) -> dict[str, np.ndarray | None]:
-            affect = bootstrap.affect_draws(answers.predicted[trials], expected, people)
-            return {**affect, **_truth_draws(answers, trials, people)}
+        def draws(outputs: ScoredOutputs) -> dict[str, np.ndarray | None]:
+            affect = bootstrap.affect_draws(outputs.predicted[trials], expected, people)
+            return {**affect, **_truth_draws(outputs, trials, people)}
 
-        drawn = {name: draws(answers) for name, answers in measured.models.items()}
-        ours, rival = (drawn[name] for name in MODELS)
+        drawn = {name: draws(outputs) for name, outputs in measured.models.items()}
+        first, second = (drawn[name] for name in MODELS)
         drawn["difference"] = {
-            name: ours[name] - rival[name] for name in ours if ours[name] is not None and rival[name] is not None
+            name: first[name] - second[name] for name in first if first[name] is not None and second[name] is not None
         }
         drawn["do_nothing"] = draws(measured.do_nothing)
         drawn["regressor"] = bootstrap.affect_draws(
-            measured.real_answers.predicted[real], measured.real.emotions[real], real_people
+            measured.real_outputs.predicted[real], measured.real.emotions[real], real_people
         )
         return {row: {k: bootstrap.interval(v) for k, v in values.items()} for row, values in drawn.items()}
 
-    return {"level": bootstrap.LEVEL, **_arranged(rows("all"), {group: rows(group) for group in GROUPS})}
+    return {"level": bootstrap.LEVEL, **_arranged(rows("all"), {group: rows(group) for group in AGE_GROUPS})}
 
 
 def affect_scores(predicted: Float[np.ndarray, "n 2"], expected: Float[np.ndarray, "n 2"]) -> Row:
-    """How well `predicted` emotions agree with `expected` ones: each of AFFECT."""
+    """Return the scores AFFECT, which measure how well `predicted` emotions agree with `expected` emotions.
+
+    All scores are None if there are no rows.
+    """
     if len(predicted) == 0:
         return dict.fromkeys(AFFECT)
     kinds: dict[str, Callable] = {"rmse": metrics.rmse, "pcc": metrics.pcc, "ccc": metrics.ccc, "sagr": metrics.sagr}
@@ -105,50 +116,62 @@ def affect_scores(predicted: Float[np.ndarray, "n 2"], expected: Float[np.ndarra
     return {"rmse": metrics.rmse(predicted, expected), **by_axis}
 
 
-def _distributions(measured: TrialResults, answers: JudgedOutputs, members: Bool[np.ndarray, "n"], group: str) -> Row:
-    """DISTRIBUTION in the judge's features, INCEPTION in those of FID (None where they were not asked for)."""
-    judged = distribution_scores(answers.features[members], measured.reference, group)
-    if answers.inception is None:
-        return {**judged, **dict.fromkeys(INCEPTION)}
-    in_fid = distribution_scores(answers.inception[members], measured.inception_reference, group)
-    return {**judged, **dict(zip(INCEPTION, in_fid.values(), strict=True))}
+def _distributions(measured: TrialResults, outputs: ScoredOutputs, members: Bool[np.ndarray, "n"], group: str) -> Row:
+    """Return DISTRIBUTION in the regressor's features and INCEPTION in Inception's (None if they were not computed)."""
+    regressor = distribution_scores(outputs.features[members], measured.reference, group)
+    if outputs.inception is None:
+        return {**regressor, **dict.fromkeys(INCEPTION)}
+    inception = distribution_scores(outputs.inception[members], measured.inception_reference, group)
+    return {**regressor, **dict(zip(INCEPTION, inception.values(), strict=True))}
 
 
 def distribution_scores(features: Float[np.ndarray, "n d"], reference: ReferenceFeatures, group: str) -> Row:
-    """How far the features lie from those of the real training faces of `group`: each of DISTRIBUTION."""
+    """Return the scores DISTRIBUTION, which compare features with those of the training faces.
+
+    Args:
+        features: Feature vectors of the images to score.
+        reference: Features of the training faces.
+        group: Training faces to compare with: "all" or one of AGE_GROUPS.
+
+    Returns:
+        The scores; all None if either side has fewer than FEWEST_VECTORS vectors.
+    """
     real = reference.features[by_group(reference.infants)[group]]
     if min(len(features), len(real)) < FEWEST_VECTORS:
         return dict.fromkeys(DISTRIBUTION)
-    some = features[:PAIRED_FEATURES]
+    paired = features[:PAIRED_FEATURES]
     values = (
         metrics.frechet_distance(metrics.moments(features), reference.moments[group]),
-        metrics.kernel_distance(some, real),
-        *metrics.precision_recall(some, real),
+        metrics.kernel_distance(paired, real),
+        *metrics.precision_recall(paired, real),
     )
     return dict(zip(DISTRIBUTION, values, strict=True))
 
 
-def _truth_scores(answers: JudgedOutputs, members: Bool[np.ndarray, "n"]) -> Row:
-    found = {key: _likeness(answers, field) for key, field in TRUTH.items()}
+def _truth_scores(outputs: ScoredOutputs, members: Bool[np.ndarray, "n"]) -> Row:
+    """Return the mean similarities to the ground truth by the names in TRUTH, None where there is none."""
+    found = {key: _similarity(outputs, field) for key, field in TRUTH.items()}
     return {
         key: float(np.mean(values[members], dtype=np.float64)) if values is not None and members.any() else None
         for key, values in found.items()
     }
 
 
-def _truth_draws(answers: JudgedOutputs, members: np.ndarray, people: bootstrap.People) -> dict[str, np.ndarray | None]:
-    found = {key: _likeness(answers, field) for key, field in TRUTH.items()}
+def _truth_draws(outputs: ScoredOutputs, members: np.ndarray, people: bootstrap.People) -> dict[str, np.ndarray | None]:
+    """Return the scores of `_truth_scores` on each bootstrap draw."""
+    found = {key: _similarity(outputs, field) for key, field in TRUTH.items()}
     return {
         key: bootstrap.mean_draws(values[members].astype(np.float64), people) if values is not None else None
         for key, values in found.items()
     }
 
 
-def _likeness(answers: JudgedOutputs, field: str) -> Float[np.ndarray, "n"] | None:
-    return getattr(answers.likeness, field) if answers.likeness is not None else None
+def _similarity(outputs: ScoredOutputs, field: str) -> Float[np.ndarray, "n"] | None:
+    """Return one measure of the similarity to the ground truth, or None if there is no ground truth."""
+    return getattr(outputs.likeness, field) if outputs.likeness is not None else None
 
 
-def _arranged(everyone: dict, groups: dict) -> dict:
-    """The rows of everyone and of the groups in the places they have in `metrics.json`."""
-    others = {name: row for name, row in everyone.items() if name not in MODELS}
-    return {"models": {name: everyone[name] for name in MODELS}, "groups": groups, **others}
+def _arranged(all_people: dict, groups: dict) -> dict:
+    """Arrange the rows of all people and of the groups as in `metrics.json`."""
+    others = {name: row for name, row in all_people.items() if name not in MODELS}
+    return {"models": {name: all_people[name] for name in MODELS}, "groups": groups, **others}

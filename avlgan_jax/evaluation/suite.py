@@ -1,4 +1,4 @@
-"""Section IV of the paper, experiment by experiment: what each adds to `metrics.json` and to the page, by its name."""
+"""The experiments of Section IV of the paper by name; each adds numbers to `metrics.json` and figures to the report."""
 
 import dataclasses
 from collections.abc import Callable, Iterable
@@ -21,140 +21,159 @@ from avlgan_jax.training.ablation.table_i import AblationModels
 
 @dataclass(frozen=True)
 class EvaluationContext:
-    """What the experiments have to work with; `render` and `inception` as for `evaluation.measure`."""
+    """Inputs of the experiments."""
 
     models: Trained
     faces: Faces
-    """Those asked for other emotions."""
+    """Faces that are converted to other emotions."""
     training: Faces
+    """Faces of the training split."""
     frames: Faces
-    """Frames of sequences, where the data has any; else anything."""
+    """Frames of sequences; if the data has none, any faces, and the experiments on sequences have no results."""
     trials: Trials
     seed: int
     render: Renderer | None = None
+    """Renderer of the ground truth, or None if there is none (see `trials.measure`)."""
     inception: FeatureSpace | None = None
+    """Feature space of FID, or None to omit FID."""
     advance: ProgressCallback = lambda done: None
+    """Called with the number of images done since the last call."""
     ablated: AblationModels | None = None
-    """The runs of Table I, where they have been trained."""
+    """The runs of Table I, or None if none are trained."""
     recipe: dict[str, Callable[[], Trained]] | None = None
-    """Those without a part of the recipe each (`recipe.load`), likewise."""
+    """The runs of the recipe ablation (`recipe.load`), or None if none are trained."""
 
 
 @dataclass(frozen=True)
 class ExperimentResult:
-    """The numbers of experiments, their figures in the order of the page, and the faces of its interactive plane."""
+    """Results of one or more experiments."""
 
     numbers: dict = dataclasses.field(default_factory=dict)
+    """Entries of `metrics.json`."""
     figures: list[Figure] = dataclasses.field(default_factory=list)
+    """Figures in the order of the page."""
     matrices: list[EmotionGrid] = dataclasses.field(default_factory=list)
+    """Faces of the page's interactive plane."""
 
 
 def run_experiments(
-    scene: EvaluationContext, names: Iterable[str], announce: Callable[[str], None] = lambda name: None
+    context: EvaluationContext, names: Iterable[str], announce: Callable[[str], None] = lambda name: None
 ) -> ExperimentResult:
-    """The experiments named (of EXPERIMENTS) one after another; `announce` is told which one begins."""
+    """Run experiments one after another and combine their results.
+
+    Args:
+        context: Inputs of the experiments.
+        names: Experiments to run, keys of EXPERIMENTS.
+        announce: Called with the name of each experiment before it runs.
+    """
     numbers: dict = {"schema_version": scores.SCHEMA_VERSION}
     all_figures, matrices = [], []
     for name in names:
         announce(name)
-        told = EXPERIMENTS[name](scene)
-        numbers |= told.numbers
-        all_figures += told.figures
-        matrices += told.matrices
+        result = EXPERIMENTS[name](context)
+        numbers |= result.numbers
+        all_figures += result.figures
+        matrices += result.matrices
     return ExperimentResult(_add_summary_columns(numbers), all_figures, matrices)
 
 
 def _add_summary_columns(numbers: dict) -> dict:
-    """The numbers with the three in the models' rows that experiments of their own give."""
+    """Add to the models' rows the three scores that come from `circumplex` and `fidelity`."""
     if "models" not in numbers:
         return numbers
-    seen, around = numbers.get("fidelity", {}), numbers.get("circumplex", {})
+    dlib, sweep = numbers.get("fidelity", {}), numbers.get("circumplex", {})
     rows = {
         name: {
             **row,
-            "response": around.get("response", {}).get(name),
-            "landmark_nme": (seen.get("landmark_nme") or {}).get(name),
-            "identity_distance": (seen.get("identity_distance") or {}).get(name),
+            "response": sweep.get("response", {}).get(name),
+            "landmark_nme": (dlib.get("landmark_nme") or {}).get(name),
+            "identity_distance": (dlib.get("identity_distance") or {}).get(name),
         }
         for name, row in numbers["models"].items()
     }
     return {**numbers, "models": rows}
 
 
-def _table_ii(scene: EvaluationContext) -> ExperimentResult:
-    found = table_ii.to_metrics(scene.training)
-    shown = examples.expressions(scene.models, scene.faces, scene.seed, table_ii.means(found))
+def _table_ii(context: EvaluationContext) -> ExperimentResult:
+    found = table_ii.to_metrics(context.training)
+    shown = examples.expressions(context.models, context.faces, context.seed, table_ii.means(found))
     return ExperimentResult({"table_ii": found}, [figures.expressions(shown)])
 
 
-def _faces(scene: EvaluationContext) -> ExperimentResult:
-    rows = examples.rows(scene.models, scene.faces, scene.seed, scene.render)
-    matrices = examples.matrices(scene.models, scene.faces, scene.seed, scene.render)
+def _faces(context: EvaluationContext) -> ExperimentResult:
+    rows = examples.rows(context.models, context.faces, context.seed, context.render)
+    matrices = examples.matrices(context.models, context.faces, context.seed, context.render)
     return ExperimentResult({}, [figures.outputs(rows), figures.chain(rows), *figures.matrices(matrices)], matrices)
 
 
-def _trials(scene: EvaluationContext) -> ExperimentResult:
+def _trials(context: EvaluationContext) -> ExperimentResult:
     measured = trials.measure(
-        scene.models, scene.faces, scene.training, scene.trials, scene.render, scene.advance, scene.inception
+        context.models,
+        context.faces,
+        context.training,
+        context.trials,
+        context.render,
+        context.advance,
+        context.inception,
     )
-    numbers = scores.score(measured) | {"intervals": scores.intervals(measured, scene.seed)}
+    numbers = scores.score(measured) | {"intervals": scores.intervals(measured, context.seed)}
     return ExperimentResult(numbers, [figures.scatter(measured)])
 
 
-def _circumplex(scene: EvaluationContext) -> ExperimentResult:
-    around = circumplex.measure(scene.models, scene.faces, scene.seed, scene.render)
+def _circumplex(context: EvaluationContext) -> ExperimentResult:
+    sweeps = circumplex.measure(context.models, context.faces, context.seed, context.render)
     return ExperimentResult(
-        {"circumplex": circumplex.to_metrics(around)}, [*figures.nearness(around), figures.judged(around)]
+        {"circumplex": circumplex.to_metrics(sweeps)}, [*figures.nearness(sweeps), figures.predicted_emotions(sweeps)]
     )
 
 
-def _fidelity(scene: EvaluationContext) -> ExperimentResult:
+def _fidelity(context: EvaluationContext) -> ExperimentResult:
     return ExperimentResult(
-        {"fidelity": fidelity.to_metrics(fidelity.measure(scene.models, scene.faces, scene.trials))}
+        {"fidelity": fidelity.to_metrics(fidelity.measure(context.models, context.faces, context.trials))}
     )
 
 
-def _baby(scene: EvaluationContext) -> ExperimentResult:
-    dyads = baby.measure(scene.models, scene.frames) if baby.has_sequences(scene.frames) else {}
-    return ExperimentResult({"baby": baby.to_metrics(dyads, scene.seed)}, [figures.baby(dyads)] if dyads else [])
+def _baby(context: EvaluationContext) -> ExperimentResult:
+    dyads = baby.measure(context.models, context.frames) if baby.has_sequences(context.frames) else {}
+    return ExperimentResult({"baby": baby.to_metrics(dyads, context.seed)}, [figures.baby(dyads)] if dyads else [])
 
 
-def _transfer(scene: EvaluationContext) -> ExperimentResult:
-    found = transfer.measure(scene.models, scene.frames, scene.faces, scene.seed)
+def _transfer(context: EvaluationContext) -> ExperimentResult:
+    found = transfer.measure(context.models, context.frames, context.faces, context.seed)
     return ExperimentResult(
         {"transfer": transfer.to_metrics(found)}, [figures.transfer(found)] if found is not None else []
     )
 
 
-def _table_i(scene: EvaluationContext) -> ExperimentResult:
-    if scene.ablated is None:
+def _table_i(context: EvaluationContext) -> ExperimentResult:
+    if context.ablated is None:
         return ExperimentResult({"table_i": {}})
-    found = table_i.to_metrics(scene.ablated, _setting(scene))
+    found = table_i.to_metrics(context.ablated, _measurement_setup(context))
     return ExperimentResult({"table_i": found}, [figures.table_i(found)])
 
 
-def _recipe(scene: EvaluationContext) -> ExperimentResult:
-    if scene.recipe is None:
+def _recipe(context: EvaluationContext) -> ExperimentResult:
+    if context.recipe is None:
         return ExperimentResult({"recipe": {}})
-    setting, numbers, outputs = _setting(scene), {}, {}
-    for name, load in scene.recipe.items():
+    setup, numbers, outputs = _measurement_setup(context), {}, {}
+    for name, load in context.recipe.items():
         models = load()
-        numbers[name] = ablation_scores.measure(models, setting)
-        outputs[name] = examples.painted(models, scene.faces, scene.seed)
-    shown = examples.rows(scene.models, scene.faces, scene.seed, scene.render)
-    outputs |= {name: made for name, made in shown.outputs.items() if name == "truth"}
+        numbers[name] = ablation_scores.measure(models, setup)
+        outputs[name] = examples.painted(models, context.faces, context.seed)
+    shown = examples.rows(context.models, context.faces, context.seed, context.render)
+    outputs |= {name: images for name, images in shown.outputs.items() if name == "truth"}
     return ExperimentResult({"recipe": numbers}, [figures.recipe(dataclasses.replace(shown, outputs=outputs))])
 
 
-def _setting(scene: EvaluationContext) -> ablation_scores.MeasurementSetup:
-    """What every run of an ablation is measured by."""
+def _measurement_setup(context: EvaluationContext) -> ablation_scores.MeasurementSetup:
+    """Return the trials, reference features and ground truth that all runs of an ablation share."""
     truth = None
-    if scene.render is not None:
-        pictures = scene.render(truth_keys(scene.faces)[scene.trials.sources], scene.trials.targets)
-        truth = ablation_scores.GroundTruth(*(np.stack(column) for column in zip(*pictures, strict=True)))
-    judge = scene.models.regress
-    reference = trials.measure_reference(lambda images: judge(images)[1], scene.training, lambda done: None)
-    return ablation_scores.MeasurementSetup(scene.faces, scene.trials, reference, scene.inception, truth)
+    if context.render is not None:
+        rendered = context.render(truth_keys(context.faces)[context.trials.sources], context.trials.targets)
+        truth = ablation_scores.GroundTruth(*(np.stack(column) for column in zip(*rendered, strict=True)))
+    regress = context.models.regress
+    reference = trials.measure_reference(lambda images: regress(images)[1], context.training, lambda done: None)
+    return ablation_scores.MeasurementSetup(context.faces, context.trials, reference, context.inception, truth)
 
 
 EXPERIMENTS: dict[str, Callable[[EvaluationContext], ExperimentResult]] = {

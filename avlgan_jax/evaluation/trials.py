@@ -1,8 +1,9 @@
-"""Which faces are asked for which emotions, and what the judge and the truth see in the answers.
+"""Draws (face, target emotion) trials, runs the models on them, and compares the outputs with the targets.
 
-The models come as plain functions on arrays (`trained.Trained`), the faces as `records.Faces`; nothing here knows
-where either lies. Section IV-A is followed where it speaks: the regressor judges the generated pictures, and generated
-pictures are compared with the training set. `scores` turns what is measured here into numbers.
+The outputs are also compared with the ground truth, if there is one. The models are functions on arrays
+(`inference.Trained`), the faces a `records.Faces`; this module reads no files. As in Section IV-A of the paper, the
+regressor predicts the emotion of generated images, and generated images are compared with the training set. `scores`
+computes the scores from the results.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,12 +21,13 @@ from avlgan_jax.faces.landmarks import normalised_mean_error
 from avlgan_jax.models.inference import Trained
 
 MODELS = ("avlandmarkgan", "avgan")
-GROUPS = ("adult", "infant")
 PICTURES_PER_CHUNK = 256
 
-# Feature vectors kept of the training set for the measures that compare pairs; the moments see them all.
+# Number of feature vectors of the training set that are kept for scores over pairs of vectors (KID, precision, recall).
+# The moments use all vectors.
 PAIRED_FEATURES = 5000
 
+# Called with the number of images done since the last call.
 ProgressCallback = Callable[[int], None]
 Images = UInt8[np.ndarray, "n h w 3"]
 FeatureExtractor = Callable[[Images], Float[np.ndarray, "n d"]]
@@ -33,7 +35,7 @@ FeatureExtractor = Callable[[Images], Float[np.ndarray, "n d"]]
 
 @dataclass(frozen=True)
 class Trials:
-    """What is asked: the face at `sources[k]` is to show `targets[k]`."""
+    """Pairs of a face and a target emotion: trial k converts face `sources[k]` to emotion `targets[k]`."""
 
     sources: Int[np.ndarray, "n"]
     targets: Float[np.ndarray, "n 2"]
@@ -41,47 +43,56 @@ class Trials:
 
 @dataclass(frozen=True)
 class TruthSimilarity:
-    """How near to the truth, trial by trial: PSNR in decibels, SSIM, and NME in eye distances (None: no landmarks)."""
+    """Similarity of each of n outputs to the ground truth."""
 
     psnr: Float[np.ndarray, "n"]
+    """In decibels."""
     ssim: Float[np.ndarray, "n"]
     nme: Float[np.ndarray, "n"] | None
+    """Landmark error as a fraction of the outer eye distance; None for a model without landmarks (avGAN)."""
 
 
 @dataclass(frozen=True)
-class JudgedOutputs:
-    """Pictures as the judge sees them, and (for drawn faces; else None) as they are beside the truth.
-
-    `features` are the judge's, `inception` those of FID (None unless asked for).
-    """
+class ScoredOutputs:
+    """The regressor's predictions for n images, their features, and their similarity to the ground truth."""
 
     predicted: Float[np.ndarray, "n 2"]
+    """Valence and arousal predicted by the regressor."""
     features: Float[np.ndarray, "n d"]
+    """The regressor's pooled features."""
     inception: Float[np.ndarray, "n 2048"] | None
+    """Inception's features, for FID; None if FID is omitted."""
     likeness: TruthSimilarity | None
+    """None if there is no ground truth."""
 
 
 @dataclass(frozen=True)
 class TrialLabels:
-    """For each row of Answers: the emotion it should show, whose face it is, and whether that is an infant."""
+    """Labels of the rows of a `ScoredOutputs`."""
 
     emotions: Float[np.ndarray, "n 2"]
+    """Target emotions of outputs, or annotated emotions of real faces."""
     people: Shaped[np.ndarray, "n"]
+    """Identifier of the person."""
     infants: Bool[np.ndarray, "n"]
+    """Whether the person is an infant."""
 
 
 @dataclass(frozen=True)
 class ReferenceFeatures:
-    """The real training pictures as feature vectors: moments by group ("all" and GROUPS), and some vectors whole."""
+    """Features of the training images."""
 
     moments: dict[str, metrics.Moments]
+    """Moments of all training images, by group: "all" and AGE_GROUPS."""
     features: Float[np.ndarray, "k d"]
+    """Feature vectors of up to PAIRED_FEATURES training images."""
     infants: Bool[np.ndarray, "k"]
+    """For each of these vectors, whether the person is an infant."""
 
 
 @dataclass(frozen=True)
 class FeatureSpace:
-    """Other eyes than the judge's: the features of FID, and the training pictures seen in them."""
+    """A second feature space (Inception, for FID) and the training set's features in it."""
 
     extract: FeatureExtractor
     reference: ReferenceFeatures
@@ -89,28 +100,45 @@ class FeatureSpace:
 
 @dataclass(frozen=True)
 class TrialResults:
-    """All that the scores are made of: the models' answers to the trials, doing nothing, and the real faces judged."""
+    """Results of all trials, the input of `scores`."""
 
     trials: TrialLabels
-    models: dict[str, JudgedOutputs]
-    do_nothing: JudgedOutputs
+    models: dict[str, ScoredOutputs]
+    """The models' outputs for the trials."""
+    do_nothing: ScoredOutputs
+    """The unchanged inputs of the trials, as a baseline."""
     real: TrialLabels
-    real_answers: JudgedOutputs
+    """Labels of the real faces."""
+    real_outputs: ScoredOutputs
+    """The real faces themselves, for the error of the regressor."""
     reference: ReferenceFeatures
+    """Training images in the regressor's features."""
     inception_reference: ReferenceFeatures | None
+    """Training images in Inception's features; None if FID is omitted."""
 
 
 def draw_trials(emotions: Float[np.ndarray, "m 2"], samples: int, seed: int) -> Trials:
-    """`samples` trials over the m faces with these labels: each face in turn, with the label of another face.
+    """Draw trials that take each face in turn, with the label of another face as the target.
 
-    The faces go by in one shuffled order, again and again where there are more samples than faces, so no face is asked
-    more than once more often than another. Raises UserError where that cannot be done.
+    The faces are taken in one shuffled order, repeated if there are more samples than faces, so the numbers of trials
+    of two faces differ by at most 1.
+
+    Args:
+        emotions: Label of each face.
+        samples: Number of trials.
+        seed: Seed of the order and the targets.
+
+    Raises:
+        UserError: `samples` is less than 1, or there are fewer than two faces.
     """
     faces = len(emotions)
     if samples < 1:
         raise UserError(f"--samples is {samples}; expected at least 1")
     if faces < 2:
-        raise UserError(f"the split holds {faces} face(s); targets are other faces' labels, so at least 2 are needed")
+        raise UserError(
+            f"the split has {faces} face(s), expected at least 2, because targets are labels of other faces; "
+            "choose another --split"
+        )
     generator = np.random.default_rng([seed, 0x7E57])
     sources = np.resize(generator.permutation(faces), samples)
     others = (sources + generator.integers(1, faces, size=samples)) % faces
@@ -118,7 +146,11 @@ def draw_trials(emotions: Float[np.ndarray, "m 2"], samples: int, seed: int) -> 
 
 
 def choose_people(faces: Faces, seed: int, count: int) -> Int[np.ndarray, "n"]:
-    """Up to `count` faces of different people, adults and infants in turn as far as there are both."""
+    """Choose up to `count` faces of different people, alternating adults and infants while there are both.
+
+    Returns:
+        Indices into `faces`.
+    """
     order = np.random.default_rng([seed, 0xFACE]).permutation(len(faces))
     _, first = np.unique(np.asarray(faces.subjects)[order], return_index=True)
     order = order[np.sort(first)]
@@ -137,17 +169,23 @@ def measure(
     advance: ProgressCallback,
     inception: FeatureSpace | None = None,
 ) -> TrialResults:
-    """Run every model over `trials` on `faces` and hold its answers against the judge and the truth.
+    """Run every model on the trials, apply the regressor to the outputs, and compare them with the ground truth.
 
-    `training` gives the real pictures that generated ones are compared with. `render` draws the truth
-    (`truth.renderer`) and is None where there is none (`truth.keys`). Without `inception` FID is left out. `advance`
-    is told of pictures done, `work` in all.
+    Args:
+        models: Models to run.
+        faces: Faces that `trials` refers to.
+        training: Training faces, with which generated images are compared.
+        trials: Trials to run.
+        render: Renderer of the ground truth (`ground_truth.renderer`), or None if the faces have none
+            (`ground_truth.face_keys` is None).
+        advance: Called with the number of images done since the last call, `picture_count` in total.
+        inception: Feature space of FID, or None to omit FID.
     """
     extract = inception.extract if inception is not None else None
     truths = render(truth_keys(faces)[trials.sources], trials.targets) if render is not None else None
-    real_answers = _over_chunks(models, faces, extract, advance)
-    parts: dict[str, list[JudgedOutputs]] = {name: [] for name in MODELS}
-    still: list[TruthSimilarity] = []
+    real_outputs = _measure_faces(models, faces, extract, advance)
+    parts: dict[str, list[ScoredOutputs]] = {name: [] for name in MODELS}
+    unchanged: list[TruthSimilarity] = []
     for chunk in _chunks(len(trials.sources)):
         sources, targets = trials.sources[chunk], trials.targets[chunk]
         images, landmarks = faces.images[sources], faces.landmarks[sources]
@@ -155,47 +193,61 @@ def measure(
         moved = models.convert_landmarks(landmarks, targets)
         for name in MODELS:
             output = models.convert[name](images, landmarks, targets)
-            likeness = _likeness(output, moved if name == "avlandmarkgan" else None, truth)
-            parts[name].append(_look(models, output, extract, likeness))
+            similarity = _similarity(output, moved if name == "avlandmarkgan" else None, truth)
+            parts[name].append(_measure_images(models, output, extract, similarity))
             advance(len(sources))
-        still.append(_likeness(images, landmarks, truth))
+        unchanged.append(_similarity(images, landmarks, truth))
     return TrialResults(
         trials=TrialLabels(trials.targets, faces.subjects[trials.sources], np.asarray(faces.infants[trials.sources])),
-        models={name: _concatenated(answers) for name, answers in parts.items()},
-        do_nothing=JudgedOutputs(
-            predicted=real_answers.predicted[trials.sources],
-            features=real_answers.features[trials.sources],
-            inception=real_answers.inception[trials.sources] if inception is not None else None,
-            likeness=_concatenated(still),
+        models={name: _concatenated(outputs) for name, outputs in parts.items()},
+        do_nothing=ScoredOutputs(
+            predicted=real_outputs.predicted[trials.sources],
+            features=real_outputs.features[trials.sources],
+            inception=real_outputs.inception[trials.sources] if inception is not None else None,
+            likeness=_concatenated(unchanged),
         ),
         real=TrialLabels(np.asarray(faces.emotions), np.asarray(faces.subjects), np.asarray(faces.infants)),
-        real_answers=real_answers,
+        real_outputs=real_outputs,
         reference=measure_reference(lambda images: models.regress(images)[1], training, advance),
         inception_reference=inception.reference if inception is not None else None,
     )
 
 
 def picture_count(faces: Faces, training: Faces, samples: int) -> int:
-    """How many pictures `measure` reports to `advance` from first to last."""
+    """Return the total number of images that `measure` reports to `advance`.
+
+    Args:
+        faces: Faces of the trials.
+        training: Training faces.
+        samples: Number of trials.
+    """
     return len(MODELS) * samples + len(faces) + len(training)
 
 
 def measure_reference(extract: FeatureExtractor, training: Faces, advance: ProgressCallback) -> ReferenceFeatures:
-    """The features of all training faces; of PAIRED_FEATURES of them, evenly spread, the vectors are kept."""
+    """Compute the features of all training faces.
+
+    The result has the moments of all of them, and the vectors of up to PAIRED_FEATURES evenly spaced faces.
+
+    Args:
+        extract: Computes the features of images.
+        training: Training faces.
+        advance: Called with the number of images done since the last call.
+    """
     kept = np.unique(np.linspace(0, len(training) - 1, min(PAIRED_FEATURES, len(training))).astype(int))
     moments: dict[str, metrics.Moments] = {}
-    whole = []
+    vectors = []
     for chunk in _chunks(len(training)):
         features = extract(training.images[chunk])
         for group, members in by_group(training.infants[chunk]).items():
             moments[group] = moments.get(group, metrics.Moments.empty(features.shape[1])).add(features, members)
-        whole.append(features[kept[(kept >= chunk.start) & (kept < chunk.stop)] - chunk.start])
+        vectors.append(features[kept[(kept >= chunk.start) & (kept < chunk.stop)] - chunk.start])
         advance(len(features))
-    return ReferenceFeatures(moments, np.concatenate(whole), np.asarray(training.infants[kept]))
+    return ReferenceFeatures(moments, np.concatenate(vectors), np.asarray(training.infants[kept]))
 
 
 def by_group(infants: Bool[np.ndarray, "n"]) -> dict[str, Bool[np.ndarray, "n"]]:
-    """Which rows belong to everyone ("all") and to each of GROUPS."""
+    """Return a mask of the rows of each group: "all" and each of AGE_GROUPS."""
     infants = np.asarray(infants)
     return {"all": np.ones(len(infants), bool), "adult": ~infants, "infant": infants}
 
@@ -203,16 +255,17 @@ def by_group(infants: Bool[np.ndarray, "n"]) -> dict[str, Bool[np.ndarray, "n"]]
 def next_pictures(
     pictures: Iterator[RenderedFace], count: int
 ) -> tuple[UInt8[np.ndarray, "n h w 3"], Float[np.ndarray, "n 68 2"]]:
-    """The next `count` of the truth's pictures, and their landmarks."""
+    """Return the next `count` rendered images and their landmarks in pixels."""
     taken = [next(pictures) for _ in range(count)]
     return np.stack([image for image, _ in taken]), np.stack([landmarks for _, landmarks in taken])
 
 
-def _likeness(
+def _similarity(
     output: UInt8[np.ndarray, "n h w 3"],
     landmarks: Float[np.ndarray, "n 68 d"] | None,
     truth: tuple[np.ndarray, np.ndarray] | None,
 ) -> TruthSimilarity | None:
+    """Compare outputs and their landmarks with the ground truth; return None if there is no ground truth."""
     if truth is None:
         return None
     return TruthSimilarity(
@@ -222,26 +275,28 @@ def _likeness(
     )
 
 
-def _look(
-    models: Trained, images: Images, extract: FeatureExtractor | None, likeness: TruthSimilarity | None
-) -> JudgedOutputs:
+def _measure_images(
+    models: Trained, images: Images, extract: FeatureExtractor | None, similarity: TruthSimilarity | None
+) -> ScoredOutputs:
+    """Apply the regressor and `extract` to images."""
     emotions, features = models.regress(images)
-    return JudgedOutputs(emotions, features, extract(images) if extract is not None else None, likeness)
+    return ScoredOutputs(emotions, features, extract(images) if extract is not None else None, similarity)
 
 
-def _over_chunks(
+def _measure_faces(
     models: Trained, faces: Faces, extract: FeatureExtractor | None, advance: ProgressCallback
-) -> JudgedOutputs:
-    answers = []
+) -> ScoredOutputs:
+    """Apply the regressor and `extract` to the real faces."""
+    parts = []
     for chunk in _chunks(len(faces)):
         images = faces.images[chunk]
-        answers.append(_look(models, images, extract, None))
+        parts.append(_measure_images(models, images, extract, None))
         advance(len(images))
-    return _concatenated(answers)
+    return _concatenated(parts)
 
 
 def _concatenated(parts: list):
-    """Dataclasses of equal form with their arrays joined end to end; None where they hold None."""
+    """Concatenate arrays, or dataclasses field by field; the result is None where the parts are None."""
     first = parts[0]
     if first is None:
         return None
@@ -251,5 +306,6 @@ def _concatenated(parts: list):
 
 
 def _chunks(count: int) -> Iterator[slice]:
+    """Yield slices of PICTURES_PER_CHUNK that together cover `count` rows."""
     for start in range(0, count, PICTURES_PER_CHUNK):
         yield slice(start, min(start + PICTURES_PER_CHUNK, count))

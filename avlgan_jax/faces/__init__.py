@@ -1,1 +1,1 @@
-"""What a face is, without any network: emotions, landmarks, crops, films, detectors, and faces drawn from a seed."""
+"""Faces without trained models: emotions, landmarks, crops, videos, landmark detectors and procedural faces."""

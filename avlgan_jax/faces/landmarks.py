@@ -1,9 +1,9 @@
-"""Geometry of the 68 facial landmarks (iBUG 300-W order, as dlib and FAN give them).
+"""Geometry of the 68 facial landmarks, in the iBUG 300-W order that dlib and FAN use.
 
-Coordinates are (x, y), x to the right and y down, in pixels, measured from the top left *corner* of the picture: the
-centre of the first pixel is (0.5, 0.5). The networks see them normalised, so that the picture spans [-1, 1]. A third
-coordinate z, toward the viewer, is in pixels too and normalised by the same scale; its zero is where the data puts it.
-"Left" and "right" are the person's own: the right eye is on the picture's left.
+Coordinates are (x, y), x to the right and y down, in pixels, measured from the top left *corner* of the image: the
+centre of the first pixel is (0.5, 0.5). Networks use normalised coordinates, in which the image spans [-1, 1]. A third
+coordinate z points toward the viewer. It is in pixels too and normalised by the same scale; the data set defines its
+zero. "Left" and "right" are those of the person: the right eye is on the left of the image.
 """
 
 import jax
@@ -15,7 +15,7 @@ Array = jax.Array | np.ndarray
 
 COUNT = 68
 
-# The seven groups of the face feature centre loss, equation (4).
+# The seven landmark groups of the face feature centre loss, equation (4).
 GROUPS = {
     "jaw": slice(0, 17),
     "right_brow": slice(17, 22),
@@ -25,7 +25,7 @@ GROUPS = {
     "left_eye": slice(42, 48),
     "mouth": slice(48, 68),
 }
-# The lines of a drawn landmark face: (first, last point, is it closed).
+# The lines of a landmark drawing: (first point, last point, whether the line is closed).
 CONTOURS = (
     (0, 16, False),
     (17, 21, False),
@@ -40,6 +40,7 @@ CONTOURS = (
 
 
 def _mirror_order() -> np.ndarray:
+    """Return the index of each landmark's mirror image."""
     pairs = [(i, 16 - i) for i in range(8)] + [(17 + i, 26 - i) for i in range(5)]
     pairs += [(31, 35), (32, 34), (36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46)]
     pairs += [(48, 54), (49, 53), (50, 52), (55, 59), (56, 58), (60, 64), (61, 63), (65, 67)]
@@ -49,48 +50,53 @@ def _mirror_order() -> np.ndarray:
     return order
 
 
-# Landmark k of a mirrored face is landmark FLIP_ORDER[k] of the face itself.
+# Landmark k of a mirrored face is landmark FLIP_ORDER[k] of the original face.
 FLIP_ORDER = _mirror_order()
 
-# By coordinate: what a mirror does to it, and where the picture's middle is in units of half its side.
+# For x, y and z: the factor of a mirrored coordinate, and the image centre in units of half the image side.
 _MIRROR = np.array([-1.0, 1.0, 1.0], np.float32)
 _MIDDLE = np.array([1.0, 1.0, 0.0], np.float32)
 
 
 def in_plane(landmarks: Float[Array, "*points d"]) -> Float[Array, "*points 2"]:
-    """Where the points lie in the picture: x and y, without the depth that 3-D landmarks have."""
+    """Return x and y of each point, without the depth of 3-D landmarks."""
     return landmarks[..., :2]
 
 
 def flip(landmarks: Float[Array, "*batch 68 d"]) -> Float[Array, "*batch 68 d"]:
-    """Mirror *normalised* landmarks left to right, keeping every point's meaning. Takes numpy or JAX arrays."""
+    """Mirror *normalised* landmarks left to right, and reorder them so that each keeps its anatomical meaning."""
     return landmarks[..., FLIP_ORDER, :] * _MIRROR[: landmarks.shape[-1]]
 
 
 def normalise(landmarks: Float[Array, "*points d"], resolution: int) -> Float[Array, "*points d"]:
-    """Pixels of a square picture of side `resolution` to [-1, 1]. Points outside the picture go beyond it.
+    """Convert pixels of a square image of side `resolution` to normalised coordinates.
 
-    Depth, where there is any, is scaled as x and y are and keeps its zero.
+    Points inside the image are in [-1, 1]; points outside it are not. A depth is scaled like x and y and keeps its
+    zero.
     """
     return landmarks * (2.0 / resolution) - _MIDDLE[: landmarks.shape[-1]]
 
 
 def to_pixels(normalised: Float[Array, "*points d"], resolution: int) -> Float[Array, "*points d"]:
-    """The inverse of `normalise`."""
+    """Convert normalised coordinates to pixels; the inverse of `normalise`."""
     return (normalised + _MIDDLE[: normalised.shape[-1]]) * (resolution / 2.0)
 
 
 def feature_centres(landmarks: Float[Array, "*batch 68 d"]) -> Float[Array, "*batch 7 d"]:
-    """The centre h_j of each of the seven GROUPS, equation (4)."""
+    """Return the centre h_j of each of the seven GROUPS, equation (4)."""
     return jnp.stack([landmarks[..., group, :].mean(axis=-2) for group in GROUPS.values()], axis=-2)
 
 
 def draw(normalised: Float[Array, "batch 68 d"], resolution: int, radius: float = 0.012) -> Float[Array, "batch h w 1"]:
-    """The landmark picture of Section IV-A: dark dots (-1) on white (+1), one channel.
+    """Draw the landmark image of Section IV-A: dark dots (-1) on white (+1), in one channel.
 
-    Each dot is a Gaussian of standard deviation `radius` times the picture's side (never under 0.6 pixels), so the
-    picture moves smoothly with its numbers; where dots meet, the darker one counts. A dot with a depth is the darker
-    the nearer it is (`_darkness`), and so covers what lies behind it.
+    Each dot is a Gaussian, so the image is a smooth function of the coordinates. Where dots overlap, the darkest dot
+    counts. A dot with a depth is darker the nearer it is to the viewer (`_darkness`), so it covers the dots behind it.
+
+    Args:
+        normalised: The normalised landmarks, 2-D or 3-D.
+        resolution: The side of the image in pixels.
+        radius: Standard deviation of a dot, as a fraction of the image side; at least 0.6 pixels are used.
     """
     sigma = max(radius * resolution, 0.6)
     centres = jnp.arange(resolution, dtype=normalised.dtype) + 0.5
@@ -103,21 +109,21 @@ def draw(normalised: Float[Array, "batch 68 d"], resolution: int, radius: float 
 
 
 def _darkness(depth: Float[Array, "batch 68"]) -> Float[Array, "batch 68"]:
-    """How dark a dot at this normalised depth is, in (0.25, 1): steep over a head's half depth, visible at any."""
+    """Return the darkness of a dot, in (0.25, 1): steep over half the depth of a head, and visible at any depth."""
     return 0.25 + 0.75 * jax.nn.sigmoid(4.0 * depth)
 
 
 def eye_distance(landmarks: Float[np.ndarray, "*batch 68 d"]) -> Float[np.ndarray, "*batch"]:
-    """Distance in the picture between the outer eye corners, the usual yardstick of landmark errors (300-W)."""
+    """Return the distance between the outer corners of the eyes, by which 300-W normalises landmark errors."""
     return np.linalg.norm(in_plane(landmarks[..., 36, :] - landmarks[..., 45, :]), axis=-1)
 
 
 def normalised_mean_error(
     found: Float[np.ndarray, "*batch 68 d"], truth: Float[np.ndarray, "*batch 68 k"]
 ) -> Float[np.ndarray, "*batch"]:
-    """Mean distance in the picture of the 68 points from the truth, over the true outer eye distance (NME, 300-W).
+    """Return the mean distance of the 68 points from the ground truth, divided by the true `eye_distance` (NME, 300-W).
 
-    Depth does not count, so that 2-D and 3-D landmarks compare.
+    Depth is ignored, so that the errors of 2-D and 3-D landmarks are comparable.
     """
     distances = np.linalg.norm(in_plane(found) - in_plane(truth), axis=-1)
     return distances.mean(axis=-1) / eye_distance(truth)

@@ -1,1 +1,1 @@
-"""Networks, losses and steps of the four models, and trained networks as functions on numpy arrays."""
+"""Networks, losses and training steps of the four models, and trained networks as functions on numpy arrays."""

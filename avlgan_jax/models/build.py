@@ -1,4 +1,4 @@
-"""The four models by name, each put together from the config: its networks, its optimizer and how it sees a batch."""
+"""Construction of the four models from the config: networks, optimizers, and the conditions taken from a batch."""
 
 from dataclasses import dataclass
 
@@ -25,19 +25,25 @@ from avlgan_jax.models.regressor import RegressorTrainer
 
 @dataclass(frozen=True)
 class Model:
-    """One of the four models, ready to train."""
+    """One of the four models with everything that its training needs."""
 
     name: ModelName
     training: Training
     trainer: Converter | RegressorTrainer
     with_images: bool
-    """Whether its batches hold images."""
+    """Whether its batches contain images."""
     frozen_model: ModelName | None = None
-    """The model trained before whose weights it holds frozen."""
+    """Name of the previously trained model whose frozen weights this one uses, or None."""
 
 
 def build(name: ModelName, config: Config, face_count: int) -> Model:
-    """The model `name` of the config, to be trained on `face_count` faces (which set the length of an epoch)."""
+    """Build the model `name` from its section of the config.
+
+    Args:
+        name: The model.
+        config: The config; the section for `name` sets the networks, the losses and the optimizers.
+        face_count: Number of training faces, which sets the number of steps in an epoch for the learning rate.
+    """
     training: Training = getattr(config, name)
     steps_per_epoch = max(1, face_count // training.batch_size)
     if name == "regressor":
@@ -54,10 +60,10 @@ def build(name: ModelName, config: Config, face_count: int) -> Model:
     parts = image_generator(training), _image_discriminator(training, config.landmark_dimensions)
     if not training.use_landmarks:
         return Model(name, training, Converter(*parts, training, _view_image, *optimizers), with_images=True)
-    through = landmark_generator(config)
+    landmark_converter = landmark_generator(config)
 
     def view(frozen: Params, batch: Batch):
-        converted = through.apply({"params": frozen}, batch.landmarks, Condition(batch.targets)).output
+        converted = landmark_converter.apply({"params": frozen}, batch.landmarks, Condition(batch.targets)).output
         own, target = Condition(batch.emotions, batch.landmarks), Condition(batch.targets, converted)
         return image_to_float(batch.images), own, target
 
@@ -74,12 +80,12 @@ def _view_image(frozen: Params, batch: Batch):
 
 
 def regressor_network(config: Config) -> Regressor:
-    """The regressor of the config."""
+    """Return the regressor network of the config."""
     return Regressor(config.regressor.width, dtype=jnp.dtype(config.regressor.precision))
 
 
 def landmark_generator(config: Config) -> LandmarkGenerator:
-    """G_l of the config."""
+    """Return the landmark converter's generator G_l of the config."""
     section = config.landmark
     return LandmarkGenerator(section.width, section.blocks, section.body, section.residual)
 
@@ -90,7 +96,7 @@ def _landmark_discriminator(config: Config) -> LandmarkDiscriminator:
 
 
 def image_generator(section: ImageTraining) -> ImageGenerator:
-    """G_i of a section of the config: the image converter's or avGAN's."""
+    """Return the generator G_i for a section of the config: `image` (the image converter) or `avgan`."""
     kind = nn.remat(ImageGenerator) if section.rematerialise else ImageGenerator
     return kind(section.width, section.blocks, section.masked, dtype=jnp.dtype(section.precision))
 
@@ -104,7 +110,7 @@ def _image_discriminator(section: ImageTraining, dimensions: int) -> ImageDiscri
 
 
 def empty_batch(config: Config, size: int, with_images: bool) -> Batch:
-    """A batch of zeros with the shapes of the config, for initialisation."""
+    """Return a batch of `size` examples of zeros with the shapes of the config, for initialisation."""
     pixels = (size, config.resolution, config.resolution, 3)
     return Batch(
         landmarks=np.zeros((size, 68, config.landmark_dimensions), np.float32),

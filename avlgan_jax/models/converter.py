@@ -1,8 +1,8 @@
-"""The adversarial skeleton that the landmark converter, the image converter and avGAN share: equations (5) and (10).
+"""Adversarial training shared by the landmark converter, the image converter and avGAN: equations (5) and (10).
 
-A converter is a generator G(source, condition), a discriminator D(source), and two ways of seeing a batch: the source
-with its own condition, and the condition it shall be converted to. A step updates D, then G with its cycle there and
-back. Everything is a pure function `(state, batch, key) -> (state, metrics)`.
+A converter has a generator G(source, condition), a discriminator D(source), and a function that takes from a batch the
+source, its own condition and the target condition. A step updates D, and then G, which converts the source to the
+target and back (the cycle). A step is a pure function `(state, batch, key) -> (state, metrics)`.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ StepKind = Literal["reading", "discriminator", "both"]
 
 
 class State(struct.PyTreeNode):
-    """All that training changes, and `frozen`: parameters of models trained before that this one looks through."""
+    """Training state of a converter. `frozen` holds constant parameters of the previously trained model it uses."""
 
     step: Int[Array, ""]
     key: Key[Array, ""]
@@ -42,12 +42,12 @@ class State(struct.PyTreeNode):
 
     @property
     def evaluated(self) -> Params:
-        """The generator's weights that evaluation uses: the averaged ones where there are any."""
+        """The generator's weights for evaluation: the moving average if there is one, else the last weights."""
         return self.generator if self.ema is None else self.ema
 
 
 class LossWeights(NamedTuple):
-    """The loss weights that Table I varies: numbers, or traced scalars where many runs train in one program."""
+    """The loss weights that Table I varies: numbers, or traced scalars if several runs train in one program."""
 
     emotion: float | Float[Array, ""]
     centre: float | Float[Array, ""] = 0.0
@@ -55,32 +55,38 @@ class LossWeights(NamedTuple):
 
 
 def configured_weights(training: AdversarialTraining) -> LossWeights:
-    """The weights of the config; those that its kind of converter does not know are 0."""
+    """Return the loss weights of the config. A weight that the section does not have is 0."""
     centre, landmark = (getattr(training, name, 0.0) for name in ("centre_weight", "landmark_weight"))
     return LossWeights(training.emotion_weight, centre, landmark)
 
 
 @dataclass(frozen=True)
 class Converter:
-    """The parts of one converter."""
+    """The networks, optimizers and training step of one converter."""
 
     generator: nn.Module
     discriminator: nn.Module
     training: AdversarialTraining
     view: Callable[[Params, Batch], tuple[Source, Condition, Condition]]
-    """(frozen parameters, batch) -> source, its own condition, the condition it shall be converted to."""
+    """(frozen parameters, batch) -> (source, own condition, target condition)."""
     generator_optimizer: optax.GradientTransformation
     discriminator_optimizer: optax.GradientTransformation
     loss_weights_override: LossWeights | None = None
-    """Weights in place of the config's."""
+    """Loss weights that replace those of the config, or None."""
 
     @property
     def weights(self) -> LossWeights:
-        """The loss weights that count."""
+        """The loss weights in use: `loss_weights_override` if set, else those of the config."""
         return configured_weights(self.training) if self.loss_weights_override is None else self.loss_weights_override
 
     def init(self, key: Key[Array, ""], batch: Batch, frozen: Params) -> State:
-        """A fresh state; `batch` gives shapes only."""
+        """Return a newly initialised state.
+
+        Args:
+            key: The key for both networks' weights and for the noise of training.
+            batch: A batch of which only the shapes are used.
+            frozen: The weights of the previously trained model; empty if the converter uses none.
+        """
         for_generator, for_discriminator, for_training = jax.random.split(key, 3)
         source, own, _ = self.view(frozen, batch)
         generator = self.generator.init(for_generator, source, own)["params"]
@@ -97,17 +103,17 @@ class Converter:
         )
 
     def discriminate(self, discriminator: Params, source: Source) -> DiscriminatorOutput:
-        """D's output for a batch of sources, real or generated."""
+        """Return D's output for a batch of sources, real or generated."""
         return self.discriminator.apply({"params": discriminator}, source)
 
     def generate(self, generator: Params, source: Source, condition: Condition):
-        """G's output for a batch of sources."""
+        """Return G's output for a batch of sources and conditions."""
         return self.generator.apply({"params": generator}, source, condition)
 
     def reading_objective(
         self, discriminator: Params, real: Source, own: Condition
     ) -> tuple[Float[Array, ""], Metrics]:
-        """The part of L_D in equations (5) and (10) that is about real faces: their emotions and landmarks."""
+        """Return the emotion and landmark losses on real faces, which are a part of L_D in equations (5) and (10)."""
         return self._reading(self.discriminate(discriminator, real), own)
 
     def _reading(self, d_output: DiscriminatorOutput, own: Condition) -> tuple[Float[Array, ""], Metrics]:
@@ -122,7 +128,15 @@ class Converter:
     def discriminator_objective(
         self, discriminator: Params, real: Source, fake: Source, own: Condition, mix: Float[Array, "batch"]
     ) -> tuple[Float[Array, ""], Metrics]:
-        """L_D of equations (5) and (10), with the penalties that the config asks for."""
+        """Return L_D of equations (5) and (10) with the penalties of the config, and its parts as metrics.
+
+        Args:
+            discriminator: D's weights.
+            real: The sources.
+            fake: G's outputs for the same batch.
+            own: The conditions of `real`.
+            mix: For each example, the share of `real` in [0, 1] at which the Wasserstein penalty is evaluated.
+        """
         training = self.training
         both = self.discriminate(discriminator, jnp.concatenate([real, fake]))
         on_real, on_fake = (jax.tree.map(lambda leaf, half=half: jnp.split(leaf, 2)[half], both) for half in (0, 1))
@@ -146,7 +160,16 @@ class Converter:
     def generator_objective(
         self, generator: Params, generated, discriminator: Params, real: Source, own: Condition, target: Condition
     ) -> tuple[Float[Array, ""], Metrics]:
-        """L_G of equations (5) and (10); `generated` is G(real, target), the way back is made here."""
+        """Return L_G of equations (5) and (10), and its parts as metrics.
+
+        Args:
+            generator: G's weights, used here for the conversion back to `own`.
+            generated: G(real, target), computed by the caller.
+            discriminator: D's weights.
+            real: The sources.
+            own: The conditions of `real`.
+            target: The conditions of `generated`.
+        """
         training, weights = self.training, self.weights
         d_output = self.discriminate(discriminator, generated.output)
         back = self.generate(generator, generated.output, own)
@@ -172,15 +195,22 @@ class Converter:
         return total, {"loss": total, "moved": jnp.mean(jnp.abs(generated.output - real))} | parts
 
     def validate(self, state: State, batch: Batch) -> Metrics:
-        """L_G's parts on faces not trained on, with the evaluated weights; `score` (higher is better) leaves out the
-        adversarial part, which has no meaning from one step to the next."""
+        """Return L_G and its parts on a batch of validation faces, computed with the weights for evaluation.
+
+        `score` (higher is better) is -L_G without the adversarial part, whose values at different steps are not
+        comparable.
+        """
         real, own, target = self.view(state.frozen, batch)
         generated = self.generate(state.evaluated, real, target)
         total, metrics = self.generator_objective(state.evaluated, generated, state.discriminator, real, own, target)
         return metrics | {"score": metrics["adversarial"] - total}
 
     def step_kind(self, step: int) -> StepKind:
-        """Whose turn it is at `step`: D reads real faces while it warms up, then is alone between G's steps."""
+        """Return what `step` updates.
+
+        During the warm-up (`d_warmup` steps) D learns emotions and landmarks from real faces: "reading". After that
+        every `d_steps`-th step updates D and G ("both") and every other step updates D ("discriminator").
+        """
         if step < self.training.d_warmup:
             return "reading"
         return "both" if (step + 1) % self.training.d_steps == 0 else "discriminator"
@@ -188,25 +218,32 @@ class Converter:
     def step(
         self, state: State, batch: Batch, key: Key[Array, ""], axis: str | None = None, kind: StepKind = "both"
     ) -> tuple[State, Metrics]:
-        """One step: D on real and generated, then, if it is its kind, G through D and back round the cycle.
+        """Run one training step and return the new state and the metrics.
 
-        In a `reading` turn D learns emotions and landmarks from real faces, and nothing is generated. `axis` names the
-        mapped axis over which gradients and metrics are averaged. The metrics are scalars named `d/...` and, of G's
-        turns, `g/...`.
+        Args:
+            state: The state before the step.
+            batch: The batch of this device.
+            key: The key for the noise of this step, the same on all devices.
+            axis: The mapped axis over which gradients and metrics are averaged; None on a single device.
+            kind: "reading" updates D with its emotion and landmark losses on real faces and generates nothing.
+                "discriminator" updates D on real and generated faces. "both" then updates G too.
+
+        Returns:
+            The state, and scalar metrics named `d/...` and, if G is updated, `g/...`.
         """
         real, own, target = self.view(state.frozen, batch)
         state = state.replace(step=state.step + 1)
         if kind == "reading":
-            read = jax.grad(self.reading_objective, has_aux=True)(state.discriminator, real, own)
-            return self._update_discriminator(state, *mean_over_devices(read, axis))
+            d_result = jax.grad(self.reading_objective, has_aux=True)(state.discriminator, real, own)
+            return self._update_discriminator(state, *mean_over_devices(d_result, axis))
 
-        # Noise by place in the global batch: the same whichever device an example is on.
-        mix = jax.vmap(lambda place: jax.random.uniform(jax.random.fold_in(key, place)))(batch.position)
-        # One forward pass serves both: D sees its value, G later pulls its gradient back through it.
+        # Noise depends on the position in the global batch, so it is the same on whatever device an example is.
+        mix = jax.vmap(lambda position: jax.random.uniform(jax.random.fold_in(key, position)))(batch.position)
+        # One forward pass for both updates: D's uses the output, and G's back-propagates through the same pass.
         generated, pull_back = jax.vjp(lambda generator: self.generate(generator, real, target), state.generator)
         fake = jax.lax.stop_gradient(generated.output)
-        judged = jax.grad(self.discriminator_objective, has_aux=True)(state.discriminator, real, fake, own, mix)
-        state, d_metrics = self._update_discriminator(state, *mean_over_devices(judged, axis))
+        d_result = jax.grad(self.discriminator_objective, has_aux=True)(state.discriminator, real, fake, own, mix)
+        state, d_metrics = self._update_discriminator(state, *mean_over_devices(d_result, axis))
         if kind == "discriminator":
             return state, d_metrics
 
@@ -222,16 +259,16 @@ class Converter:
         updates, optimizer = self.discriminator_optimizer.update(gradients, state.discriminator_optimizer)
         discriminator = optax.apply_updates(state.discriminator, updates)
         state = state.replace(discriminator=discriminator, discriminator_optimizer=optimizer)
-        return state, _named("d", metrics | {"gradient_norm": optax.global_norm(gradients)})
+        return state, _prefixed("d", metrics | {"gradient_norm": optax.global_norm(gradients)})
 
     def _update_generator(self, state: State, gradients: Params, metrics: Metrics) -> tuple[State, Metrics]:
         updates, optimizer = self.generator_optimizer.update(gradients, state.generator_optimizer)
         generator = optax.apply_updates(state.generator, updates)
-        turns = jnp.maximum(state.step - 1 - self.training.d_warmup, 0) // self.training.d_steps
-        ema = moving_average(state.ema, generator, turns, self.training.ema_decay)
+        updates_before = jnp.maximum(state.step - 1 - self.training.d_warmup, 0) // self.training.d_steps
+        ema = moving_average(state.ema, generator, updates_before, self.training.ema_decay)
         state = state.replace(generator=generator, generator_optimizer=optimizer, ema=ema)
-        return state, _named("g", metrics | {"gradient_norm": optax.global_norm(gradients)})
+        return state, _prefixed("g", metrics | {"gradient_norm": optax.global_norm(gradients)})
 
 
-def _named(whose: str, metrics: Metrics) -> Metrics:
-    return {f"{whose}/{name}": value for name, value in metrics.items()}
+def _prefixed(prefix: str, metrics: Metrics) -> Metrics:
+    return {f"{prefix}/{name}": value for name, value in metrics.items()}

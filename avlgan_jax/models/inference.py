@@ -1,4 +1,4 @@
-"""Trained models as plain functions on numpy arrays: images as uint8, landmarks in pixels, any number of them."""
+"""Trained models as functions on numpy arrays with any number of examples: uint8 images, landmarks in pixels."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,38 +19,38 @@ from avlgan_jax.runtime import chunks
 Images = UInt8[np.ndarray, "n h w 3"]
 Points = Float[np.ndarray, "n 68 d"]
 Emotions = Float[np.ndarray, "n 2"]
-# Examples that a device is given at once.
+# Number of examples that a device processes at once.
 ROWS_PER_DEVICE = 64
-# The networks that generating and judging need, by name: the evaluated weights of each model, and the image
-# converter's discriminator, which reads emotions and landmarks from a picture (Section IV-C, equation 7).
+# The networks for generation and prediction, by name: the weights for evaluation of each model, and the image
+# converter's discriminator, which predicts an image's emotion and landmarks (Section IV-C, equation 7).
 NetworkParameters = dict[Literal["regressor", "landmark", "image", "avgan", "discriminator"], Params]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The four models of a training run.
+    """The four models of a training run, as functions.
 
-    Args of the functions: images uint8 (n, R, R, 3), landmarks (n, 68, d) in pixels with d as in the config,
-    emotions (n, 2) in [-1, 1].
+    Their arguments are uint8 images (n, R, R, 3), landmarks (n, 68, d) in pixels, where R and d are the config's
+    `resolution` and `landmark_dimensions`, and emotions (n, 2) as (valence, arousal) in [-1, 1].
     """
 
     config: Config
     steps: dict[str, int]
-    """Steps that each model was trained for."""
+    """Number of training steps of each model."""
     regress: Callable[[Images], tuple[Emotions, Float[np.ndarray, "n features"]]]
-    """The regressor's valence and arousal, and in one pass the pooled features it read them from."""
+    """The regressor's valence and arousal, and the pooled features of the same forward pass."""
     predict: Callable[[Images], Emotions]
-    """The regressor's valence and arousal alone."""
+    """The regressor's valence and arousal."""
     convert_landmarks: Callable[[Points, Emotions], Points]
-    """The landmark converter."""
+    """The landmark converter: moves landmarks to the target emotions."""
     paint: Callable[[Images, Points, Emotions], Images]
-    """The image converter alone: repaints faces to landmarks that have been converted already."""
+    """The image converter alone: repaints faces to landmarks that are already converted, and to the target emotions."""
     convert: dict[str, Callable[[Images, Points, Emotions], Images]]
-    """`avlandmarkgan` (landmark converter, then image converter) and `avgan` (which looks at no landmarks)."""
+    """`avlandmarkgan` (landmark converter, then image converter) and `avgan` (which ignores the landmarks)."""
     read_emotions: Callable[[Images], Emotions]
-    """Valence and arousal as the image converter's discriminator reads them (Section IV-C)."""
+    """Valence and arousal as predicted by the image converter's discriminator (Section IV-C)."""
     read_landmarks: Callable[[Images], Points]
-    """Landmarks as the image converter's discriminator reads them; in the middle of the picture where it reads none."""
+    """Landmarks as predicted by the image converter's discriminator; the image's centre if it predicts none."""
 
 
 def assemble(
@@ -60,24 +60,32 @@ def assemble(
     sizes: tuple[int, ...] = (ROWS_PER_DEVICE,),
     devices: Sequence[jax.Device] = (),
 ) -> Trained:
-    """The functions of networks with these weights; `sizes` and `devices` as for `parallel.in_chunks`."""
+    """Return the functions of the config's networks with the given weights.
+
+    Args:
+        config: The config of the training run.
+        weights: The weights of all networks.
+        steps: Number of training steps of each model.
+        sizes: Numbers of examples per device to compile for, as for `chunks.in_chunks`.
+        devices: The devices to use, as for `chunks.in_chunks`.
+    """
     networks = Networks(config)
 
-    def ready(function: Callable, *parts: str) -> Callable:
+    def compiled(function: Callable, *parts: str) -> Callable:
         return chunks.in_chunks(function, {part: weights[part] for part in parts}, sizes, devices)
 
-    regress = ready(networks.predict, "regressor")
-    emotions_and_landmarks = ready(networks.discriminate, "discriminator")
+    regress = compiled(networks.predict, "regressor")
+    emotions_and_landmarks = compiled(networks.discriminate, "discriminator")
     return Trained(
         config=config,
         steps=steps,
         regress=regress,
         predict=lambda images: regress(images)[0],
-        convert_landmarks=ready(networks.convert_landmarks, "landmark"),
-        paint=ready(networks.paint, "image"),
+        convert_landmarks=compiled(networks.convert_landmarks, "landmark"),
+        paint=compiled(networks.paint, "image"),
         convert={
-            "avlandmarkgan": ready(lambda *inputs: networks.avlandmarkgan(*inputs)[0], "landmark", "image"),
-            "avgan": ready(networks.avgan, "avgan"),
+            "avlandmarkgan": compiled(lambda *inputs: networks.avlandmarkgan(*inputs)[0], "landmark", "image"),
+            "avgan": compiled(networks.avgan, "avgan"),
         },
         read_emotions=lambda images: emotions_and_landmarks(images)[0],
         read_landmarks=lambda images: emotions_and_landmarks(images)[1],
@@ -85,22 +93,25 @@ def assemble(
 
 
 class Networks:
-    """The networks of a config as pure functions (weights, device arrays) -> device arrays, in pixels throughout."""
+    """The networks of a config as pure functions (weights, device arrays) -> device arrays.
+
+    Images are uint8, landmarks are in pixels, and emotions are (valence, arousal).
+    """
 
     def __init__(self, config: Config):
         self.config = config
         self._regressor = build.regressor_network(config)
-        self._move = build.landmark_generator(config)
-        self._paint = build.image_generator(config.image)
+        self._landmark_generator = build.landmark_generator(config)
+        self._image_generator = build.image_generator(config.image)
         self._avgan = build.image_generator(config.avgan)
         self._image_trainer = build.build("image", config, 1).trainer
 
     def predict(self, weights: NetworkParameters, images: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The regressor's emotions and pooled features."""
+        """Return the regressor's emotions and pooled features."""
         return self._regressor.apply({"params": weights["regressor"]}, image_to_float(images))
 
     def discriminate(self, weights: NetworkParameters, images: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Emotions and landmarks as D_i reads them."""
+        """Return the emotions and landmarks that D_i predicts; the image's centre if it predicts no landmarks."""
         output = self._image_trainer.discriminate(weights["discriminator"], image_to_float(images))
         points = output.landmarks
         if points is None:
@@ -108,34 +119,34 @@ class Networks:
         return output.emotions, lm.to_pixels(points, self.config.resolution)
 
     def convert_landmarks(self, weights: NetworkParameters, points: jax.Array, emotions: jax.Array) -> jax.Array:
-        """G_l."""
+        """Return the landmarks that G_l converts to `emotions`."""
         source = lm.normalise(points, self.config.resolution)
-        moved = self._move.apply({"params": weights["landmark"]}, source, Condition(emotions)).output
+        moved = self._landmark_generator.apply({"params": weights["landmark"]}, source, Condition(emotions)).output
         return lm.to_pixels(moved, self.config.resolution)
 
     def paint(self, weights: NetworkParameters, images: jax.Array, points: jax.Array, emotions: jax.Array) -> jax.Array:
-        """G_i."""
-        # An ablation may do without landmarks.
-        seen = lm.normalise(points, self.config.resolution) if self.config.image.use_landmarks else None
-        output = self._paint.apply(
-            {"params": weights["image"]}, image_to_float(images), Condition(emotions, seen)
+        """Return the images that G_i repaints to the landmarks `points` and to `emotions`."""
+        # An ablation trains the image converter without landmarks.
+        landmarks = lm.normalise(points, self.config.resolution) if self.config.image.use_landmarks else None
+        output = self._image_generator.apply(
+            {"params": weights["image"]}, image_to_float(images), Condition(emotions, landmarks)
         ).output
         return image_to_uint8(output)
 
     def avlandmarkgan(
         self, weights: NetworkParameters, images: jax.Array, points: jax.Array, emotions: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        """G_l, then G_i: the faces and their landmarks at `emotions`."""
+        """Return images and landmarks converted to `emotions` by G_l and then G_i."""
         moved = self.convert_landmarks(weights, points, emotions)
         return self.paint(weights, images, moved, emotions), moved
 
     def avgan(self, weights: NetworkParameters, images: jax.Array, points: jax.Array, emotions: jax.Array) -> jax.Array:
-        """avGAN, which looks at no landmarks."""
+        """Return the images that avGAN converts to `emotions`; `points` are ignored."""
         return image_to_uint8(
             self._avgan.apply({"params": weights["avgan"]}, image_to_float(images), Condition(emotions)).output
         )
 
 
 def parameter_counts(weights: NetworkParameters) -> dict[str, int]:
-    """How many numbers each network has."""
+    """Return the number of parameters of each network."""
     return {name: parameter_count(tree) for name, tree in weights.items()}

@@ -1,4 +1,4 @@
-"""`Conv` and `InstanceNorm`, the two layers of all generators and discriminators, and how their kernels are drawn."""
+"""The layers `Conv` and `InstanceNorm` of the image networks, and the initialisers of their kernels."""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -8,15 +8,19 @@ from jaxtyping import Array, Float
 
 from avlgan_jax.models.convolutions import Image, Output, conv, preferred_form, upsample_conv
 
-# PyTorch's default initialisation of convolutions and dense layers: uniform within 1/sqrt(fan in).
+# PyTorch's default initialisation of convolutions and dense layers: uniform in +-1/sqrt(fan in).
 torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
-# He et al. 2015: keeps the size of activations through rectified layers that no norm follows. With PyTorch's default
-# each such layer shrinks them to 0.4, and a discriminator wastes its first hundreds of steps growing them again.
+# He et al. 2015: keeps the scale of activations through rectified layers without normalisation. With PyTorch's default
+# each such layer scales them by 0.4, and a discriminator spends its first few hundred steps on restoring the scale.
 he_normal = nn.initializers.he_normal()
 
 
 class Conv(nn.Module):
-    """2-D convolution with zero padding, or (`upsample`) the transposed 4x4 stride-2 one that doubles the size."""
+    """2-D convolution with zero padding, or with `upsample` the transposed convolution that doubles the image's side.
+
+    `upsample` needs `kernel_size` 4 and ignores `stride` and `padding`. Parameters are float32; the convolution is
+    computed in `dtype`.
+    """
 
     features: int
     kernel_size: int
@@ -40,9 +44,10 @@ class Conv(nn.Module):
 
 
 class InstanceNorm(nn.Module):
-    """Normalise every channel of every example over its positions, then scale and shift; no running statistics.
+    """Normalisation of each channel of each example over its positions, followed by a learned scale and shift.
 
-    Epsilon 1e-5 as in PyTorch. Statistics in float32 whatever the compute type.
+    There are no running statistics. `epsilon` is that of PyTorch. Statistics are computed in float32 for any input
+    type.
     """
 
     epsilon: float = 1e-5
@@ -53,7 +58,7 @@ class InstanceNorm(nn.Module):
         scale = self.param("scale", nn.initializers.ones, (channels,))
         bias = self.param("bias", nn.initializers.zeros, (channels,))
         axes = tuple(range(1, x.ndim - 1))
-        wide = x.astype(jnp.float32)
-        mean = wide.mean(axes, keepdims=True)
-        variance = jnp.square(wide - mean).mean(axes, keepdims=True)
-        return ((wide - mean) * (lax.rsqrt(variance + self.epsilon) * scale) + bias).astype(x.dtype)
+        x32 = x.astype(jnp.float32)
+        mean = x32.mean(axes, keepdims=True)
+        variance = jnp.square(x32 - mean).mean(axes, keepdims=True)
+        return ((x32 - mean) * (lax.rsqrt(variance + self.epsilon) * scale) + bias).astype(x.dtype)

@@ -1,7 +1,7 @@
-"""Equations (1) to (10) of the paper, each a named function of arrays; no network is called here.
+"""Losses of equations (1) to (10) of the paper, as functions of arrays.
 
-The forms not printed in the paper (non-saturating, Wasserstein, hinge; gradient penalties; the mask's size) stand
-beside them with their own sources. All give scalars to be minimised; all are means over the batch.
+Losses that are not in the paper (non-saturating, Wasserstein and hinge losses, gradient penalties, mask size) name
+their sources. All return scalars that are means over the batch; all but `adversarial` are to be minimised.
 """
 
 from collections.abc import Callable
@@ -19,12 +19,15 @@ Points = Float[Array, "batch 68 d"]
 
 
 def adversarial(real: Logits, fake: Logits) -> Scalar:
-    """L_adv, equations (1) and (6): E[log D(x)] + E[log(1 - D(G(x)))], D the sigmoid of the logits."""
+    """Return L_adv of equations (1) and (6): E[log D(x)] + E[log(1 - D(G(x)))], where D is the sigmoid of the logits.
+
+    D maximises it.
+    """
     return jnp.mean(jax.nn.log_sigmoid(real)) + jnp.mean(jax.nn.log_sigmoid(-fake))
 
 
 def discriminator_adversarial(kind: AdversarialLoss, real: Logits, fake: Logits) -> Scalar:
-    """What D minimises: -L_adv of equations (5) and (10), or its Wasserstein or hinge counterpart."""
+    """Return D's adversarial loss: -L_adv of equations (5) and (10), or its Wasserstein or hinge counterpart."""
     match kind:
         case "minimax" | "nonsaturating":
             return -adversarial(real, fake)
@@ -35,7 +38,10 @@ def discriminator_adversarial(kind: AdversarialLoss, real: Logits, fake: Logits)
 
 
 def generator_adversarial(kind: AdversarialLoss, fake: Logits) -> Scalar:
-    """What G minimises: the part of +L_adv in equations (5) and (10) that depends on G, or its counterpart."""
+    """Return G's adversarial loss: the part of +L_adv in equations (5) and (10) that depends on G, or its counterpart.
+
+    "nonsaturating", "wgan_gp" and "hinge" have counterparts.
+    """
     match kind:
         case "minimax":
             return jnp.mean(jax.nn.log_sigmoid(-fake))
@@ -45,38 +51,53 @@ def generator_adversarial(kind: AdversarialLoss, fake: Logits) -> Scalar:
             return -jnp.mean(fake)
 
 
-def emotion(predicted: Float[Array, "batch 2"], wanted: Float[Array, "batch 2"]) -> Scalar:
-    """L_e, equations (2) and (7), real and fake: the squared error over all valences and arousals of the batch.
+def emotion(predicted: Float[Array, "batch 2"], target: Float[Array, "batch 2"]) -> Scalar:
+    """Return L_e of equations (2) and (7), for real or fake: the mean squared error of valence and arousal.
 
-    Section IV-A flattens both into one vector "to calculate the regression loss": a mean, as peers' code has it.
+    Section IV-A flattens both into one vector "to calculate the regression loss". The mean, instead of a sum, follows
+    the code of comparable models.
     """
-    return jnp.mean(jnp.square(predicted - wanted))
+    return jnp.mean(jnp.square(predicted - target))
 
 
 def reconstruction(source: Float[Array, "batch *shape"], reconstructed: Float[Array, "batch *shape"]) -> Scalar:
-    """L_rec, equations (3) and (9): the mean absolute difference of the source and its way there and back."""
+    """Return L_rec of equations (3) and (9): the mean absolute difference between a source and its reconstruction.
+
+    The reconstruction is the source converted to the target condition and back to its own.
+    """
     return jnp.mean(jnp.abs(source - reconstructed))
 
 
 def face_feature_centre(source: Points, generated: Points) -> Scalar:
-    """L_ffc, equation (4): the L1 distances of the seven groups' centres, summed over groups and coordinates."""
+    """Return L_ffc of equation (4): the L1 distance of the centres of the seven landmark groups.
+
+    It is summed over groups and coordinates.
+    """
     distances = jnp.abs(lm.feature_centres(source) - lm.feature_centres(generated))
     return jnp.mean(jnp.sum(distances, axis=(-2, -1)))
 
 
-def landmark(predicted: Points, wanted: Points) -> Scalar:
-    """L_l, equation (8), real and fake: the mean absolute error of the 136 (3-D: 204) coordinates in [-1, 1]."""
-    return jnp.mean(jnp.abs(predicted - wanted))
+def landmark(predicted: Points, target: Points) -> Scalar:
+    """Return L_l of equation (8), for real or fake: the mean absolute error of the landmark coordinates in [-1, 1].
+
+    There are 136 coordinates (204 for 3-D landmarks).
+    """
+    return jnp.mean(jnp.abs(predicted - target))
 
 
 def mask_size(mask: Float[Array, "batch height width 1"]) -> Scalar:
-    """Mean of the mask: what is repainted without need costs something (GANimation, Pumarola et al. 2018, eq. 4)."""
+    """Return the mean of the mask, a penalty on the repainted area (GANimation, Pumarola et al. 2018, eq. 4)."""
     return jnp.mean(mask)
 
 
 def r1_penalty(score: Callable[[jax.Array], Logits], real: Float[Array, "batch *shape"]) -> Scalar:
-    """E ||grad_x score(x)||^2 on real data (Mescheder et al. 2018); patches are averaged into one score."""
-    return jnp.mean(_squared_slopes(score, real))
+    """Return E ||grad_x score(x)||^2 on real data (Mescheder et al. 2018).
+
+    Args:
+        score: D's logits for a batch; the logits of an example's patches are averaged to one score.
+        real: The real data.
+    """
+    return jnp.mean(_squared_gradient_norms(score, real))
 
 
 def wasserstein_penalty(
@@ -85,14 +106,23 @@ def wasserstein_penalty(
     fake: Float[Array, "batch *shape"],
     mix: Float[Array, "batch"],
 ) -> Scalar:
-    """E (||grad_x score(x)|| - 1)^2 between real and fake (Gulrajani et al. 2017); `mix` in [0, 1] says where."""
+    """Return E (||grad_x score(x)|| - 1)^2 at points between real and fake (Gulrajani et al. 2017).
+
+    Args:
+        score: D's logits for a batch; the logits of an example's patches are averaged to one score.
+        real: The real data.
+        fake: The generated data.
+        mix: For each example, the share of `real` at its point, in [0, 1].
+    """
     mix = mix.reshape(-1, *(1,) * (real.ndim - 1))
-    slopes = _squared_slopes(score, mix * real + (1.0 - mix) * fake)
-    # The square root has no finite slope at 0: without the small number a flat discriminator gives NaN.
-    return jnp.mean(jnp.square(jnp.sqrt(slopes + 1e-12) - 1.0))
+    squared_norms = _squared_gradient_norms(score, mix * real + (1.0 - mix) * fake)
+    # The derivative of the square root is infinite at 0: without 1e-12 a constant discriminator gives NaN.
+    return jnp.mean(jnp.square(jnp.sqrt(squared_norms + 1e-12) - 1.0))
 
 
-def _squared_slopes(score: Callable[[jax.Array], Logits], x: Float[Array, "batch *shape"]) -> Float[Array, "batch"]:
+def _squared_gradient_norms(
+    score: Callable[[jax.Array], Logits], x: Float[Array, "batch *shape"]
+) -> Float[Array, "batch"]:
     def total(x):
         logits = score(x)
         return jnp.sum(logits.reshape(logits.shape[0], -1).mean(axis=-1))

@@ -1,9 +1,10 @@
-"""The networks: generators and discriminators of images and of landmarks, and the ResNet-18 of avGAN and the judge.
+"""Generators and discriminators for images and landmarks, and the ResNet-18 of avGAN's discriminator and the regressor.
 
-All are pure functions of their parameters. No layer has running statistics and none couples the examples of a batch,
-so an example's output does not depend on its neighbours, on the batch size, or on the number of devices.
+All are pure functions of their parameters. No layer has running statistics or couples the examples of a batch, so an
+example's output does not depend on the other examples, on the batch size or on the number of devices.
 
-A generator maps a source and a `Condition` to `Generated`; a discriminator maps a picture or landmarks to a `Verdict`.
+A generator maps a source and a `Condition` to `Generated`. A discriminator maps images or landmarks to a
+`DiscriminatorOutput`. Images and landmarks are in [-1, 1].
 """
 
 from typing import NamedTuple
@@ -19,26 +20,26 @@ from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.models.layers import Conv, InstanceNorm, he_normal, torch_uniform
 
 Image = Float[Array, "batch height width 3"]
-Points = Float[Array, "batch 68 d"]  # d: (x, y), or (x, y, z) where the config asks for 3-D landmarks
+Points = Float[Array, "batch 68 d"]  # d: (x, y), or (x, y, z) for 3-D landmarks
 Emotions = Float[Array, "batch 2"]
 
 
 class Condition(NamedTuple):
-    """What a generator is asked for: emotions, and landmarks in [-1, 1] where the model uses them."""
+    """Condition of a generator: (valence, arousal), and landmarks in [-1, 1] if the model uses them."""
 
     emotions: Emotions
     landmarks: Points | None = None
 
 
 class Generated(NamedTuple):
-    """A generator's output, and the mask it was blended with (1: painted anew, 0: the source) if it has one."""
+    """Output of a generator, and the blending mask (1: painted, 0: copied from the source) of a masked generator."""
 
     output: Float[Array, "batch *shape"]
     mask: Float[Array, "batch height width 1"] | None = None
 
 
 class DiscriminatorOutput(NamedTuple):
-    """A discriminator's opinion: real/fake logits (one or one per patch), emotions, and landmarks if it reads them."""
+    """Output of a discriminator: real/fake logits (one in total or one per patch), emotions, and landmarks if any."""
 
     logits: Float[Array, "batch *patches"]
     emotions: Emotions
@@ -50,11 +51,11 @@ def _tile(emotions: Emotions, height: int, width: int) -> Float[Array, "batch he
 
 
 class ImageGenerator(nn.Module):
-    """G_i: StarGAN's generator (Choi et al. 2018) with the emotion and the landmark picture as further channels.
+    """G_i: StarGAN's generator (Choi et al. 2018) with the emotion and the drawn landmarks as extra channels.
 
-    Zero padding, because instance norm would remove a tiled label under reflection padding. `masked` gives a picture
-    and a mask that blends it with the source (GANimation, Pumarola et al. 2018) instead of the picture itself.
-    Side lengths must be multiples of 4.
+    It pads with zeros: with reflection padding, instance norm would remove the tiled emotion. A masked generator
+    outputs a blend of the painted image and the source by a predicted mask (GANimation, Pumarola et al. 2018) instead
+    of the painted image. The image's sides must be multiples of 4.
     """
 
     width: int = 64
@@ -80,20 +81,21 @@ class ImageGenerator(nn.Module):
             y = y + InstanceNorm()(Conv(4 * self.width, 3, padding=1, dtype=self.dtype)(z))
         for factor in (2, 1):
             y = norm_relu(Conv(factor * self.width, 4, upsample=True, dtype=self.dtype)(y))
-        # Picture and mask come out of one convolution, which costs little more than the picture alone.
+        # One convolution computes both image and mask, which costs little more than the image alone.
         y = Conv(3 + self.masked, 7, padding=3, dtype=self.dtype)(y).astype(jnp.float32)
-        picture = jnp.tanh(y[..., :3])
+        painted = jnp.tanh(y[..., :3])
         if not self.masked:
-            return Generated(picture)
-        # A shift of -1 starts the mask at about 0.27: identity and colours are there from the first step.
+            return Generated(painted)
+        # With the shift of -1 the mask starts at about 0.27: outputs show the source's identity and colours at once.
         mask = nn.sigmoid(y[..., 3:] - 1.0)
-        return Generated(mask * picture + (1.0 - mask) * x, mask)
+        return Generated(mask * painted + (1.0 - mask) * x, mask)
 
 
 class ImageDiscriminator(nn.Module):
-    """D_i: StarGAN's six 4x4 stride-2 layers, with heads for real/fake patches, emotion and the landmarks' coordinates.
+    """D_i: StarGAN's six 4x4 stride-2 layers with heads for real/fake patches, the emotion and the landmarks.
 
-    `coordinates` is how many each of the 68 landmarks has (2, the paper's 136 numbers in all, or 3); 0 reads none.
+    `coordinates` is the number of coordinates of each of the 68 landmarks: 2 (the paper's 136 numbers in total), 3, or
+    0 for no landmark head.
     """
 
     width: int = 64
@@ -108,7 +110,7 @@ class ImageDiscriminator(nn.Module):
             y = Conv(self.width * 2**layer, 4, 2, 1, bias=True, dtype=self.dtype, kernel_init=he_normal)(y)
             y = nn.leaky_relu(y, 0.01)
         logits = Conv(1, 3, padding=1, dtype=self.dtype, name="logits")(y)
-        # A kernel as large as the last feature map reads all of it at once.
+        # The kernel of the label head is as large as the last feature map.
         labels = Conv(2 + self.coordinates * lm.COUNT, y.shape[1], dtype=self.dtype, name="labels")(y)
         labels = labels.reshape(x.shape[0], -1).astype(jnp.float32)
         points = labels[:, 2:].reshape(-1, lm.COUNT, self.coordinates) if self.coordinates else None
@@ -116,10 +118,10 @@ class ImageDiscriminator(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """ResNet-18 (He et al. 2016) up to its pooled features, of size 8 `width`; `width` is a multiple of 8.
+    """ResNet-18 (He et al. 2016) up to its 8 * `width` pooled features. `width` must be a multiple of 8.
 
-    GroupNorm stands where the original has BatchNorm, which would couple examples and devices. Pictures under 96 px
-    skip the max pooling of the stem, which would leave them too few pixels.
+    GroupNorm replaces the original BatchNorm, which would couple examples and devices. Images of less than 96 px skip
+    the max pooling of the stem, which would leave too few pixels.
     """
 
     width: int = 64
@@ -148,7 +150,7 @@ class ResNet18(nn.Module):
 
 
 class ResNetDiscriminator(nn.Module):
-    """The discriminator of avGAN as reconstructed here: a ResNet-18 with one logit and the emotion."""
+    """avGAN's discriminator as reconstructed in this project: a ResNet-18 that outputs one logit and an emotion."""
 
     width: int = 64
     dtype: DTypeLike = jnp.float32
@@ -161,7 +163,7 @@ class ResNetDiscriminator(nn.Module):
 
 
 class Regressor(nn.Module):
-    """The judge: a ResNet-18 that reads valence and arousal from a picture. Gives (emotions, pooled features)."""
+    """ResNet-18 that predicts the valence and arousal of an image. It returns (emotions, pooled features)."""
 
     width: int = 64
     dtype: DTypeLike = jnp.float32
@@ -173,11 +175,11 @@ class Regressor(nn.Module):
 
 
 class LandmarkGenerator(nn.Module):
-    """G_l: landmarks in [-1, 1] and an emotion to landmarks.
+    """G_l: maps landmarks in [-1, 1] and a target emotion to landmarks.
 
-    `dense` works on the 136 numbers (204 of 3-D landmarks), `conv1d` convolves over the 68 points with their
-    coordinates as channels (both read from Section IV-A). `residual` gives a displacement that is added to the source
-    and starts at nothing.
+    The body `dense` has dense layers on the 136 coordinates (204 for 3-D landmarks). `conv1d` convolves over the 68
+    points, with their coordinates as channels. Both are interpretations of Section IV-A. A residual generator adds its
+    output to the source; its last kernel is initialised to zero, so it starts as the identity.
     """
 
     width: int = 256
@@ -203,7 +205,7 @@ class LandmarkGenerator(nn.Module):
 
 
 class LandmarkDiscriminator(nn.Module):
-    """D_l: landmarks in [-1, 1] to one logit and an emotion. `body` as in LandmarkGenerator."""
+    """D_l: maps landmarks in [-1, 1] to one logit and an emotion. `body` is as in `LandmarkGenerator`."""
 
     width: int = 256
     layers: int = 4
@@ -225,15 +227,15 @@ def _point_convolution(features: int, stride: int = 1, **options) -> nn.Conv:
 
 
 def parameter_count(parameters: dict) -> int:
-    """How many numbers a parameter tree holds."""
+    """Return the number of scalars in a parameter tree."""
     return sum(leaf.size for leaf in jax.tree.leaves(parameters))
 
 
 def image_to_float(images: UInt8[Array, "*batch h w 3"]) -> Float[Array, "*batch h w 3"]:
-    """Pixels 0..255 to [-1, 1]."""
+    """Scale pixels from 0..255 to [-1, 1]."""
     return images.astype(jnp.float32) / 127.5 - 1.0
 
 
 def image_to_uint8(images: Float[Array, "*batch h w 3"]) -> UInt8[Array, "*batch h w 3"]:
-    """The inverse of `image_to_float`, rounded and clipped."""
+    """Invert `image_to_float`, with rounding and clipping."""
     return jnp.clip(jnp.round((images + 1.0) * 127.5), 0, 255).astype(jnp.uint8)

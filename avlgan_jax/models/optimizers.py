@@ -1,4 +1,4 @@
-"""Adam with its learning-rate schedules, and averaged weights."""
+"""Adam with learning-rate schedules, and moving averages of weights."""
 
 from typing import Any
 
@@ -15,9 +15,13 @@ Params = Any
 def adam(
     training: Training, steps_per_epoch: int, updates: int, rate_factor: float = 1.0
 ) -> optax.GradientTransformation:
-    """Adam with the learning rate schedule of the config times `rate_factor`.
+    """Return Adam with the learning-rate schedule of a section of the config.
 
-    `steps_per_epoch` is the data's; `updates` is how many this optimizer will make, over which a cosine comes to zero.
+    Args:
+        training: The section, which sets the learning rate, its decay and the betas.
+        steps_per_epoch: Number of training steps in an epoch. The decay "epoch" takes it as a number of updates.
+        updates: Total number of updates of this optimizer; the decay "cosine" reaches zero after the last one.
+        rate_factor: Factor of the learning rate.
     """
     rate = training.learning_rate * rate_factor
     if training.decay == "cosine":
@@ -31,14 +35,22 @@ def adam(
 
 
 def moving_average(ema: Params | None, params: Params, step: Int[Array, ""], decay: float) -> Params | None:
-    """Exponential moving average of the weights; a young average forgets its random start sooner. None stays None."""
+    """Return the updated exponential moving average of the weights, or None if `ema` is None.
+
+    Args:
+        ema: The average before the update.
+        params: The new weights.
+        step: Number of updates before this one. The decay is at most (1 + step) / (10 + step), so that the initial
+            random weights are forgotten quickly.
+        decay: The decay per update, in [0, 1).
+    """
     if ema is None:
         return None
-    young = (1.0 + step) / (10.0 + step)
-    rate = jnp.minimum(decay, young)
+    early_decay = (1.0 + step) / (10.0 + step)
+    rate = jnp.minimum(decay, early_decay)
     return jax.tree.map(lambda mean, new: rate * mean + (1.0 - rate) * new, ema, params)
 
 
 def copy_params(params: Params) -> Params:
-    """The same weights in memory of their own, so that both can be donated."""
+    """Return a copy of `params` in separate memory, so that both can be donated."""
     return jax.tree.map(jnp.array, params)

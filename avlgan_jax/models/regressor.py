@@ -1,4 +1,4 @@
-"""Training of the judge: a ResNet-18 that reads valence and arousal (Section IV-A), apart from every GAN."""
+"""Training of the regressor, a ResNet-18 that predicts valence and arousal (Section IV-A), separately from the GANs."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from avlgan_jax.runtime.devices import mean_over_devices
 
 
 class State(struct.PyTreeNode):
-    """All that training changes."""
+    """Training state of the regressor."""
 
     step: Int[Array, ""]
     key: Key[Array, ""]
@@ -28,20 +28,26 @@ class State(struct.PyTreeNode):
 
     @property
     def evaluated(self) -> Params:
-        """The weights that evaluation uses: the averaged ones where there are any."""
+        """The weights for evaluation: the moving average if there is one, else the last weights."""
         return self.regressor if self.ema is None else self.ema
 
 
 @dataclass(frozen=True)
 class RegressorTrainer:
-    """The parts of the regressor's training."""
+    """The network, optimizer and training step of the regressor."""
 
     network: nn.Module
     training: RegressorTraining
     optimizer: optax.GradientTransformation
 
     def init(self, key: Key[Array, ""], batch: Batch, frozen: Params) -> State:
-        """A fresh state; `batch` gives shapes only, and nothing is looked through (`frozen` is empty)."""
+        """Return a newly initialised state.
+
+        Args:
+            key: The key for the network's weights and for training.
+            batch: A batch of which only the shapes are used.
+            frozen: Unused, since the regressor uses no other model; present to match `Converter.init`.
+        """
         for_network, for_training = jax.random.split(key)
         regressor = self.network.init(for_network, image_to_float(batch.images))["params"]
         return State(
@@ -53,7 +59,7 @@ class RegressorTrainer:
         )
 
     def step_kind(self, step: int) -> str:
-        """Every step is of one kind."""
+        """Return "regressor": all steps are of the same kind."""
         return "regressor"
 
     def step(
@@ -64,7 +70,15 @@ class RegressorTrainer:
         axis: str | None = None,
         kind: str = "regressor",
     ) -> tuple[State, dict[str, Float[Array, ""]]]:
-        """One step on the squared error of valence and arousal. It draws no noise, so `key` goes unused."""
+        """Run one training step on the mean squared error of valence and arousal; return the state and the metrics.
+
+        Args:
+            state: The state before the step.
+            batch: The batch of this device.
+            key: Unused, since the step has no noise.
+            axis: The mapped axis over which gradients and loss are averaged; None on a single device.
+            kind: Unused, since all steps are of the same kind.
+        """
 
         def objective(regressor: Params) -> Float[Array, ""]:
             predicted, _ = self.network.apply({"params": regressor}, image_to_float(batch.images))
@@ -78,7 +92,10 @@ class RegressorTrainer:
         return state, {"loss": loss, "rmse": jnp.sqrt(loss), "gradient_norm": optax.global_norm(gradients)}
 
     def validate(self, state: State, batch: Batch) -> dict[str, Float[Array, ""]]:
-        """Root mean squared error on faces not trained on, with the evaluated weights; `score` is its negative."""
+        """Return the root mean squared error on a batch of validation faces, and `score`, its negative.
+
+        It is computed with the weights for evaluation.
+        """
         predicted, _ = self.network.apply({"params": state.evaluated}, image_to_float(batch.images))
         rmse = jnp.sqrt(losses.emotion(predicted, batch.emotions))
         return {"rmse": rmse, "score": -rmse}

@@ -1,1 +1,1 @@
-"""Devices, processes and signals. It knows steps and states as trees of arrays, and no model."""
+"""Devices, processes and signals of a run. States are plain trees of arrays here; no model is imported."""

@@ -1,4 +1,4 @@
-"""A function compiled for fixed numbers of rows, applied to any number of rows."""
+"""Functions compiled for fixed numbers of rows and applied to any number of rows."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,33 +6,43 @@ from typing import Any
 import jax
 import numpy as np
 
-from avlgan_jax.runtime.devices import DEVICE_AXIS
+from avlgan_jax.runtime.devices import DEVICE_AXIS, device_mesh
 
 
 def in_chunks(
     function: Callable, weights: Any, sizes: tuple[int, ...], devices: Sequence[jax.Device] = ()
 ) -> Callable[..., Any]:
-    """`function(weights, *arrays)` compiled, as a function of numpy arrays with any number of rows.
+    """Compile `function(weights, *arrays)` and return it as a function of numpy arrays with any number of rows.
 
-    `sizes` are the numbers of rows for which it is compiled, ascending: each device is given so many of the largest
-    at once, and the last rows are filled up to the smallest that holds them. Without `devices` JAX's first is used.
-    What a device computes has one shape on one device and on eight, so the numbers are the same.
+    The rows are cut into chunks of the largest size per device. The last chunk is zero-padded to the smallest size
+    that holds it. With a single size each device always computes the same shape, so the outputs do not depend on the
+    number of devices.
+
+    Args:
+        function: A pure function of the weights and of arrays with one row per example. Its output is an array, or a
+            tree of arrays, with one row per example.
+        weights: The parameter tree, copied once to every device.
+        sizes: The numbers of rows per device to compile for, in ascending order.
+        devices: The devices to use; empty for JAX's first local device.
+
+    Returns:
+        A function of arrays with equal numbers of rows (0 is allowed). float64 arrays are converted to float32.
     """
     count = max(len(devices), 1)
     if count > 1:
-        mesh = jax.sharding.Mesh(np.array(devices), (DEVICE_AXIS,))
-        whole, rows = jax.sharding.PartitionSpec(), jax.sharding.PartitionSpec(DEVICE_AXIS)
+        mesh = device_mesh(devices)
+        replicated, rows = jax.sharding.PartitionSpec(), jax.sharding.PartitionSpec(DEVICE_AXIS)
         each = jax.shard_map(
             lambda weights, arrays: function(weights, *arrays),
             mesh=mesh,
-            in_specs=(whole, rows),
+            in_specs=(replicated, rows),
             out_specs=rows,
             check_vma=False,
         )
-        place = jax.sharding.NamedSharding(mesh, whole)
+        placement = jax.sharding.NamedSharding(mesh, replicated)
     else:
-        each, place = lambda weights, arrays: function(weights, *arrays), (devices or jax.local_devices())[0]
-    compiled, placed = jax.jit(each), jax.device_put(weights, place)
+        each, placement = lambda weights, arrays: function(weights, *arrays), (devices or jax.local_devices())[0]
+    compiled, placed = jax.jit(each), jax.device_put(weights, placement)
 
     def call(*arrays: np.ndarray):
         longest, pieces = sizes[-1] * count, []

@@ -1,4 +1,4 @@
-"""Where the processes of one run meet, as flags or schedulers say it. Nothing here loads JAX."""
+"""How the processes of a run find each other, read from flags and scheduler variables. Does not import JAX."""
 
 import dataclasses
 import glob
@@ -10,58 +10,76 @@ from avlgan_jax.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """Where the processes of one run meet. Slurm, Open MPI, Kubernetes and TPU machines tell it by themselves."""
+    """How the processes of a run find each other. Slurm, Open MPI, Kubernetes and TPUs set this by themselves."""
 
     coordinator: str | None = None
     """HOST:PORT of the first process."""
     processes: int | None = None
-    """How many processes there are."""
+    """Number of processes in the run."""
     process: int | None = None
-    """Which of them this is, from 0."""
+    """Number of this process, from 0."""
 
 
 def resolve(cluster: Cluster, environment: Mapping[str, str], on_tpu: bool) -> dict | None:
-    """The arguments of `jax.distributed.initialize`, or None where one process is all there is.
+    """Return the arguments of `jax.distributed.initialize`, or None for a run of one process.
 
-    What the flags leave open, the variables of Slurm (srun), Open MPI (mpirun), Kubernetes (an indexed Job) or JAX
-    itself say; on TPU machines JAX asks the machine. Raises UserError where something is said but not enough.
+    Flags come first. Missing values are read from the variables of JAX, Kubernetes (an indexed Job), Slurm (inside
+    srun) and Open MPI (mpirun), in this order.
+
+    Args:
+        cluster: The values of the flags.
+        environment: The environment variables, such as `os.environ`.
+        on_tpu: Whether this machine has TPUs (see the function `on_tpu`). If so and if the number of processes is
+            unknown, the result is empty and JAX detects the cluster itself.
+
+    Raises:
+        UserError: A number is not an integer, the process number is missing or out of range, the number of processes
+            is missing although `--coordinator` or `--process` is set, or the coordinator's address is unknown.
     """
     slurm = {"processes": "SLURM_NTASKS", "process": "SLURM_PROCID"}
     mpi = {"processes": "OMPI_COMM_WORLD_SIZE", "process": "OMPI_COMM_WORLD_RANK"}
     plain = {"coordinator": "JAX_COORDINATOR_ADDRESS", "processes": "JAX_NUM_PROCESSES", "process": "JAX_PROCESS_ID"}
     indexed = {"process": "JOB_COMPLETION_INDEX"}
-    said = {name: value for name, value in dataclasses.asdict(cluster).items() if value is not None}
-    in_step = "SLURM_STEP_NODELIST" in environment  # a batch script is one process, whatever srun will start from it
+    settings = {name: value for name, value in dataclasses.asdict(cluster).items() if value is not None}
+    # A batch script is a single process, whatever number of processes srun starts from it.
+    in_step = "SLURM_STEP_NODELIST" in environment
     for variables in (plain, indexed, *([slurm] if in_step else []), mpi):
         for name, variable in variables.items():
             if variable in environment:
-                said.setdefault(name, environment[variable])
-    # Slurm and older Open MPI also say where the first process is, which JAX knows how to read; so do TPU machines.
+                settings.setdefault(name, environment[variable])
+    # JAX itself reads the coordinator's address from the variables of Slurm and older versions of Open MPI.
     reads_address = in_step or "OMPI_MCA_orte_hnp_uri" in environment
-    if "processes" not in said:
+    if "processes" not in settings:
         if on_tpu:
             return {}
         if cluster.coordinator is not None or cluster.process is not None:
-            raise UserError("--coordinator and --process need --processes, the number of processes in the run")
+            raise UserError(
+                "the number of processes is not set: --coordinator and --process need --processes; add --processes N"
+            )
         return None
-    processes, process = _integer("processes", said["processes"]), _integer("process", said.get("process", -1))
+    processes, process = _integer("processes", settings["processes"]), _integer("process", settings.get("process", -1))
     if processes == 1:
         return None
     if not 0 <= process < processes:
-        raise UserError(f"--process is {said.get('process')}: expected 0 to {processes - 1}, another in each process")
-    if "coordinator" not in said and not reads_address:
-        raise UserError(f"{processes} processes do not know where to meet: add --coordinator HOST:PORT of the first")
+        raise UserError(
+            f"--process is {settings.get('process')}: expected 0 to {processes - 1}, a different number in each process"
+        )
+    if "coordinator" not in settings and not reads_address:
+        raise UserError(
+            f"the coordinator's address is not set for a run of {processes} processes: add --coordinator HOST:PORT, "
+            "the address of the first process"
+        )
     found = {"num_processes": processes, "process_id": process}
-    return found | ({"coordinator_address": said["coordinator"]} if "coordinator" in said else {})
+    return found | ({"coordinator_address": settings["coordinator"]} if "coordinator" in settings else {})
 
 
 def _integer(name: str, value: object) -> int:
     try:
         return int(value)
     except ValueError:
-        raise UserError(f"--{name} is {value!r}: expected a whole number") from None
+        raise UserError(f"--{name} is {value!r}: expected an integer") from None
 
 
 def on_tpu() -> bool:
-    """Whether this machine has TPUs and the package that drives them."""
+    """Return whether this machine has TPU devices and the libtpu package that drives them."""
     return importlib.util.find_spec("libtpu") is not None and bool(glob.glob("/dev/accel*") + glob.glob("/dev/vfio/*"))

@@ -1,7 +1,7 @@
-"""Many processes, one run: how they find each other, what the first tells the others, how they agree to stop.
+"""Runs of several processes: connection, data sent from the first process to the others, and a common stop.
 
-`jax.distributed` joins the processes. The first one keeps the workdir; all compute. A run of one process needs none
-of this, and every function here then does nothing.
+`jax.distributed` connects the processes. All of them compute, and the first one writes the workdir. In a run of a
+single process nothing is connected or sent.
 """
 
 import collections
@@ -10,7 +10,6 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from typing import Any
 
 import jax
 import numpy as np
@@ -21,60 +20,73 @@ from avlgan_jax import errors
 from avlgan_jax.errors import UserError
 from avlgan_jax.runtime import cluster as clusters
 from avlgan_jax.runtime.cluster import Cluster
-from avlgan_jax.runtime.devices import DEVICE_AXIS, replicate
+from avlgan_jax.runtime.devices import DEVICE_AXIS, device_mesh, replicate
+from avlgan_jax.runtime.dispatch import State
 from avlgan_jax.runtime.signals import RESTART_EXIT_CODE, Interrupted
 
-State = Any
-# A process that has said nothing for so long is taken for dead, and the others end.
+# A process that sends no heartbeat for this long counts as dead, and the other processes exit.
 HEARTBEAT_SECONDS = 60
-# How long the first process may write at the end while the others wait for it.
+# How long the other processes wait at the end for the first one to finish writing.
 SHUTDOWN_SECONDS = 600
 
 
 @contextlib.contextmanager
 def join_cluster(cluster: Cluster) -> Iterator[None]:
-    """Within, this process is one of those of the run. When one ends badly, all do.
+    """Connect this process to the other processes of the run for the duration of the context.
 
-    To be entered before JAX's first computation. An error is told here and ends the process without waiting for the
-    others; losing one of them ends it with RESTART_EXIT_CODE.
+    Enter it before JAX's first computation. An exception inside the context is printed and ends this process at once,
+    without waiting for the others, which then lose their connection and exit too. A process that loses its connection
+    exits with RESTART_EXIT_CODE. `Interrupted` and `KeyboardInterrupt` pass through. In a run of a single process the
+    context does nothing.
+
+    Raises:
+        UserError: The settings of the cluster are incomplete or invalid (`cluster.resolve`), or the processes cannot
+            connect.
     """
     found = clusters.resolve(cluster, os.environ, clusters.on_tpu())
     if found is None:
         yield
         return
-    # JAX's own listener would take SIGTERM away from `signals`.
+    # JAX's own SIGTERM listener would replace the one of `runtime.signals`.
     jax.config.update("jax_enable_preemption_service", False)
     timeouts = {"heartbeat_timeout_seconds": HEARTBEAT_SECONDS, "shutdown_timeout_seconds": SHUTDOWN_SECONDS}
     try:
         jax.distributed.initialize(**found, **timeouts)
     except (RuntimeError, ValueError) as error:
-        raise UserError(f"the processes did not find each other: {errors.one_line(error)[:300]}") from error
+        raise UserError(
+            f"cannot connect to the other processes of this run ({errors.one_line(error)[:300]}); check that all of "
+            "them are running and that --coordinator, --processes and --process are correct"
+        ) from error
     try:
         yield
     except (Interrupted, KeyboardInterrupt):
-        raise  # all leave together
+        raise  # all processes stop at the same step, so the regular shutdown works
     except BaseException as error:
         code = _report_and_exit_code(error)
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code)  # the ordinary way out would wait minutes for processes that wait for this one
+        os._exit(code)  # the regular shutdown would wait minutes for processes that wait for this one
 
 
 def is_first() -> bool:
-    """Whether this process keeps the workdir."""
+    """Return whether this is the first process, which writes the workdir."""
     return jax.process_index() == 0
 
 
 def local_batch_slice(batch_size: int) -> slice:
-    """The places of a global batch that are this process's."""
+    """Return the positions of a global batch of `batch_size` examples that this process computes."""
     part = batch_size // jax.process_count()
     return slice(jax.process_index() * part, (jax.process_index() + 1) * part)
 
 
 def broadcast_state(state: State, devices: list[jax.Device]) -> State:
-    """The first process's `state`, on all devices of all processes; the others give one of the same shapes."""
+    """Return the first process's `state`, copied to all devices of all processes.
+
+    The other processes pass a state with the same shapes; its values are ignored. The state then lies as a dispatch
+    returns it, so that the second dispatch does not compile the step once more.
+    """
     if jax.process_count() == 1:
-        return state
+        return replicate(state, devices)
     storable = jax.tree.map(np.asarray, state.replace(key=jax.random.key_data(state.key)))
     storable = multihost_utils.broadcast_one_to_all(storable)
     placed = replicate(jax.tree.map(np.asarray, storable), devices)
@@ -82,7 +94,7 @@ def broadcast_state(state: State, devices: list[jax.Device]) -> State:
 
 
 def broadcast_text(text: str) -> str:
-    """The first process's `text`."""
+    """Return the first process's `text` in all processes; the text that other processes pass is ignored."""
     if jax.process_count() == 1:
         return text
     length = int(multihost_utils.broadcast_one_to_all(np.int32(len(text.encode()))))
@@ -93,14 +105,14 @@ def broadcast_text(text: str) -> str:
 
 
 def local_state(state: State) -> State:
-    """This process's own copy of a state that lies on all devices of all processes."""
+    """Return this process's copy of a state that is replicated on all devices of all processes."""
     return state if jax.process_count() == 1 else jax.tree.map(lambda leaf: leaf.addressable_data(0), state)
 
 
 class StopConsensus:
-    """Whether any process was asked to stop, told to all of them at the same step.
+    """Agreement of all processes to stop at the same step as soon as any process has received a stop request.
 
-    The answer is that of `BEHIND` calls ago, so that nobody waits for a device.
+    In a run of several processes the result is that of `BEHIND` calls ago, so that no process waits for a device.
     """
 
     BEHIND = 2
@@ -108,33 +120,33 @@ class StopConsensus:
     def __init__(self, devices: list[jax.Device]):
         self._alone = jax.process_count() == 1
         if not self._alone:
-            mesh = _mesh(devices)
+            mesh = device_mesh(devices)
             self._split = NamedSharding(mesh, PartitionSpec(DEVICE_AXIS))
             self._any = jax.jit(lambda flags: flags.any(), out_shardings=NamedSharding(mesh, PartitionSpec()))
             self._local = sum(device.process_index == jax.process_index() for device in devices)
-        self._answers: collections.deque[jax.Array] = collections.deque()
+        self._pending: collections.deque[jax.Array] = collections.deque()
 
-    def reached(self, asked: bool) -> bool:
-        """Whether the run stops here; `asked` is whether this process was asked to. Each step calls it once."""
+    def reached(self, requested: bool) -> bool:
+        """Return whether the run stops now. All processes call it once per dispatch.
+
+        Args:
+            requested: Whether this process has received a stop request.
+        """
         if self._alone:
-            return asked
-        flags = jax.make_array_from_process_local_data(self._split, np.full(self._local, asked))
-        self._answers.append(self._any(flags))
-        return len(self._answers) > self.BEHIND and bool(self._answers.popleft())
-
-
-def _mesh(devices: list[jax.Device]) -> jax.sharding.Mesh:
-    return jax.sharding.Mesh(np.array(devices), (DEVICE_AXIS,))
+            return requested
+        flags = jax.make_array_from_process_local_data(self._split, np.full(self._local, requested))
+        self._pending.append(self._any(flags))
+        return len(self._pending) > self.BEHIND and bool(self._pending.popleft())
 
 
 def _report_and_exit_code(error: BaseException) -> int:
-    """Say what ended this process; its exit status."""
+    """Print the error that ends this process and return the exit status."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1
     if isinstance(error, jax.errors.JaxRuntimeError):
         lost = UserError(
-            f"another process of this run has ended or cannot be reached ({errors.one_line(error)[:200]}); start all "
-            "of them again to go on from the last checkpoint"
+            f"another process of this run has ended or cannot be reached ({errors.one_line(error)[:200]}); restart all "
+            "processes to resume from the last checkpoint"
         )
         errors.report_error(lost)
         return RESTART_EXIT_CODE

@@ -1,8 +1,8 @@
-"""Stopping on request: SIGTERM and SIGINT end a run with its work saved, a second one ends it there and then.
+"""Stop requests: SIGTERM or SIGINT ends a run after its state is saved, and a second signal ends it immediately.
 
-Python runs a signal's handler between two instructions of the main thread, and while XLA compiles there are none for
-minutes. So a thread of its own hears of signals the moment they come (`signal.set_wakeup_fd`) and, where the run has
-said how, saves and ends the process itself.
+Python runs signal handlers between two instructions of the main thread, which executes none for minutes while XLA
+compiles. A separate thread therefore receives each signal at once (`signal.set_wakeup_fd`). If the run has set a save
+function, this thread starts another one that saves and ends the process.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
-# sysexits.h EX_TEMPFAIL: schedulers read it as "start me again".
+# EX_TEMPFAIL of sysexits.h, which makes schedulers start the run again.
 RESTART_EXIT_CODE = 75
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -20,48 +20,57 @@ Save = Callable[[], None]
 
 
 class Interrupted(SystemExit):
-    """The run has saved its state and wants to be started again."""
+    """Exit of a run that has saved its state and is to be started again. The status is RESTART_EXIT_CODE."""
 
     def __init__(self) -> None:
         super().__init__(RESTART_EXIT_CODE)
 
 
 class StopRequests:
-    """Whether somebody asked the process to stop, and what happens when somebody does.
+    """The stop request of a process, and the reaction to it.
 
-    At first a request ends the process at once with RESTART_EXIT_CODE: there is nothing to save yet.
+    Initially a request ends the process at once with RESTART_EXIT_CODE, since there is nothing to save yet.
+    `deferred_to_steps` and `saving_immediately` change this for the duration of a context.
     """
 
     def __init__(self) -> None:
-        self._asked = threading.Event()
+        self._requested = threading.Event()
         self._lock = threading.Lock()
         self._save: Save | None = lambda: None
 
     def is_set(self) -> bool:
-        """Whether a request has come."""
-        return self._asked.is_set()
+        """Return whether a stop request has been received."""
+        return self._requested.is_set()
 
     @contextlib.contextmanager
     def deferred_to_steps(self) -> Iterator[None]:
-        """Within, a request only sets `is_set`: the run looks at every step boundary, saves and leaves."""
-        with self._answered_by(None):
+        """Within the context, let a request only set `is_set`, which the run checks after each dispatch."""
+        with self._with_save(None):
             yield
 
     @contextlib.contextmanager
     def saving_immediately(self, save: Save) -> Iterator[None]:
-        """Within, a request is answered by another thread, whatever this one is busy with: `save()`, then the end.
+        """Within the context, let a request call `save` in another thread and then end the process.
 
-        For work that takes long and leaves the state alone, such as compiling or looking at validation faces.
+        Use it around work that takes long and does not change the state, such as compiling or validation.
+
+        Args:
+            save: Saves the state and returns when it is written. If it fails, the process exits with status 1, else
+                with RESTART_EXIT_CODE.
+
+        Raises:
+            Interrupted: A request was received before the context was entered; `save` has been called.
         """
-        with self._answered_by(save):
-            if self.is_set():  # it came just before
+        with self._with_save(save):
+            if self.is_set():  # the request came just before
                 save()
                 raise Interrupted
             yield
 
     @contextlib.contextmanager
-    def _answered_by(self, save: Save | None) -> Iterator[None]:
-        with self._lock:  # while an answer is under way, this waits for the end of the process
+    def _with_save(self, save: Save | None) -> Iterator[None]:
+        """Within the context, use `save` for a request; None leaves the request to the steps."""
+        with self._lock:  # while another thread saves, this blocks until the process ends
             before, self._save = self._save, save
         try:
             yield
@@ -69,26 +78,28 @@ class StopRequests:
             with self._lock:
                 self._save = before
 
-    def _hear(self, number: int) -> None:
-        """Answer a signal, in the thread that listens."""
-        if self._asked.is_set():
+    def _handle(self, number: int) -> None:
+        """React to a signal, in the listener thread."""
+        if self._requested.is_set():
             os._exit(128 + number)
-        self._asked.set()
+        self._requested.set()
         if self._save is None:
-            return _tell("stopping after this step; once more stops at once")
-        _tell("stopping; once more stops at once")
-        threading.Thread(target=self._answer, daemon=True).start()  # this one goes on listening
+            return _print("stopping after this step; send the signal again to stop immediately")
+        _print("stopping; send the signal again to stop immediately")
+        # In another thread, so that the listener can receive a second signal.
+        threading.Thread(target=self._save_and_exit, daemon=True).start()
 
-    def _answer(self) -> None:
+    def _save_and_exit(self) -> None:
+        """Save the state and end the process, unless `deferred_to_steps` has been entered in the meantime."""
         code = 1
         with self._lock:
             if self._save is None:
-                return  # steps have begun meanwhile: they look for themselves
+                return  # the steps check `is_set` themselves
             try:
                 self._save()
                 code = RESTART_EXIT_CODE
             except BaseException as error:
-                _tell(f"error: could not save: {error}")
+                _print(f"error: could not save the state: {error}")
             finally:
                 sys.stdout.flush()
                 os._exit(code)
@@ -99,39 +110,43 @@ _installed: StopRequests | None = None
 
 @contextlib.contextmanager
 def stop_requests(last: bool = False) -> Iterator[StopRequests]:
-    """The process's stop requests, listened to within; inside another such context, that one's.
+    """Listen for stop requests within the context, and yield the `StopRequests` of the process.
 
-    To be entered in the main thread. With `last` nothing comes after it: a request while the process ends finds
-    everything done and is passed over, instead of turning a success into a death by a signal.
+    Enter it in the main thread. Inside another such context it yields the outer one's `StopRequests`.
+
+    Args:
+        last: Whether the process ends after this context. If so, SIGTERM and SIGINT are ignored from then on, so that
+            a late request does not turn a successful run into a failed one. Otherwise the previous handlers return.
     """
     global _installed
     if _installed is not None:
         yield _installed
         return
     _installed = requests = StopRequests()
-    hearing, telling = os.pipe()
-    os.set_blocking(telling, False)
-    listener = threading.Thread(target=_listen, args=(hearing, requests), daemon=True)
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    listener = threading.Thread(target=_listen, args=(read_end, requests), daemon=True)
     listener.start()
     handlers = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
-    wakeup = signal.set_wakeup_fd(telling, warn_on_full_buffer=False)
+    wakeup = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
     try:
         yield requests
     finally:
         signal.set_wakeup_fd(wakeup)
         for number, handler in handlers.items():
             signal.signal(number, signal.SIG_IGN if last else handler)
-        os.close(telling)  # the listener reads the end
+        os.close(write_end)  # the listener reads the end of the pipe and returns
         listener.join()
-        os.close(hearing)
+        os.close(read_end)
         _installed = None
 
 
-def _listen(hearing: int, requests: StopRequests) -> None:
-    while number := os.read(hearing, 1):
+def _listen(read_end: int, requests: StopRequests) -> None:
+    """Pass each stop signal to `requests` until the pipe is closed."""
+    while number := os.read(read_end, 1):
         if number[0] in _SIGNALS:
-            requests._hear(number[0])
+            requests._handle(number[0])
 
 
-def _tell(text: str) -> None:
+def _print(text: str) -> None:
     print(f"\n{text}", file=sys.stderr, flush=True)

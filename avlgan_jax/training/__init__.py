@@ -1,1 +1,1 @@
-"""A run, from its command line to its checkpoints."""
+"""Training: the command line, the training loop, metrics, checkpoints and the workdir."""

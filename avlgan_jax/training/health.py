@@ -1,4 +1,4 @@
-"""What is watched while a model trains: bad numbers end the run, signs of collapse are told, digests are gathered."""
+"""Monitoring of training: numbers that are not finite end the run, signs of collapse give warnings."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,19 +12,26 @@ from avlgan_jax.config import AdversarialTraining, Training
 from avlgan_jax.errors import UserError
 from avlgan_jax.training import fingerprints, skipped_steps
 
-# Metrics of a dispatch are looked at when this many later ones are under way, so that the device is not waited for.
+# The metrics of a dispatch are checked when this many later dispatches are queued, so that checking never waits for the
+# device.
 MAX_PENDING = 2
-# A discriminator whose adversarial loss is below this has nothing left to tell its generator.
+# With an adversarial loss below this, the discriminator gives the generator no useful gradient.
 MIN_DISCRIMINATOR_LOSS = 1e-3
-# Mean difference, on the scale of [-1, 1], between a generator's answers to opposite emotions: an eighth of a grey
-# level, or a hundredth of a pixel of 48.
+# Smallest mean absolute difference between a generator's outputs for opposite target emotions, in units of [-1, 1]. For
+# images (True): an eighth of a grey level. For landmarks (False): a hundredth of a pixel at 48 px.
 MIN_RESPONSE = {True: 1e-3, False: 4e-4}
 
 
 class MetricMonitor:
-    """Metrics on their way from the device, and time spent waiting for data.
+    """A collector that checks the metrics of all dispatches and measures the time spent waiting for data.
 
-    `identify(step)` gives what shall be written down of a bad step's batch.
+    Args:
+        folder: The model's folder, where bad_step.json is written.
+        identify: Returns what bad_step.json records of the batch of a step, for example the ids of its faces.
+
+    Attributes:
+        saved: Step of the last checkpoint, 0 before the first.
+        waited: Seconds spent waiting for data since the last call of `waiting`.
     """
 
     def __init__(self, folder: Path, identify: Callable[[int], dict]):
@@ -38,40 +45,66 @@ class MetricMonitor:
         self.waited, self._since = 0.0, time.perf_counter()
 
     def add(self, first: int, metrics: dict[str, jax.Array], orders: list[str]) -> None:
-        """Take the metrics of a dispatch and the digests of its batches, without waiting for those being computed."""
+        """Add the metrics of a dispatch, and check those of the dispatch MAX_PENDING dispatches before.
+
+        Args:
+            first: First step of the dispatch.
+            metrics: Metrics on the device, each with the steps as its leading axis.
+            orders: Digest of the batch plan of each step.
+
+        Raises:
+            UserError: A metric of the checked dispatch is not finite.
+        """
         self._batches += orders
         self._pending.append((first, metrics))
         if len(self._pending) > MAX_PENDING:
-            self._take(*self._pending.pop(0))
+            self._check_dispatch(*self._pending.pop(0))
 
     def check(self) -> None:
-        """Wait for all metrics. Raises UserError at the first step with one that is not finite."""
+        """Wait for all metrics and check them.
+
+        Raises:
+            UserError: A metric is not finite. The message names the first such step.
+        """
         while self._pending:
-            self._take(*self._pending.pop(0))
+            self._check_dispatch(*self._pending.pop(0))
 
     def means(self) -> tuple[dict[str, float], dict[str, str]]:
-        """Mean of every metric since the last call (those of G over its turns), and the digests of those steps."""
+        """Return the means of the metrics and the digests of the steps since the last call.
+
+        Returns:
+            The mean of each metric (generator metrics: over the steps that update the generator), and the concatenated
+            digests of these steps under "batches" and "losses".
+
+        Raises:
+            UserError: A metric is not finite.
+        """
         self.check()
         means = {name: float(np.mean(np.concatenate(values))) for name, values in self._checked.items()}
-        told = {"batches": "".join(self._batches), "losses": "".join(self._losses)}
+        digests = {"batches": "".join(self._batches), "losses": "".join(self._losses)}
         self._checked, self._batches, self._losses = {}, [], []
-        return means, told
+        return means, digests
 
     def check_state(self, step: int, state: Any) -> str:
-        """The digests of the state's leaves. Raises UserError if one of them is not finite."""
+        """Return the concatenated digests of the state's leaves after `step` steps.
+
+        Raises:
+            UserError: A leaf is not finite.
+        """
         values, finite = fingerprints.fingerprint_state(state)
         if not finite.all():
             self._stop(step - 1, fingerprints.names(state)[int(np.argmin(finite))], "not finite")
         return fingerprints.join(values)
 
     def waiting(self) -> float:
-        """Share of the time since the last call spent waiting for data."""
+        """Return the share of the time since the last call that was spent waiting for data, in [0, 1]."""
         now = time.perf_counter()
         share = self.waited / max(now - self._since, 1e-9)
         self.waited, self._since = 0.0, now
         return min(share, 1.0)
 
-    def _take(self, first: int, metrics: dict[str, jax.Array]) -> None:
+    def _check_dispatch(self, first: int, metrics: dict[str, jax.Array]) -> None:
+        """Fetch the metrics of one dispatch and stop the run if one is not finite."""
         values = jax.device_get(metrics)
         bad = {name: int(np.argmin(np.isfinite(v))) for name, v in values.items() if not np.isfinite(v).all()}
         if bad:
@@ -82,36 +115,43 @@ class MetricMonitor:
             self._checked.setdefault(name, []).append(value)
 
     def _stop(self, step: int, name: str, value: str) -> None:
+        """Write bad_step.json and raise UserError."""
         found = {"step": step, "name": name, "value": value, "checkpoint": self.saved} | self._identify(step)
         path = skipped_steps.write_bad_step(self._folder, found)
         raise UserError(
-            f"{name} is {value} at step {step}, whose faces are in {path}; the state of step {self.saved} is good: "
-            "give the command again with --resume-skip to go on from there past these batches, or lower the learning "
-            "rate"
+            f"{name} is {value} at step {step}, expected a finite number (ids of the faces: {path}); the state of step "
+            f"{self.saved} is good: repeat the command with --resume-skip to resume there with other batches, or lower "
+            "the learning rate"
         )
 
 
 def signs_of_collapse(
     step: int, training: Training, with_images: bool, metrics: dict[str, float]
 ) -> Iterator[tuple[str, str]]:
-    """(kind, what a person should know) about these means of metrics, with the figure; nothing where all is well."""
+    """Yield a (kind, warning) for each sign of collapse in the mean metrics.
+
+    Args:
+        step: Number of steps done.
+        training: The model's section of the config. The regressor and the discriminator's warm-up give no warnings.
+        with_images: Whether the generator outputs images (else landmarks); selects the threshold of MIN_RESPONSE.
+        metrics: Mean metrics by name. `d/adversarial` and `validation/response` are used if present.
+    """
     if not isinstance(training, AdversarialTraining) or step <= training.d_warmup:
         return
     loss = metrics.get("d/adversarial")
     if loss is not None and training.adversarial_loss != "wgan_gp" and loss < MIN_DISCRIMINATOR_LOSS:
         yield (
             "discriminator",
-            f"the discriminator's adversarial loss is {loss:.2g} (below "
-            f"{MIN_DISCRIMINATOR_LOSS:g}): it tells every fake, "
-            "and the generator learns nothing from it",
+            f"the discriminator's adversarial loss is {loss:.2g} (below {MIN_DISCRIMINATOR_LOSS:g}): it recognises "
+            "every generated example, and the generator learns nothing from it",
         )
     response = metrics.get("validation/response")
-    deaf = MIN_RESPONSE[with_images]
-    # An untrained generator ignores everything.
-    taught = step - training.d_warmup > max(200, 0.25 * (training.steps - training.d_warmup))
-    if response is not None and taught and response < deaf:
+    threshold = MIN_RESPONSE[with_images]
+    # A generator that has hardly been trained ignores its target.
+    is_trained = step - training.d_warmup > max(200, 0.25 * (training.steps - training.d_warmup))
+    if response is not None and is_trained and response < threshold:
         yield (
             "generator",
-            f"the generator's answers to opposite emotions differ by {response:.2g} on average (below {deaf:g}): "
-            "it ignores its label",
+            f"the generator's outputs for opposite target emotions differ by {response:.2g} on average (below "
+            f"{threshold:g}): it ignores the target",
         )

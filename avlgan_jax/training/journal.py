@@ -1,6 +1,6 @@
-"""What a run leaves in its workdir while it trains: metrics, looks at validation faces, samples, checkpoints.
+"""The journal of a run: metrics, validation scores, sample grids and checkpoints, written during training.
 
-On many hosts the first one keeps the journal; the others only compute.
+With several processes only the first one keeps the journal; the others only compute.
 """
 
 import contextlib
@@ -8,7 +8,6 @@ import functools
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +21,7 @@ from avlgan_jax.data.records import Faces
 from avlgan_jax.faces import emotions
 from avlgan_jax.models.build import Model
 from avlgan_jax.runtime import dispatch, multihost
+from avlgan_jax.runtime.dispatch import State
 from avlgan_jax.runtime.signals import StopRequests
 from avlgan_jax.training import fingerprints, metric_writer, sample_grid, skipped_steps, states, workdir
 from avlgan_jax.training.checkpoints import Checkpoints
@@ -29,13 +29,22 @@ from avlgan_jax.training.health import MetricMonitor, signs_of_collapse
 from avlgan_jax.training.metric_writer import MetricWriter
 
 VALIDATION_FACES = 128
-State = Any
 
 
 class Journal:
-    """The journal of one model's training in `directory`, from the newest sound checkpoint on.
+    """The journal of one model's training, continued from the newest intact checkpoint.
 
-    `fresh` draws the state that training starts from; `publish` is called when a checkpoint is whole.
+    Args:
+        config: Config of the run.
+        model: Model that is trained.
+        directory: Workdir of the run. The journal is in the subfolder named after the model.
+        fresh: Returns the state that training starts from if there is no checkpoint.
+        faces: Training faces, to record the ids of a bad step's batch.
+        unseen: Validation faces.
+        publish: Called whenever a checkpoint is complete.
+
+    Raises:
+        UserError: All checkpoints are damaged.
     """
 
     def __init__(
@@ -52,21 +61,29 @@ class Journal:
         self._fresh, self._faces, self._unseen = fresh, faces, unseen
         self._publish = publish
         self._folder = directory / model.name
-        self._keeper = Checkpoints(workdir.checkpoints(directory, model.name), config.keep_checkpoints)
+        self._checkpoints = Checkpoints(workdir.checkpoints(directory, model.name), config.keep_checkpoints)
         self._score = -math.inf
-        self._telemetry: MetricWriter | None = None
-        self._watch = MetricMonitor(self._folder, self._identify)
+        self._writer: MetricWriter | None = None
+        self._monitor = MetricMonitor(self._folder, self._identify)
         self.skips = skipped_steps.SkippedSteps()
 
     def restore(self, resume_skip: bool) -> State:
-        """The state that training goes on from: that of the newest sound checkpoint, else a fresh one."""
-        latest = self._keeper.latest()
-        self._watch.saved = latest or 0
+        """Return the state of the newest intact checkpoint, or a fresh state if there is none.
+
+        Args:
+            resume_skip: Replace the batches from the checkpoint to the recorded bad step (`skipped_steps.resume_past`).
+
+        Raises:
+            UserError: All checkpoints are damaged, the checkpoint does not fit the model, or the record of skipped
+                steps is damaged.
+        """
+        latest = self._checkpoints.latest()
+        self._monitor.saved = latest or 0
         if latest is None:
             state = self._fresh()
         else:
-            state = self._keeper.restore(latest, states.state_shapes(self._model, self._config))
-            self._score = self._keeper.score(latest)
+            state = self._checkpoints.restore(latest, states.state_shapes(self._model, self._config))
+            self._score = self._checkpoints.score(latest)
         self.skips = (
             skipped_steps.resume_past(self._folder, latest or 0)
             if resume_skip
@@ -75,54 +92,81 @@ class Journal:
         return state
 
     def begin(self, state: State, stop: StopRequests) -> None:
-        """Open the books at the step of `state`, and make up for a look that a stop left out."""
+        """Open the metrics at the step of `state`, and run the validation due at this step if a stop skipped it.
+
+        Prints a line and opens nothing if there is nothing left to do.
+
+        Raises:
+            UserError: The disk has no room for a checkpoint.
+        """
         training = self._model.training
         state = multihost.local_state(state)
         start = int(state.step)
-        left_out = (
+        validation_missing = (
             start and self._is_due(start) and not metric_writer.has_metric(self._folder, start, "validation/score")
         )
-        if start >= training.steps and not left_out:
+        if start >= training.steps and not validation_missing:
             print(f"{self._model.name}: {start} of {training.steps} steps are done already")
             return
-        self._keeper.require_space(start, state)
+        self._checkpoints.require_space(start, state)
         names = fingerprints.names(state)
-        self._telemetry = MetricWriter(
-            self._folder, self._model.name, start, training.steps, training.batch_size, names
-        )
-        self._look = _make_validation(self._model, self._unseen, self._config.seed)
-        if left_out:
+        self._writer = MetricWriter(self._folder, self._model.name, start, training.steps, training.batch_size, names)
+        self._scores_of = _make_validation(self._model, self._unseen, self._config.seed)
+        if validation_missing:
             self._validate(start, state, stop)
 
     @contextlib.contextmanager
     def saving_meanwhile(self, step: int, state: State, stop: StopRequests) -> Iterator[None]:
-        """Within, a request to stop saves a copy of `state` at once and ends the process, whatever this one does."""
+        """While the block runs, let a stop request save a copy of `state` at once and end the process.
+
+        For a call that blocks for long, such as compilation.
+        """
         with stop.saving_immediately(
             functools.partial(self._save_here, step, dispatch.copy_state(multihost.local_state(state)))
         ):
             yield
 
     def waited(self, seconds: float) -> None:
-        """Count time spent waiting for data."""
-        self._watch.waited += seconds
+        """Add seconds spent waiting for data."""
+        self._monitor.waited += seconds
 
     def advance(self, first: int, last: int, metrics: dict, orders: list[str]) -> None:
-        """Take what the steps from `first` to before `last` gave, without waiting for it."""
-        self._watch.add(first, metrics, orders)
-        self._telemetry.advance(last - first)
+        """Record the steps from `first` to `last` (exclusive), without waiting for the device to finish them.
+
+        Args:
+            first: First step of the dispatch.
+            last: Number of steps done after the dispatch.
+            metrics: Metrics of the dispatch on the device, each with the steps as its leading axis.
+            orders: Digest of the batch plan of each step.
+
+        Raises:
+            UserError: A metric of an earlier dispatch is not finite.
+        """
+        self._monitor.add(first, metrics, orders)
+        self._writer.advance(last - first)
 
     def write(self, step: int, state: State, stop: StopRequests, stopping: bool) -> None:
-        """Whatever is due after `step` steps; when the run is being stopped, what is needed to go on."""
+        """Write what is due after `step` steps: metrics, validation and samples, and a checkpoint.
+
+        Args:
+            step: Number of steps done.
+            state: State after these steps.
+            stop: Stop requests of the process.
+            stopping: The run stops here. Metrics and checkpoint are then written in any case, validation is skipped.
+
+        Raises:
+            UserError: A metric or a leaf of the state is not finite, or the disk is full or not writable.
+        """
         config = self._config
         if not self._is_due(step) and not stopping and step % config.log_every and step % config.checkpoint_every:
             return
         state = multihost.local_state(state)
         at_end = stopping or step == self._model.training.steps
         saves = step % config.checkpoint_every == 0 or at_end
-        if saves:  # first the save before: no line tells of a step that two checkpoints would be lost with
-            self._keeper.wait()
+        if saves:  # complete the previous save first, so that the metrics are never two checkpoints ahead of the disk
+            self._checkpoints.wait()
             self._publish()
-        if step % config.log_every == 0 or saves:  # a line ends where a restart may begin, so restarts change no line
+        if step % config.log_every == 0 or saves:  # lines end at every checkpoint, so a restart changes no line
             self._log(step, state)
         if self._is_due(step) and not stopping:
             self._validate(step, state, stop)
@@ -130,96 +174,114 @@ class Journal:
             self._save(step, state)
 
     def close(self) -> None:
-        """Finish what is being written."""
-        if self._telemetry is not None:
-            self._telemetry.close()
-        self._keeper.close()
+        """Complete the save in progress and close the metrics.
+
+        Raises:
+            UserError: The save failed.
+        """
+        if self._writer is not None:
+            self._writer.close()
+        self._checkpoints.close()
         self._publish()
 
     def _save_here(self, step: int, state: State) -> None:
-        """Write down and save `state`, to the end: there is no step after it."""
-        if step > self._watch.saved:
+        """Write the metrics and the checkpoint of `state`, and wait until the checkpoint is complete."""
+        if step > self._monitor.saved:
             self._log(step, state)
             self._save(step, state)
-        self._keeper.wait()
+        self._checkpoints.wait()
         self._publish()
 
     def _is_due(self, step: int) -> bool:
+        """Return whether validation and a sample grid are due after `step` steps."""
         return step % self._config.sample_every == 0 or step == self._model.training.steps
 
     def _log(self, step: int, state: State) -> None:
-        means, told = self._watch.means()
+        """Write a line of mean metrics and digests, unless there have been no steps since the last line."""
+        means, digests = self._monitor.means()
         if not means:
-            return  # a line of this step is there already
-        told["state"] = self._watch.check_state(step, state)
-        self._telemetry.log(step, means, self._watch.waiting(), told)
+            return  # this step has its line already
+        digests["state"] = self._monitor.check_state(step, state)
+        self._writer.log(step, means, self._monitor.waiting(), digests)
         self._warn(step, means)
 
     def _validate(self, step: int, state: State, stop: StopRequests) -> None:
+        """Score validation faces and write a sample grid."""
         with stop.saving_immediately(functools.partial(self._save_here, step, state)):
-            seen = {f"validation/{name}": value for name, value in self._look(state).items()}
+            scores = {f"validation/{name}": value for name, value in self._scores_of(state).items()}
             self._write_samples(step, state)
-        self._score = seen["validation/score"]
-        self._telemetry.log(step, seen, self._watch.waiting())
-        self._warn(step, seen)
+        self._score = scores["validation/score"]
+        self._writer.log(step, scores, self._monitor.waiting())
+        self._warn(step, scores)
 
     def _save(self, step: int, state: State) -> None:
-        self._keeper.save(step, state, self._score)
-        self._watch.saved = step
+        """Start to save `state` with the last validation score."""
+        self._checkpoints.save(step, state, self._score)
+        self._monitor.saved = step
 
     def _warn(self, step: int, metrics: dict[str, float]) -> None:
+        """Print a warning for each sign of collapse in the metrics."""
         model = self._model
         for kind, text in signs_of_collapse(step, model.training, model.with_images, metrics):
-            self._telemetry.warn(step, kind, text)
+            self._writer.warn(step, kind, text)
 
     def _identify(self, step: int) -> dict:
+        """Return the ids of the faces in the batch of `step`, for bad_step.json."""
         step = self.skips.data_step(step)
         plan = batches.plan_for(self._config, self._model.training, step, self._faces.emotions)
         return {"ids": [str(self._faces.ids[index]) for index in plan.indices]}
 
     def _write_samples(self, step: int, state: State) -> None:
+        """Write a sample grid to samples/STEP.png and to TensorBoard. The regressor has none."""
         if self._model.name == "regressor":
             return
-        picture = sample_grid.grid(self._model, state, self._unseen)
+        image = sample_grid.grid(self._model, state, self._unseen)
         folder = self._folder / "samples"
         folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(folder / f"{step:08d}.png")
-        self._telemetry.show(step, picture)
+        Image.fromarray(image).save(folder / f"{step:08d}.png")
+        self._writer.show(step, image)
 
 
 class NoJournal:
-    """What a process does that keeps no journal: nothing. `fresh` draws a state of the right shapes."""
+    """The no-op journal of all processes but the first.
+
+    `fresh` returns a state with the right shapes, which the first process's state replaces.
+    """
 
     def __init__(self, fresh: Callable[[], State]):
         self._fresh = fresh
         self.skips = skipped_steps.SkippedSteps()
 
     def restore(self, resume_skip: bool) -> State:
-        """Any state: the first process's takes its place."""
+        """Return a fresh state, which `multihost.broadcast_state` replaces by the first process's state."""
         return self._fresh()
 
     def begin(self, state: State, stop: StopRequests) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def saving_meanwhile(self, step: int, state: State, stop: StopRequests) -> contextlib.AbstractContextManager:
-        """A request to stop waits until all have heard of it."""
+        """Return a context that does nothing: a stop request waits until all processes stop at the same step."""
         return contextlib.nullcontext()
 
     def waited(self, seconds: float) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def advance(self, first: int, last: int, metrics: dict, orders: list[str]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def write(self, step: int, state: State, stop: StopRequests, stopping: bool) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 def _make_validation(model: Model, unseen: Faces, seed: int) -> Callable[[State], dict[str, float]]:
-    """A function of the state that scores it on faces not trained on, always the same ones with the same targets."""
+    """Return a function that scores a state on VALIDATION_FACES validation faces.
+
+    The faces and their target emotions are the same at every call. In addition to the metrics of `validate`, converters
+    get `response`: the mean absolute difference between the outputs for each target and for the opposite target.
+    """
     count = min(VALIDATION_FACES, len(unseen))
     plan = batches.BatchPlan(
         indices=np.arange(count),
@@ -230,14 +292,14 @@ def _make_validation(model: Model, unseen: Faces, seed: int) -> Callable[[State]
     opposite = batch._replace(targets=-batch.targets)
 
     @jax.jit
-    def look(state: State, batch: Batch, opposite: Batch) -> dict[str, jax.Array]:
-        seen = model.trainer.validate(state, batch)
+    def evaluate(state: State, batch: Batch, opposite: Batch) -> dict[str, jax.Array]:
+        metrics = model.trainer.validate(state, batch)
         if model.name == "regressor":
-            return seen
-        answers = []
-        for asked in (batch, opposite):
-            source, _, target = model.trainer.view(state.frozen, asked)
-            answers.append(model.trainer.generate(state.evaluated, source, target).output)
-        return seen | {"response": jnp.abs(answers[0] - answers[1]).mean()}
+            return metrics
+        outputs = []
+        for targeted in (batch, opposite):
+            source, _, target = model.trainer.view(state.frozen, targeted)
+            outputs.append(model.trainer.generate(state.evaluated, source, target).output)
+        return metrics | {"response": jnp.abs(outputs[0] - outputs[1]).mean()}
 
-    return lambda state: {name: float(value) for name, value in look(state, batch, opposite).items()}
+    return lambda state: {name: float(value) for name, value in evaluate(state, batch, opposite).items()}

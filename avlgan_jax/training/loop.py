@@ -1,7 +1,7 @@
-"""The story of a training run: claim the workdir, read the faces, build or restore the state, dispatch steps.
+"""The training loop: claim the workdir, load the faces, create or restore the state, and dispatch steps.
 
-Everything a step sees follows from (seed, step), and a checkpoint holds all that training changes, so a run that was
-stopped goes on as if it had not been.
+The input of a step is a function of (seed, step), and a checkpoint contains everything that training changes. A resumed
+run therefore gives the same results as an uninterrupted one.
 """
 
 import collections
@@ -34,12 +34,24 @@ def train(
     resume_skip: bool = False,
     publish: Callable[[], None] = buckets.no_publish,
 ):
-    """Train model `name` in `directory` from where it stands to its last step; returns the final state.
+    """Train one model from its newest intact checkpoint, or from scratch, to its last step.
 
-    With `resume_skip` it goes on past the bad step that ended it before; `publish` is called whenever a checkpoint is
-    whole. Raises UserError where the workdir, the
-    data, the devices or the disk do not allow it, or where a number stops being finite; `signals.Interrupted` after
-    saving, when the process (or another one of the run) is asked to stop.
+    Args:
+        config: Config of the run.
+        name: Model to train.
+        directory: Workdir of the run.
+        resume_skip: Replace the batches up to the bad step that ended the previous run (`skipped_steps`).
+        publish: Called whenever a checkpoint is complete.
+
+    Returns:
+        The final state, on the devices.
+
+    Raises:
+        UserError: The data is missing or damaged, the workdir belongs to another config or other data, the devices do
+            not fit the batch size, the frozen model is not trained, the checkpoints are damaged, the disk is full or
+            not writable, or a metric or a leaf of the state is not finite.
+        signals.Interrupted: This process, or another process of the run, received a stop request. The steps done so
+            far are saved.
     """
     # --- faces -------------------------------------------------------------------------------------------------
     data_dir = buckets.local_data_dir(config.data_dir, config.data, config.resolution)
@@ -51,11 +63,11 @@ def train(
     # --- model, devices, state ---------------------------------------------------------------------------------
     model = build.build(name, config, len(faces))
     devices = choose_devices(config.devices, model.training.batch_size, model.with_images)
-    store = _on_devices(config, faces, model, devices)
-    with signals.stop_requests() as stop, contextlib.ExitStack() as open_books:
+    device_faces = _on_devices(config, faces, model, devices)
+    with signals.stop_requests() as stop, contextlib.ExitStack() as exit_stack:
         if stop.is_set():
             raise signals.Interrupted
-        journal = open_books.enter_context(
+        journal = exit_stack.enter_context(
             contextlib.closing(_open_journal(config, model, directory, faces, unseen, publish))
         )
         state = multihost.broadcast_state(journal.restore(resume_skip), devices)
@@ -65,30 +77,31 @@ def train(
         # --- steps ---------------------------------------------------------------------------------------------
         with stop.deferred_to_steps():
             journal.begin(state, stop)
-            agreement = multihost.StopConsensus(devices)
+            consensus = multihost.StopConsensus(devices)
             dispatches: dict[tuple[str, int], dispatch.Dispatch] = {}
-            for first, last, stream, orders in _stream(model, config, faces, store, skipped, start, journal):
+            for first, last, stream, orders in _stream(model, config, faces, device_faces, skipped, start, journal):
                 kind = model.trainer.step_kind(first)
                 program = (kind, last - first)
                 if program in dispatches:
                     state, metrics = dispatches[program](state, stream)
-                else:  # the first call compiles, which takes long
+                else:  # the first call compiles, which can take minutes
                     step = functools.partial(model.trainer.step, kind=kind)
-                    dispatches[program] = dispatch.make_dispatch(step, devices, store)
+                    dispatches[program] = dispatch.make_dispatch(step, devices, device_faces)
                     with journal.saving_meanwhile(first, state, stop):
                         state, metrics = jax.block_until_ready(dispatches[program](state, stream))
                 journal.advance(first, last, metrics, orders)
-                stopping = agreement.reached(stop.is_set())
+                stopping = consensus.reached(stop.is_set())
                 journal.write(last, state, stop, stopping)
                 if stopping and last < model.training.steps:
                     raise signals.Interrupted
-            open_books.close()  # here, where a request to stop does not cut the last save short
+            exit_stack.close()  # inside `deferred_to_steps`, so that a stop request does not interrupt the last save
     return state
 
 
 def _open_journal(
     config: Config, model: Model, directory: Path, faces: Faces, unseen: Faces, publish: Callable[[], None]
 ) -> Journal | NoJournal:
+    """Open the journal in the first process, a no-op journal in the others."""
     if not multihost.is_first():
         return NoJournal(functools.partial(states.fresh_state, model, config))
     frozen = {}
@@ -99,33 +112,33 @@ def _open_journal(
 
 
 def _on_devices(config: Config, faces: Faces, model: Model, devices: list[jax.Device]) -> DeviceFaces | None:
-    """The training faces on the devices, if they shall lie there; changed ones are made anew each time on the host."""
-    store = batches.device_faces(faces, model.with_images)
-    fits = not config.augment and data_fits(config.data_on_device, store.nbytes, devices)
-    # All processes of a run do as the first: their devices might not have the same memory.
-    return replicate(store, devices) if multihost.broadcast_text(str(fits)) == str(True) else None
+    """Replicate the training faces to the devices. Return None if they do not fit or are augmented on the host."""
+    device_faces = batches.device_faces(faces, model.with_images)
+    fits = not config.augment and data_fits(config.data_on_device, device_faces.nbytes, devices)
+    # All processes follow the first, since the memory of their devices may differ.
+    return replicate(device_faces, devices) if multihost.broadcast_text(str(fits)) == str(True) else None
 
 
 def _stream(
     model: Model,
     config: Config,
     faces: Faces,
-    store: DeviceFaces | None,
+    device_faces: DeviceFaces | None,
     skipped: SkippedSteps,
     start: int,
     journal: Journal | NoJournal,
 ) -> Iterator[tuple[int, int, Batch | BatchIndices, list[str]]]:
-    """Each dispatch to be made: its first step, the one after its last, their batches, and the digests of these."""
-    share = multihost.local_batch_slice(model.training.batch_size)
+    """Yield (first step, last step + 1, batches, digests of the batch plans) for each dispatch."""
+    local_slice = multihost.local_batch_slice(model.training.batch_size)
 
     def make(first: int, last: int) -> tuple[Batch | BatchIndices, list[str]]:
-        """This process's share of the batches, and the digests of the whole batches' plans."""
+        """Return this process's part of the batches, and the digests of the plans of the global batches."""
         steps = (skipped.data_step(step) for step in range(first, last))
         plans = [batches.plan_for(config, model.training, step, faces.emotions) for step in steps]
-        if store is None:
-            made = [batches.assemble_batch(faces, plan, model.with_images, share) for plan in plans]
+        if device_faces is None:
+            made = [batches.assemble_batch(faces, plan, model.with_images, local_slice) for plan in plans]
         else:
-            made = [batches.batch_indices(plan, share) for plan in plans]
+            made = [batches.batch_indices(plan, local_slice) for plan in plans]
         return batches.stack(made), [fingerprints.fingerprint_arrays(jax.tree.leaves(plan)) for plan in plans]
 
     per_dispatch = dispatch.choose_steps_per_dispatch(config.steps_per_dispatch, convolves=model.with_images)
@@ -133,14 +146,14 @@ def _stream(
     spans = dispatch.spans(start, model.training.steps, per_dispatch, due, model.trainer.step_kind)
     with ThreadPoolExecutor(config.loader_threads) as pool:
         for (first, last), made in _ahead(pool, make, spans, 1 + config.loader_threads):
-            asked = time.perf_counter()
+            wait_start = time.perf_counter()
             stream, orders = made.result()
-            journal.waited(time.perf_counter() - asked)
+            journal.waited(time.perf_counter() - wait_start)
             yield first, last, stream, orders
 
 
 def _ahead(pool: ThreadPoolExecutor, make, spans: Iterable[tuple[int, int]], ahead: int):
-    """Each span and the future of what `make` makes of it, `ahead` of them under way, in their order."""
+    """Yield each span and the future of `make(*span)`, in order, with up to `ahead` later spans submitted."""
     pending: collections.deque = collections.deque()
     try:
         for span in spans:

@@ -1,4 +1,4 @@
-"""What a training run says while it runs: a progress line, metrics.jsonl, TensorBoard."""
+"""Output of a training run: the progress bar, metrics.jsonl and TensorBoard."""
 
 import contextlib
 import json
@@ -16,11 +16,11 @@ METRICS = "metrics.jsonl"
 
 @contextlib.contextmanager
 def _without_torch() -> Iterator[None]:
-    """For importing what takes PyTorch along wherever it is installed, which takes seconds, and does without."""
+    """Prevent the import of PyTorch, which tensorboardX imports if installed (seconds) but does not need."""
     if "torch" in sys.modules:
         yield
         return
-    sys.modules["torch"] = None  # what Python takes for a package that cannot be imported
+    sys.modules["torch"] = None  # makes `import torch` raise ModuleNotFoundError
     try:
         yield
     finally:
@@ -32,9 +32,18 @@ with _without_torch():
 
 
 class MetricWriter:
-    """Tells of one model's training in `folder`. Lines of steps after `start` (of a run that died) are dropped.
+    """A writer of one model's metrics to metrics.jsonl, TensorBoard and the progress bar.
 
-    The first line of metrics.jsonl names the leaves of the state, in the order of their digests in later lines.
+    Opening it removes lines of steps after `start`, which an interrupted run left in metrics.jsonl. The first line
+    names the leaves of the state, in the order of their digests in later lines.
+
+    Args:
+        folder: The model's folder.
+        name: Name of the model, shown in the progress bar.
+        start: Number of steps done.
+        steps: Number of steps to train in total.
+        batch_size: Images per step, for the images per second.
+        leaves: Names of the leaves of the state (`fingerprints.names`).
     """
 
     def __init__(self, folder: Path, name: str, start: int, steps: int, batch_size: int, leaves: list[str]):
@@ -47,24 +56,28 @@ class MetricWriter:
             kept.insert(0, json.dumps({"step": 0, "leaves": leaves}))
         write_text(self._log, "".join(f"{line}\n" for line in kept))
         self._board = tensorboardX.SummaryWriter(str(folder), purge_step=start)
-        # Lines for a file are fewer than updates for a screen.
-        pause = 0.5 if sys.stderr.isatty() else 10.0
-        self._line = tqdm(total=steps, initial=start, desc=name, unit="step", mininterval=pause, dynamic_ncols=True)
+        # Seconds between updates: a log file gets fewer than a terminal.
+        interval = 0.5 if sys.stderr.isatty() else 10.0
+        self._line = tqdm(total=steps, initial=start, desc=name, unit="step", mininterval=interval, dynamic_ncols=True)
 
     def advance(self, steps: int) -> None:
-        """Move the progress line by `steps`."""
+        """Advance the progress bar by `steps`."""
         self._line.update(steps)
 
     def log(self, step: int, metrics: dict[str, float], waiting: float, digests: dict[str, str] | None = None) -> None:
-        """Write the means of metrics at `step`; `waiting` is the share of time spent waiting for data.
+        """Write one line of metrics to metrics.jsonl and TensorBoard, and show the loss in the progress bar.
 
-        `digests` are those of the steps that the means are over, and of the state after them.
+        Args:
+            step: Number of steps done.
+            metrics: Mean metrics by name.
+            waiting: Share of the time that was spent waiting for data, in [0, 1].
+            digests: Digests of the batches and losses since the last line, and of the state after `step` steps.
         """
         rate = self._line.format_dict["rate"]
         images = f"{rate * self._batch_size:.0f} images/s, " if rate else ""
         loss = metrics.get("loss", metrics.get("g/loss"))
-        told = f"loss {loss:.3f}, " if loss is not None else ""
-        self._line.set_postfix_str(f"{images}{told}{waiting:.1%} waiting for data", refresh=False)
+        loss_text = f"loss {loss:.3f}, " if loss is not None else ""
+        self._line.set_postfix_str(f"{images}{loss_text}{waiting:.1%} waiting for data", refresh=False)
         line = {"step": step} | {k: round(float(v), 7) for k, v in metrics.items()}
         with self._log.open("a") as file:
             file.write(json.dumps(line | ({"digests": digests} if digests else {})) + "\n")
@@ -75,43 +88,45 @@ class MetricWriter:
         self._board.add_scalar("speed/waiting", waiting, step)
 
     def warn(self, step: int, kind: str, text: str) -> None:
-        """Tell of a kind of trouble, the first time it is seen."""
+        """Print a warning, once per `kind`."""
         if kind not in self._warned:
             self._warned.add(kind)
             tqdm.write(f"warning: step {step}: {text}", file=sys.stderr)
 
     def show(self, step: int, image: np.ndarray) -> None:
-        """A picture (h, w, 3) uint8 for TensorBoard."""
+        """Write an image, uint8 (h, w, 3), to TensorBoard."""
         self._board.add_image("samples", image, step, dataformats="HWC")
 
     def close(self) -> None:
-        """End the line and the files."""
+        """Close the progress bar and the TensorBoard files."""
         self._line.close()
         self._board.close()
 
 
 def read_metrics(folder: Path) -> list[dict]:
-    """The lines of the metrics.jsonl in a model's folder; one cut short by a crash is left out."""
+    """Return the lines of metrics.jsonl in a model's folder, without lines that a crash left incomplete."""
     return [line for _, line in _lines(folder / METRICS)]
 
 
 def has_metric(folder: Path, step: int, metric: str) -> bool:
-    """Whether a line of `step` tells `metric`."""
+    """Return whether metrics.jsonl has a line of `step` with `metric`."""
     return any(line.get("step") == step and metric in line for line in read_metrics(folder))
 
 
 def _lines(path: Path) -> Iterator[tuple[str, dict]]:
+    """Yield (text, parsed line) for each valid line; nothing if the file does not exist."""
     if not path.exists():
         return
     for text in path.read_text(errors="replace").splitlines():
         try:
             line = json.loads(text)
-        except (ValueError, RecursionError):  # cut short by a crash, or no line of ours
+        except (ValueError, RecursionError):  # left incomplete by a crash, or not written here
             continue
         if isinstance(line, dict):
             yield text, line
 
 
 def _step_of(line: dict) -> float:
+    """Return the step of a line, infinity if it has none."""
     step = line.get("step")
     return step if isinstance(step, int) else float("inf")

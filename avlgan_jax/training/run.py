@@ -3,8 +3,8 @@
     python train.py all --preset demo --data procedural_faces --workdir runs/demo
     python train.py image --preset modern --data affectnet --workdir runs/affectnet --image.steps 300000
 
-The regressor stands alone; the image converter needs the landmark converter of the same workdir. A run that was
-stopped goes on where it was when the same command is given again.
+The image converter needs a trained landmark converter in the same workdir; the other models need none. To resume a
+stopped run, repeat the command.
 """
 
 import contextlib
@@ -24,31 +24,42 @@ from avlgan_jax.runtime.cluster import Cluster
 
 @dataclass(frozen=True)
 class Arguments:
-    """Which model to train, from which preset, and where."""
+    """Options of the training command."""
 
     model: tyro.conf.Positional[Literal["regressor", "landmark", "image", "avgan", "all"]]
-    """Model to train; `all` trains the judge, the two converters and avGAN, in the order above."""
+    """Model to train; `all` trains the regressor, the two converters and avGAN, in this order."""
     workdir: str
-    """Folder of the run: config, checkpoints, metrics, samples. A bucket's path (gs://...) is mirrored locally."""
+    """Folder of the run: config, checkpoints, metrics, samples. A bucket (gs://...) is mirrored locally."""
     config: Annotated[Config, tyro.conf.arg(name="")]
-    """What the preset says, changed by the options below."""
+    """Config of the preset, changed by the options below."""
     preset: Literal["paper", "modern", "demo", "debug"] = "modern"
-    """Where the options below start from."""
+    """Preset that sets the defaults of the options below."""
     cluster: Annotated[Cluster, tyro.conf.arg(name="")] = field(default_factory=Cluster)
-    """Where the processes of one run meet; nothing to say where there is one, or where the scheduler says it."""
+    """How the processes of one run connect. Not needed for one process, or if the scheduler sets it."""
     deterministic: tyro.conf.FlagCreatePairsOff[bool] = False
-    """On a GPU: the same bits each time, at some cost in speed. A CPU gives them anyway."""
+    """Bitwise reproducible results on a GPU, at some cost in speed. A CPU is always reproducible."""
     resume_skip: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Go on past the step where a number went bad, with other batches from the last good checkpoint up to it."""
+    """Resume after a metric that was not finite: use other batches from the last good checkpoint up to that step."""
 
 
 @dataclass(frozen=True)
 class _PresetOnly:
+    """The preset option alone, parsed first."""
+
     preset: Literal["paper", "modern", "demo", "debug"] = "modern"
 
 
 def parse(arguments: list[str] | None = None) -> Arguments:
-    """The command line; a first look finds the preset, whose values are the defaults of all other options."""
+    """Parse the command line.
+
+    The preset is parsed first, since its values are the defaults of all other options.
+
+    Args:
+        arguments: Arguments to parse; None takes those of the process.
+
+    Raises:
+        UserError: An option has a value that the config refuses.
+    """
     chosen, _ = tyro.cli(_PresetOnly, args=arguments, return_unknown_args=True, add_help=False)
     defaults = tyro.MISSING_NONPROP
     return tyro.cli(
@@ -61,10 +72,10 @@ def parse(arguments: list[str] | None = None) -> Arguments:
 
 @command
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     arguments = parse()
     with signals.stop_requests(last=True):
-        # Loading JAX takes a second or two, so it comes after the command line has been found to be sound.
+        # Importing JAX takes a second or two, so it follows the check of the command line.
         from avlgan_jax.runtime import devices, multihost
         from avlgan_jax.training import buckets, loop, workdir
 

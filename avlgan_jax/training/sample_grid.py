@@ -1,4 +1,4 @@
-"""The sample grid written while a converter trains: a face a row, as it is and at each expression of Table II."""
+"""The sample grid of a converter in training: one face per row, the input and its output at each target of Table II."""
 
 import cv2
 import jax
@@ -20,10 +20,15 @@ _INK = (32, 96, 160)
 
 
 def grid(model: Model, state: State, faces: Faces) -> UInt8[np.ndarray, "height width 3"]:
-    """Up to ROWS faces at the eight expressions, as the model's averaged weights make them now.
+    """Return an image of up to ROWS faces and the model's outputs for the eight expressions of Table II.
 
-    The landmark converter's faces are their points; the image converter's have the converted points drawn on a copy
-    below each row.
+    The generator uses the evaluated weights. The landmark converter's landmarks are drawn on white. The image
+    converter's rows are each followed by a copy of the row with the converted landmarks drawn on it.
+
+    Args:
+        model: A converter or avGAN.
+        state: State of the model.
+        faces: Faces to show; the first ROWS are used.
     """
     shown = faces.take(np.arange(min(ROWS, len(faces))))
     count, targets = len(shown), emotions.TABLE_II
@@ -38,7 +43,9 @@ def grid(model: Model, state: State, faces: Faces) -> UInt8[np.ndarray, "height 
     output = np.asarray(jax.jit(model.trainer.generate)(state.evaluated, source, target).output)
     output = output.reshape(count, len(targets), *output.shape[1:])
     if not model.with_images:
-        return _columns([_row_of_points(s, o) for s, o in zip(batch.landmarks[:: len(targets)], output, strict=True)])
+        return _stack_rows(
+            [_row_of_points(s, o) for s, o in zip(batch.landmarks[:: len(targets)], output, strict=True)]
+        )
     rows = []
     points = target.landmarks
     if points is not None:
@@ -49,10 +56,11 @@ def grid(model: Model, state: State, faces: Faces) -> UInt8[np.ndarray, "height 
         if points is not None:
             drawn = [_draw(p, lm.to_pixels(q, shown.resolution)) for p, q in zip(painted, points[index], strict=True)]
             rows.append(np.concatenate([_draw(image, shown.landmarks[index]), *drawn], axis=1))
-    return _columns(rows)
+    return _stack_rows(rows)
 
 
 def _row_of_points(source: Float[np.ndarray, "68 d"], output: Float[np.ndarray, "n 68 d"]):
+    """Draw the source landmarks and the outputs, all in [-1, 1], in one row."""
     side = _POINTS_SIDE
     white = np.full((side, side, 3), 255, np.uint8)
     output = np.concatenate([source[None], output])
@@ -60,11 +68,13 @@ def _row_of_points(source: Float[np.ndarray, "68 d"], output: Float[np.ndarray, 
 
 
 def _draw(image: UInt8[np.ndarray, "h w 3"], points: Float[np.ndarray, "68 d"]) -> UInt8[np.ndarray, "h w 3"]:
+    """Return a copy of the image with the points, in pixels, drawn on it."""
     drawn = image.copy()
     for x, y in lm.in_plane(points):
         cv2.circle(drawn, (round(16 * (x - 0.5)), round(16 * (y - 0.5))), 8, _INK, -1, cv2.LINE_AA, shift=4)
     return drawn
 
 
-def _columns(rows: list[np.ndarray]) -> UInt8[np.ndarray, "height width 3"]:
+def _stack_rows(rows: list[np.ndarray]) -> UInt8[np.ndarray, "height width 3"]:
+    """Put rows of the same width below each other."""
     return np.concatenate(rows, axis=0)

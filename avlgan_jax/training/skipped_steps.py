@@ -1,8 +1,8 @@
-"""Which batches a run passes over because a number went bad in them, written down so that the run can be made again.
+"""Steps whose batches are replaced because they led to a number that is not finite, recorded for reproducibility.
 
-A bad step is written to WORKDIR/MODEL/bad_step.json when it ends the run. With `--resume-skip` its place and those
-before it, back to the checkpoint that training goes on from, move to skipped.json: these steps then see other batches,
-as after a loss spike in PaLM (Chowdhery et al. 2022, section 5.1).
+A bad step ends the run and is written to WORKDIR/MODEL/bad_step.json. With `--resume-skip`, all steps from the restored
+checkpoint up to and including the bad step are added to skipped.json. These steps then use other batches, as after a
+loss spike in PaLM (Chowdhery et al. 2022, section 5.1).
 """
 
 import dataclasses
@@ -14,23 +14,30 @@ from avlgan_jax.errors import UserError
 from avlgan_jax.runtime import multihost
 
 BAD, SKIPPED = "bad_step.json", "skipped.json"
-# Batches are a function of the step; those of steps no run will reach take the place of what is skipped.
+# A batch is a function of the step. A skipped step uses the batch of a step that is too large for any run to reach.
 _REPLACEMENT_OFFSET = 2**40
 
 
 @dataclasses.dataclass(frozen=True)
 class SkippedSteps:
-    """The steps, first and last included, whose batches are replaced; a step skipped twice is replaced twice."""
+    """Intervals of steps, [first, last] inclusive, whose batches are replaced.
+
+    A step in two intervals gets a second replacement.
+    """
 
     intervals: tuple[tuple[int, int], ...] = ()
 
     def data_step(self, step: int) -> int:
-        """The step whose batch `step` sees."""
+        """Return the step whose batch is used at `step`: `step` itself unless it is skipped."""
         return step + _REPLACEMENT_OFFSET * sum(first <= step <= last for first, last in self.intervals)
 
 
 def read_skips(folder: Path) -> SkippedSteps:
-    """What is skipped in the model folder. Raises UserError if the file is not what `resume_past` writes."""
+    """Read skipped.json from a model's folder; return no intervals if the file does not exist.
+
+    Raises:
+        UserError: The file is damaged.
+    """
     path = folder / SKIPPED
     if not path.exists():
         return SkippedSteps()
@@ -41,12 +48,23 @@ def read_skips(folder: Path) -> SkippedSteps:
 
 
 def broadcast_skips(ours: SkippedSteps) -> SkippedSteps:
-    """What the first of a run's processes skips."""
+    """Return the first process's skipped steps in every process of the run."""
     return SkippedSteps(tuple(map(tuple, json.loads(multihost.broadcast_text(json.dumps(ours.intervals))))))
 
 
 def resume_past(folder: Path, start: int) -> SkippedSteps:
-    """Skip from `start` to the bad step that ended the run, if one did."""
+    """Add the steps from `start` to the recorded bad step to skipped.json, and delete bad_step.json.
+
+    Args:
+        folder: The model's folder.
+        start: Step of the checkpoint that training resumes from.
+
+    Returns:
+        All skipped steps, unchanged if there is no bad_step.json.
+
+    Raises:
+        UserError: bad_step.json or skipped.json is damaged.
+    """
     skips, path = read_skips(folder), folder / BAD
     if not path.exists():
         return skips
@@ -57,11 +75,16 @@ def resume_past(folder: Path, start: int) -> SkippedSteps:
     skips = SkippedSteps((*skips.intervals, (start, bad)))
     write_text(folder / SKIPPED, json.dumps(skips.intervals) + "\n")
     path.unlink()
-    print(f"skipping the batches of steps {start} to {bad}, as {folder / SKIPPED} says from now on")
+    print(f"replacing the batches of steps {start} to {bad}, as recorded in {folder / SKIPPED}")
     return skips
 
 
 def write_bad_step(folder: Path, found: dict) -> Path:
-    """Write down the bad step: `step`, what was found there, and the ids of its faces."""
+    """Write bad_step.json to a model's folder and return its path.
+
+    Args:
+        folder: The model's folder.
+        found: The bad `step`, the metric or leaf, its value, the last good checkpoint and the ids of the batch's faces.
+    """
     write_text(folder / BAD, json.dumps(found, indent=1) + "\n")
     return folder / BAD

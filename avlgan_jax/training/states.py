@@ -1,4 +1,4 @@
-"""States of the four models: fresh, restored from checkpoints, and the weights in them that are evaluated."""
+"""States of the four models: fresh or restored from checkpoints, and their evaluated weights."""
 
 from pathlib import Path
 
@@ -15,69 +15,97 @@ from avlgan_jax.training import workdir
 from avlgan_jax.training.checkpoints import Checkpoints
 
 
-def load(directory: Path, **placing) -> Trained:
-    """The newest sound checkpoints of the training run in `directory`; `placing` as for `assemble`.
+def load(directory: Path, **options) -> Trained:
+    """Return the four models of a training run, from their newest intact checkpoints.
 
-    Raises UserError where a model is missing.
+    Args:
+        directory: Workdir of the run.
+        **options: `sizes` and `devices` of `inference.assemble`.
+
+    Raises:
+        UserError: There is no run in `directory`, a model is not trained, or its checkpoints are damaged.
     """
-    return assemble(*read(directory), **placing)
+    return assemble(*read(directory), **options)
 
 
 def read(directory: Path) -> tuple[Config, NetworkParameters, dict[str, int]]:
-    """The config, the weights and the steps of the training run in `directory`. Raises UserError as `load` does."""
+    """Return the config, the weights (`weights_of` every model), and the steps of each model of the run in `directory`.
+
+    Raises:
+        UserError: As `load`.
+    """
     config = workdir.read_config(directory)
     states = {name: restore(directory, config, name) for name in MODEL_NAMES}
     return config, _weights(states), {name: int(state.step) for name, state in states.items()}
 
 
 def weight_shapes(config: Config) -> NetworkParameters:
-    """The weights that a config's networks need, as shapes."""
+    """Return the shapes of the weights that the config's networks need; nothing is computed."""
     states = {name: state_shapes(build.build(name, config, 1), config) for name in MODEL_NAMES}
     return _weights(states)
 
 
 def weights_of(state, name: ModelName) -> NetworkParameters:
-    """The weights that the state of model `name` gives to the networks."""
-    judge = {"discriminator": state.discriminator} if name == "image" else {}
-    return {name: state.evaluated, **judge}
+    """Return the evaluated weights of model `name`, for the image converter also those of its discriminator."""
+    discriminator = {"discriminator": state.discriminator} if name == "image" else {}
+    return {name: state.evaluated, **discriminator}
 
 
 def _weights(states: dict) -> NetworkParameters:
+    """Return the weights of all models from their states."""
     return {part: tree for name, state in states.items() for part, tree in weights_of(state, name).items()}
 
 
 def restore(directory: Path, config: Config, name: ModelName, step: int | None = None):
-    """The state of model `name` at `step` (by default the newest sound one). Raises UserError if there is none."""
+    """Restore the state of a model from a checkpoint.
+
+    Args:
+        directory: Workdir of the run.
+        config: Config of the run.
+        name: Model to restore.
+        step: Step of the checkpoint; None takes the newest intact one.
+
+    Raises:
+        UserError: The model is not trained, all of its checkpoints are damaged, or the checkpoint does not fit the
+            config.
+    """
     folder = workdir.checkpoints(directory, name)
     if not folder.is_dir():
         raise UserError(
             f"the {name} model of {directory} is not trained yet; train it: {command_line('train')} {name} ..."
         )
-    keeper = Checkpoints(folder, config.keep_checkpoints, read_only=True)
+    checkpoints = Checkpoints(folder, config.keep_checkpoints, read_only=True)
     try:
-        found = keeper.latest() if step is None else step
+        found = checkpoints.latest() if step is None else step
         if found is None:
             raise UserError(f"no checkpoint in {folder}; train the model: {command_line('train')} {name} ...")
         model = build.build(name, config, 1)
-        return keeper.restore(found, state_shapes(model, config))
+        return checkpoints.restore(found, state_shapes(model, config))
     finally:
-        keeper.close()
+        checkpoints.close()
 
 
 def fresh_state(model: Model, config: Config, frozen: Params | None = None):
-    """The state that training starts from; without `frozen`, with untrained weights in its place."""
+    """Return the state that training starts from.
+
+    Args:
+        model: Model to initialise.
+        config: Config of the run; the weights are drawn from its seed.
+        frozen: Weights of the frozen model, empty if the model has none. None takes untrained weights, for a state of
+            the right shapes.
+    """
     if frozen is None:
         frozen = {}
         if model.frozen_model is not None:
             frozen = fresh_state(build.build(model.frozen_model, config, 1), config).generator
-    # One stream of randomness for each model, whichever are trained.
+    # One random stream per model, independent of which other models are trained.
     key = jax.random.fold_in(jax.random.key(config.seed), MODEL_NAMES.index(model.name))
     batch = build.empty_batch(config, 1, model.with_images)
     return dispatch.jit_unoptimised(model.trainer.init)(key, batch, frozen)
 
 
 def state_shapes(model: Model, config: Config):
-    """The shapes of a state, which are enough to restore one; nothing is drawn or compiled."""
+    """Return the shapes and types of a model's state, as needed to restore it; nothing is drawn or compiled."""
     frozen = {}
     if model.frozen_model is not None:
         frozen = state_shapes(build.build(model.frozen_model, config, 1), config).generator

@@ -1,4 +1,4 @@
-"""A training run's folder: whose it is, and where everything in it lies."""
+"""The workdir of a training run: which experiment it belongs to, and the paths inside it."""
 
 import json
 from pathlib import Path
@@ -9,12 +9,21 @@ from avlgan_jax.config import Config, ModelName
 from avlgan_jax.errors import UserError, command_line
 
 CONFIG, DATA = "config.json", "data.json"
+REPORT, METRICS = "report", "metrics.json"
 
 
 def claim(workdir: Path, config: Config, data_digest: str) -> None:
-    """Make `workdir` the folder of this experiment, or see that it is already.
+    """Create `workdir` for an experiment, or check that it already belongs to the same experiment.
 
-    Raises UserError if it belongs to an experiment with another config or other data.
+    Writes config.json and data.json. Operational fields and numbers of steps may differ (`config.differences`).
+
+    Args:
+        workdir: Folder of the run.
+        config: Config of the experiment.
+        data_digest: Digest of the prepared records (`manifest.records_digest`).
+
+    Raises:
+        UserError: The folder belongs to another config or was trained on other records.
     """
     if (workdir / CONFIG).exists():
         found = configuration.differences(config, read_config(workdir))
@@ -24,7 +33,7 @@ def claim(workdir: Path, config: Config, data_digest: str) -> None:
         if theirs != data_digest:
             raise UserError(
                 f"{workdir} was trained on other records of {config.data} (digest {theirs}, now {data_digest}); "
-                "prepare them as they were, or choose another --workdir"
+                "prepare the original records again, or choose another --workdir"
             )
     workdir.mkdir(parents=True, exist_ok=True)
     write_text(workdir / CONFIG, configuration.to_json(config))
@@ -32,7 +41,11 @@ def claim(workdir: Path, config: Config, data_digest: str) -> None:
 
 
 def read_config(workdir: Path) -> Config:
-    """The config of a training run. Raises UserError if there is none in `workdir`."""
+    """Read the config of a training run.
+
+    Raises:
+        UserError: `workdir` has no config.json, or the file is damaged.
+    """
     path = workdir / CONFIG
     if not path.is_file():
         raise UserError(
@@ -42,10 +55,15 @@ def read_config(workdir: Path) -> Config:
 
 
 def compiled(workdir: Path) -> Path:
-    """Folder of compiled programs, so that no run of `workdir` compiles what one before it did."""
+    """Return the folder of compiled programs, which later runs of the same workdir reuse."""
     return workdir / ".compiled"
 
 
+def report(workdir: Path, experiment: str | None = None) -> Path:
+    """Return the folder of the report, or of the report of a single experiment."""
+    return workdir / "experiments" / experiment if experiment else workdir / REPORT
+
+
 def checkpoints(workdir: Path, name: ModelName) -> Path:
-    """Folder of a model's checkpoints."""
+    """Return the folder of a model's checkpoints."""
     return workdir / name / "checkpoints"

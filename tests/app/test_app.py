@@ -58,7 +58,7 @@ def test_an_uploaded_photograph_lasts_as_long_as_its_page(person, model, tmp_pat
     Image.fromarray(np.hstack([drawn_face(1).image, drawn_face(2).image])).save(tmp_path / "two.jpg", quality=95)
     answer = person.upload((tmp_path / "two.jpg").read_bytes())
     assert answer.header["faces"] == 2 and len(answer.header["landmarks"]) == 136
-    with pytest.raises(UserError, match="no picture"):
+    with pytest.raises(UserError, match="cannot be decoded"):
         person.upload(b"GIF89a nonsense")
     # What failed changed nothing: the photograph is still there, and another page has never seen it.
     assert len(person.answer({"do": "matrix"}).payload) == 81 * model.resolution**2 * 3
@@ -98,14 +98,14 @@ def test_a_walk_is_a_film_and_a_dyad_is_four(person, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("request_", "told"),
     [
-        ({"do": "edit", "valence": "much", "arousal": 0}, "valence and arousal: expected 1 number"),
-        ({"do": "edit", "valence": 0, "arousal": 0, "offsets": [1.0]}, "offsets: expected 136"),
-        ({"do": "edit", "valence": float("nan"), "arousal": 0}, "expected 1 number"),
-        ({"do": "draw", "seed": -1}, "a seed of -1"),
-        ({"do": "film", "points": [[0, 0]], "format": "mp4"}, "a walk of 1 points"),
-        ({"do": "film", "points": [[0, 0]] * 10_000, "format": "mp4"}, "a walk of 10000 points"),
+        ({"do": "edit", "valence": "much", "arousal": 0}, "valence and arousal: expected 1 finite number"),
+        ({"do": "edit", "valence": 0, "arousal": 0, "offsets": [1.0]}, "offsets: expected 136 finite number"),
+        ({"do": "edit", "valence": float("nan"), "arousal": 0}, "expected 1 finite number"),
+        ({"do": "draw", "seed": -1}, "seed -1: expected an integer"),
+        ({"do": "film", "points": [[0, 0]], "format": "mp4"}, "film of 1 points"),
+        ({"do": "film", "points": [[0, 0]] * 10_000, "format": "mp4"}, "film of 10000 points"),
         ({"do": "film", "points": [[0, 0]] * 2, "format": "exe"}, "expected mp4 or gif"),
-        ({"do": "dance"}, "'dance', which nobody knows"),
+        ({"do": "dance"}, "unknown request 'dance'"),
     ],
 )
 def test_what_a_page_may_not_ask(person, request_, told):
@@ -136,9 +136,9 @@ def test_requests_and_uploads_are_answered(address):
     with connect(address.replace("http", "ws") + "session", origin=address.rstrip("/")) as socket:
         header, payload = asked(socket, json.dumps({"id": 7, "do": "edit", "valence": 0.1, "arousal": 0.1}))
         assert header["id"] == 7 and len(payload) == session.SHOWN**2 * 3
-        assert "no picture" in asked(socket, b"no picture at all")[0]["error"]
+        assert "cannot be decoded" in asked(socket, b"no picture at all")[0]["error"]
         for nonsense in ("[1, 2", "[1, 2]"):
-            assert "something went wrong" in asked(socket, nonsense)[0]["error"]
+            assert "the request failed" in asked(socket, nonsense)[0]["error"]
         header, payload = asked(socket, json.dumps({"id": 8, "do": "matrix_file"}))
         assert header["id"] == 8 and payload.startswith(b"\x89PNG")
         with pytest.raises(ConnectionClosed):  # what no page would send
@@ -252,7 +252,7 @@ def test_a_finger_drags_on_a_phone_and_nothing_overflows(address, browser):
 def test_new_faces_and_landmarks(page):
     before = shown(page)
     page.click("#new-infant")
-    until(page, "document.querySelector('#told').textContent.startsWith('infant')")
+    until(page, "document.querySelector('#face-status').textContent.startsWith('infant')")
     infant = shown(page)
     assert infant != before
     page.check("#show-landmarks")
@@ -276,12 +276,16 @@ def test_new_faces_and_landmarks(page):
 def test_uploads_good_bad_and_too_large(page, tmp_path):
     Image.fromarray(drawn_face(2).image).save(tmp_path / "me.png")
     page.set_input_files("#file", tmp_path / "me.png")
-    until(page, "document.querySelector('#told').textContent.startsWith('me.png')")
+    until(page, "document.querySelector('#face-status').textContent.startsWith('me.png')")
     good = shown(page)
     (tmp_path / "letter.jpg").write_text("dear")
     (tmp_path / "huge.jpg").write_bytes(bytes(server.LARGEST_UPLOAD + 1))
     Image.new("RGB", (200, 200), "gray").save(tmp_path / "wall.png")
-    for name, told in (("letter.jpg", "no picture"), ("huge.jpg", "at most 12 MB"), ("wall.png", "no face in it")):
+    for name, told in (
+        ("letter.jpg", "cannot be decoded"),
+        ("huge.jpg", "at most 12 MB"),
+        ("wall.png", "found no face"),
+    ):
         page.set_input_files("#file", tmp_path / name)
         until(page, f"document.querySelector('#message').textContent.includes('{told}')")
         assert shown(page) == good

@@ -24,14 +24,14 @@ def faces():
     )
 
 
-def test_an_epoch_shows_every_face_once_in_an_order_of_its_own(faces):
+def test_each_epoch_has_every_face_once_in_a_different_order(faces):
     order = np.concatenate([batches.plan_batch(7, step, 4, faces.emotions, "uniform").indices for step in range(5)])
     first, second = order[:10], order[10:]
     assert sorted(first) == sorted(second) == list(range(10))
     assert first.tolist() != second.tolist()
 
 
-def test_a_step_needs_no_other_step(faces):
+def test_a_batch_depends_on_seed_and_step_only(faces):
     def everything(seed, steps):
         return [
             batches.assemble_batch(faces, batches.plan_batch(seed, s, 4, faces.emotions, "uniform"), True)
@@ -45,15 +45,15 @@ def test_a_step_needs_no_other_step(faces):
     assert not np.array_equal(other.targets, alone.targets)
 
 
-def test_shuffled_targets_are_the_batchs_labels(faces):
+def test_shuffled_targets_are_the_labels_of_the_batch_and_uniform_ones_lie_in_the_disc(faces):
     plan = batches.plan_batch(0, 3, 6, faces.emotions, "shuffled")
-    wanted = faces.emotions[plan.indices]
-    assert sorted(map(tuple, plan.targets)) == sorted(map(tuple, wanted))
+    labels = faces.emotions[plan.indices]
+    assert sorted(map(tuple, plan.targets)) == sorted(map(tuple, labels))
     uniform = batches.plan_batch(0, 3, 6, faces.emotions, "uniform").targets
     assert np.all(np.linalg.norm(uniform, axis=1) <= 1)
 
 
-def test_mirrored_faces_have_mirrored_landmarks_and_others_stay(faces):
+def test_mirrored_faces_have_mirrored_landmarks_and_others_are_unchanged(faces):
     flips = np.array([True, False])
     batch = batches.assemble_batch(
         faces, batches.BatchPlan(np.array([2, 5]), flips, np.zeros((2, 2), np.float32)), True
@@ -82,14 +82,14 @@ def test_half_of_the_faces_are_mirrored(faces):
     assert 0.45 < flips.mean() < 0.55
 
 
-def test_stacking_and_leaving_images_out(faces):
+def test_batches_are_stacked_with_and_without_images(faces):
     plans = [batches.plan_batch(0, step, 4, faces.emotions, "uniform") for step in range(3)]
     stacked = batches.stack([batches.assemble_batch(faces, plan, False) for plan in plans])
     assert stacked.images is None and stacked.landmarks.shape == (3, 4, 68, 2)
     assert batches.stack([batches.assemble_batch(faces, plan, True) for plan in plans]).images.dtype == np.uint8
 
 
-def test_changed_faces_are_a_function_of_the_step_too(faces):
+def test_augmentation_depends_on_the_step_and_keeps_order_flips_and_targets(faces):
     def made(step, augment):
         return batches.assemble_batch(faces, batches.plan_batch(0, step, 4, faces.emotions, "uniform", augment), True)
 
@@ -98,31 +98,31 @@ def test_changed_faces_are_a_function_of_the_step_too(faces):
         np.testing.assert_array_equal(a, b)
     assert not np.array_equal(once.images, plain.images) and once.images.dtype == np.uint8
     assert not np.array_equal(once.landmarks, plain.landmarks) and once.landmarks.dtype == np.float32
-    for same in ("emotions", "targets", "position"):  # order, mirrors and targets are those of a run without
+    for same in ("emotions", "targets", "position"):  # the same as without augmentation
         np.testing.assert_array_equal(getattr(once, same), getattr(plain, same))
 
 
-def test_a_share_of_a_changed_batch_is_part_of_the_whole(faces):
+def test_a_part_of_an_augmented_batch_equals_that_part_of_the_full_batch(faces):
     plan = batches.plan_batch(0, 3, 4, faces.emotions, "uniform", 1.0)
-    whole, share = (batches.assemble_batch(faces, plan, True, places) for places in (slice(None), slice(2, 4)))
-    for a, b in zip(whole, share, strict=True):
+    full, part = (batches.assemble_batch(faces, plan, True, places) for places in (slice(None), slice(2, 4)))
+    for a, b in zip(full, part, strict=True):
         np.testing.assert_array_equal(a[2:4], b)
 
 
 @pytest.mark.parametrize("with_images", [True, False])
-def test_a_device_gathers_what_the_host_collects(faces, with_images):
+def test_a_batch_gathered_on_a_device_equals_one_assembled_on_the_host(faces, with_images):
     plan = batches.plan_batch(0, 3, 6, faces.emotions, "uniform")
     assert plan.flips.any() and not plan.flips.all()
     share = slice(1, 5)
-    collected = batches.assemble_batch(faces, plan, with_images, share)
+    assembled = batches.assemble_batch(faces, plan, with_images, share)
     gathered = jax.jit(batches.gather_batch)(
         batches.device_faces(faces, with_images), batches.batch_indices(plan, share)
     )
-    for ours, theirs in zip(gathered, collected, strict=True):
+    for ours, theirs in zip(gathered, assembled, strict=True):
         assert (ours is None) == (theirs is None)
         if ours is not None:
             assert ours.dtype == theirs.dtype and np.asarray(ours).tobytes() == theirs.tobytes()
 
 
-def test_the_bytes_of_a_store(faces):
+def test_nbytes_of_faces_on_a_device(faces):
     assert batches.device_faces(faces, True).nbytes == 10 * (8 * 8 * 3 + 68 * 2 * 4 + 2 * 4)

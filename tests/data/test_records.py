@@ -23,6 +23,7 @@ FEATURES = {
 
 
 def _faces(count: int) -> records.Faces:
+    """Return random faces with extras."""
     generator = np.random.default_rng(count)
     return records.Faces(
         images=generator.integers(0, 256, (count, SIDE, SIDE, 3), np.uint8),
@@ -41,13 +42,15 @@ def _faces(count: int) -> records.Faces:
 
 
 def _png(image: np.ndarray) -> bytes:
+    """Return the bytes of an image as PNG."""
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, format="png")
     return stream.getvalue()
 
 
 def _write_tfrecord(path, faces: records.Faces, rows: range, backwards: bool = False) -> None:
-    tf = pytest.importorskip("tensorflow", reason="writes the files that are read without it")
+    """Write rows of `faces` with TensorFlow, with the features in reverse order if `backwards`."""
+    tf = pytest.importorskip("tensorflow", reason="writes the files that the package reads without it")
 
     def floats(values):
         return tf.train.Feature(float_list=tf.train.FloatList(value=np.ravel(values)))
@@ -80,6 +83,7 @@ def _write_tfrecord(path, faces: records.Faces, rows: range, backwards: bool = F
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
+    """Write ten training faces and three test faces; return the data directory and the faces of each split."""
     data_dir = tmp_path_factory.mktemp("data")
     folder = data_dir / "faces" / f"{SIDE}px" / "1.0.0"
     folder.mkdir(parents=True)
@@ -103,13 +107,14 @@ def written(tmp_path_factory):
 
 @pytest.fixture
 def data_dir(written, tmp_path):
-    """A copy that a test may damage."""
+    """Return a copy of the data directory, which a test may damage."""
     import shutil
 
     return shutil.copytree(written[0], tmp_path / "data")
 
 
 def _assert_same(found: records.Faces, expected: records.Faces) -> None:
+    """Assert that all fields and extras are equal."""
     for field in dataclasses.fields(records.Faces):
         if field.name != "extras":
             np.testing.assert_array_equal(getattr(found, field.name), getattr(expected, field.name))
@@ -118,31 +123,31 @@ def _assert_same(found: records.Faces, expected: records.Faces) -> None:
         np.testing.assert_array_equal(found.extras[name], array)
 
 
-def test_load_gives_back_what_tensorflow_wrote(written):
+def test_load_returns_what_tensorflow_wrote(written):
     data_dir, splits = written
     for split, faces in splits.items():
         _assert_same(records.load(data_dir, "faces", SIDE, split), faces)
 
 
-def test_3d_landmarks_take_the_place_of_2d_ones_where_they_are_asked_for(written):
+def test_3d_landmarks_replace_2d_ones_on_request(written):
     data_dir, splits = written
     faces = records.load(data_dir, "faces", SIDE, "test", dimensions=3)
     np.testing.assert_array_equal(faces.landmarks, splits["test"].extras["landmarks_3d"])
     np.testing.assert_array_equal(faces.images, splits["test"].images)
 
 
-def test_data_without_3d_landmarks_is_refused_before_it_is_read(data_dir):
+def test_data_without_3d_landmarks_is_refused_before_records_are_read(data_dir):
     (manifest,) = data_dir.glob(f"faces/{SIDE}px/*/{MANIFEST}")
-    told = json.loads(manifest.read_text())
-    del told["features"]["landmarks_3d"]
-    manifest.write_text(json.dumps(told))
+    fields = json.loads(manifest.read_text())
+    del fields["features"]["landmarks_3d"]
+    manifest.write_text(json.dumps(fields))
     for record in manifest.parent.glob("*.tfrecord*"):
         record.unlink()
     with pytest.raises(UserError, match="has no 3-D landmarks .* prepare.py faces .* --landmarks fan3d"):
         records.load(data_dir, "faces", SIDE, "train", dimensions=3)
 
 
-def test_second_load_maps_the_cache_and_gives_the_same(data_dir, written):
+def test_a_second_load_maps_the_cache_and_returns_the_same_faces(data_dir, written):
     first = records.load(data_dir, "faces", SIDE, "train")
     images = data_dir / ".cache" / records_digest(data_dir, "faces", SIDE) / "train" / "images.npy"
     before = images.stat().st_mtime_ns
@@ -152,7 +157,7 @@ def test_second_load_maps_the_cache_and_gives_the_same(data_dir, written):
     _assert_same(second, first)
 
 
-def test_a_damaged_cache_is_made_again(data_dir, written):
+def test_a_damaged_cache_is_rebuilt(data_dir, written):
     records.load(data_dir, "faces", SIDE, "train")
     images = data_dir / ".cache" / records_digest(data_dir, "faces", SIDE) / "train" / "images.npy"
     _flip_byte(images)
@@ -170,13 +175,14 @@ def test_length_resolution_and_take():
 
 
 def _flip_byte(path) -> None:
+    """Flip a bit of the byte in the middle of a file."""
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0x10
     path.write_bytes(bytes(content))
 
 
-def test_a_flipped_byte_names_the_file_and_the_command(data_dir):
-    records.load(data_dir, "faces", SIDE, "train")  # the cache must not hide it
+def test_the_error_for_a_flipped_byte_names_the_file_and_the_command(data_dir):
+    records.load(data_dir, "faces", SIDE, "train")  # the cache must not hide the damage
     damaged = data_dir / "faces" / "32px" / "1.0.0" / "faces-test.tfrecord-00000-of-00001"
     _flip_byte(damaged)
     with pytest.raises(UserError, match=r"faces-test\.tfrecord.*python prepare\.py faces --resolution 32"):
@@ -189,39 +195,39 @@ def test_a_missing_record_file_is_named(data_dir):
         records.load(data_dir, "faces", SIDE, "train")
 
 
-def test_a_damaged_manifest_is_one_line(data_dir):
+def test_a_damaged_manifest_is_a_user_error(data_dir):
     manifest = data_dir / "faces" / "32px" / "1.0.0" / "manifest.json"
     manifest.write_text(manifest.read_text()[:100])
     with pytest.raises(UserError, match=r"manifest\.json is damaged"):
         records.load(data_dir, "faces", SIDE, "train")
 
 
-def test_missing_data_tells_the_command_and_the_resolutions_there_are(data_dir):
-    with pytest.raises(UserError, match=r"no faces at 64 px.*it is there at 32 px.*python prepare\.py faces"):
+def test_the_error_for_missing_data_names_the_command_and_the_prepared_resolutions(data_dir):
+    with pytest.raises(UserError, match=r"no records of faces at 64 px.*prepared: 32 px.*python prepare\.py faces"):
         records.load(data_dir, "faces", 64, "train")
     with pytest.raises(UserError, match=r"python prepare\.py procedural_faces --resolution 48 --data-dir"):
         records_digest(data_dir, "procedural_faces", 48)
 
 
-def test_an_unknown_split_lists_those_there_are(data_dir):
+def test_the_error_for_an_unknown_split_lists_the_splits(data_dir):
     with pytest.raises(UserError, match="no split 'validation'; it has train, test"):
         records.load(data_dir, "faces", SIDE, "validation")
 
 
-def test_a_half_written_version_does_not_count(data_dir):
+def test_an_incomplete_version_is_ignored(data_dir):
     unfinished = data_dir / "faces" / "32px" / "2.0.0"
     unfinished.mkdir()
     (unfinished / "faces-train.tfrecord-00000-of-00001").write_bytes(b"half")
     assert len(records.load(data_dir, "faces", SIDE, "train")) == 10
 
 
-def test_digest_follows_the_faces_and_nothing_else(data_dir, written):
+def test_the_digest_depends_on_the_faces_only(data_dir, written):
     before = records_digest(data_dir, "faces", SIDE)
     folder = data_dir / "faces" / "32px" / "1.0.0"
     manifest = find_manifest(data_dir, "faces", SIDE)[1]
     others = {f.name: getattr(manifest, f.name) for f in dataclasses.fields(manifest)}
     others = {name: value for name, value in others.items() if name not in ("files", "contents")}
-    # The same faces in one file instead of two, their features in another order: the same data.
+    # The same faces in one file instead of two and with reordered features have the same digest.
     for path in folder.glob("faces-train*"):
         path.unlink()
     train = written[1]["train"]
@@ -246,8 +252,8 @@ def test_loading_needs_no_tensorflow(written):
 
 
 def test_a_truncated_record_is_an_error(written, tmp_path):
-    whole = (written[0] / "faces" / "32px" / "1.0.0" / "faces-test.tfrecord-00000-of-00001").read_bytes()
+    content = (written[0] / "faces" / "32px" / "1.0.0" / "faces-test.tfrecord-00000-of-00001").read_bytes()
     path = tmp_path / "cut.tfrecord"
-    path.write_bytes(whole[:-50])
+    path.write_bytes(content[:-50])
     with pytest.raises(ValueError, match="ends inside a record"):
         list(tfrecord.read(path))

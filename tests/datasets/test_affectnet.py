@@ -127,7 +127,7 @@ def test_another_folder_is_one_line(tmp_path):
         build("affectnet", tmp_path, tmp_path / "data", landmarks="dlib")
     (tmp_path / "Manually_Annotated_file_lists").mkdir()
     (tmp_path / "Manually_Annotated_file_lists/training.csv").write_text("a,b,c\n")
-    with pytest.raises(UserError, match=r"training\.csv, line 1: 3 columns instead of 9"):
+    with pytest.raises(UserError, match=r"training\.csv, line 1: 3 columns, expected 9"):
         build("affectnet", tmp_path, tmp_path / "data", landmarks="dlib")
 
 

@@ -27,11 +27,11 @@ def test_records_made_after_two_workers_equal_those_made_alone(tmp_path, capfd):
     data_dir = tmp_path / "beam"
     done = _run("diffusion_fer", "--manual-dir", manual_dir, "--data-dir", data_dir, "--landmarks", "dlib", *RUNNER)
     assert done.returncode == 0, done.stderr
-    assert "12 of 14 photographs looked at" in done.stdout
+    assert "detector run on 12 of 14 photographs" in done.stdout
 
     options = {"landmarks": "dlib", "max_damaged": 0.5}
     spread = build("diffusion_fer", manual_dir, data_dir, **options)
-    assert "12 of 14 detections spared" in capfd.readouterr().err
+    assert "12 of 14 detections reused" in capfd.readouterr().err
     alone = build("diffusion_fer", manual_dir, tmp_path / "alone", **options)
     assert spread.digest == alone.digest
     assert rejected(data_dir) == rejected(tmp_path / "alone")
@@ -39,7 +39,7 @@ def test_records_made_after_two_workers_equal_those_made_alone(tmp_path, capfd):
 
 def test_mistakes_are_one_line(tmp_path):
     done = _run("procedural_faces", "--manual-dir", tmp_path)
-    assert done.returncode == 2 and "'procedural_faces' is no data set of photographs" in done.stderr
+    assert done.returncode == 2 and "'procedural_faces' is not a data set of photographs" in done.stderr
     done = _run("affectnet", "--manual-dir", tmp_path / "nothing")
-    assert done.returncode == 2 and "there is no such folder" in done.stderr
+    assert done.returncode == 2 and "no such folder" in done.stderr
     assert "Traceback" not in done.stderr

@@ -157,7 +157,7 @@ def test_nothing_accepted_is_an_error(tmp_path):
     with pytest.raises(UserError, match=r"none of the 1 images .* \(1 no face\)"):
         _build(folder, tmp_path)
     drawn.write_sheet(folder, [])
-    with pytest.raises(UserError, match="names no image at all"):
+    with pytest.raises(UserError, match="no images are listed in"):
         _build(folder, tmp_path)
 
 
@@ -171,10 +171,10 @@ def test_a_wrong_folder_is_one_line(tmp_path):
 
 def test_nothing_is_detected_twice(manual_dir, tmp_path, capfd):
     first = _build(manual_dir, tmp_path)
-    assert "spared" not in capfd.readouterr().err
+    assert "reused" not in capfd.readouterr().err
     shutil.rmtree(tmp_path / "diffusion_fer")
     assert _build(manual_dir, tmp_path, workers=2).digest == first.digest
-    assert "12 of 12 detections spared" in capfd.readouterr().err
+    assert "12 of 12 detections reused" in capfd.readouterr().err
 
 
 @pytest.mark.slow

@@ -112,7 +112,7 @@ def test_drawn_dyads_are_written_in_this_form_and_read_back_the_same(tmp_path):
     done = subprocess.run([*command, str(out)], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.startswith("24 frames written"), done.stderr
     again = subprocess.run([*command, str(out)], cwd=ROOT, capture_output=True, text=True)
-    assert again.returncode == 2 and "exists already" in again.stderr
+    assert again.returncode == 2 and "already exists" in again.stderr
 
     manifest = build("dyads", out, tmp_path, landmarks="annotation", margin=2.0, validation_dyads="01")
     assert manifest.splits == {"train": 12, "validation": 12}
@@ -134,7 +134,7 @@ def test_wrong_folders_are_one_line(tmp_path):
     with pytest.raises(UserError, match=r"no folder with a ratings\.csv"):
         build("dyads", tmp_path, tmp_path / "data", **OPTIONS)
     write_dyads(tmp_path / "dyads")
-    with pytest.raises(UserError, match="--validation-dyads carl: there are anna, bert"):
+    with pytest.raises(UserError, match="--validation-dyads carl: no such dyad; choose from anna, bert"):
         build("dyads", tmp_path / "dyads", tmp_path / "data", **(OPTIONS | {"validation_dyads": "carl"}))
     with pytest.raises(UserError, match=r"parent_landmarks\.npy is missing"):
         build("dyads", tmp_path / "dyads", tmp_path / "data", **(OPTIONS | {"landmarks": "annotation"}))

@@ -120,8 +120,8 @@ def test_an_image_listed_twice_is_a_duplicate(tmp_path):
     ("text", "message"),
     [
         ("file,valence,arousal\na.png,0,0\n", "has no column path; it has file, valence, arousal"),
-        ("path,valence,arousal,group\na.png,0,0,child\n", "line 2: 'child' is none of adult, infant"),
-        ("path,valence,arousal,split\na.png,0,0,dev\n", "line 2: 'dev' is none of train, validation, test"),
+        ("path,valence,arousal,group\na.png,0,0,child\n", "line 2: 'child' is not one of adult, infant"),
+        ("path,valence,arousal,split\na.png,0,0,dev\n", "line 2: 'dev' is not one of train, validation, test"),
         ("", "has no column arousal, path, valence; it has none"),
     ],
 )

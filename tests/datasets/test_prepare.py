@@ -62,14 +62,14 @@ def test_second_run_does_nothing_and_starts_no_tensorflow(prepared):
     arguments = ["procedural_faces", *SMALL, "--data-dir", str(data_dir)]
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    assert "is there and intact" in done.stdout
+    assert "is already prepared and intact" in done.stdout
     assert done.stdout.splitlines()[-1] == "False"
 
 
 def test_other_options_are_not_passed_over(prepared):
     data_dir, _ = prepared
     done = run_here("prepare.py", "procedural_faces", *SMALL, "--seed", 9, "--data-dir", data_dir)
-    _assert_one_line(done, "seed=0 where 9 is asked for", "--again")
+    _assert_one_line(done, "seed=0 (requested: 9)", "--again")
 
 
 def test_a_flipped_byte_is_found_and_the_records_made_again(prepared, tmp_path):
@@ -81,7 +81,7 @@ def test_a_flipped_byte_is_found_and_the_records_made_again(prepared, tmp_path):
     damaged.write_bytes(bytes(content))
     done = prepare("procedural_faces", *SMALL, "--data-dir", data_dir)
     assert done.returncode == 0
-    assert f"{damaged.name} is damaged" in done.stderr and "making it again" in done.stderr
+    assert f"{damaged.name} is damaged" in done.stderr and "preparing procedural_faces again" in done.stderr
     assert verify_records(data_dir, "procedural_faces", 32).digest == digest
 
 
@@ -146,11 +146,11 @@ def test_photographs_and_their_rejections_from_the_command_line(tmp_path):
     assert not list(tmp_path.rglob("*.tfrecord*")) and not list(tmp_path.rglob("incomplete.*"))
     done = prepare(*arguments, "--max-damaged", 0.2)
     assert done.returncode == 0, done.stderr
-    assert "6 of 7 detections spared" in done.stderr
+    assert "6 of 7 detections reused" in done.stderr
     assert done.stdout.split()[-5:] == ["accepted", "6", "rejected:", "unreadable", "1"]
-    assert "no face is in the split 'validation'" in done.stderr
+    assert "the split 'validation' has no faces" in done.stderr
     done = prepare(*arguments, "--max-damaged", 0.2)
-    assert "is there and intact" in done.stdout and "rejected: unreadable" in done.stdout
+    assert "is already prepared and intact" in done.stdout and "rejected: unreadable" in done.stdout
 
 
 def _detected(data_dir: Path) -> int:
@@ -189,7 +189,7 @@ def test_killed_while_detecting_it_goes_on_where_it_was(tmp_path):
     assert not any(_is_running(worker) for worker in workers)  # they end with the process that started them
     done = prepare(*arguments, tmp_path / "killed")
     assert done.returncode == 0, done.stderr
-    assert f"{kept} of 160 detections spared" in done.stderr
+    assert f"{kept} of 160 detections reused" in done.stderr
     assert prepare(*arguments, tmp_path / "whole").returncode == 0
     digests = {records_digest(tmp_path / name, "diffusion_fer", 32) for name in ("killed", "whole")}
     assert len(digests) == 1

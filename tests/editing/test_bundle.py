@@ -24,7 +24,7 @@ def test_the_packaged_weights_are_small_and_say_where_they_come_from(packaged):
     assert packaged.trained_on.startswith("procedural_faces, ")
     assert len(packaged.data_digest) == 32
     card = (folder / bundle.CARD).read_text()
-    assert "photograph cannot look right" in card
+    assert "photographs will not look realistic" in card
     for row in ("avlandmarkgan", "do_nothing", "regressor"):
         assert f"{packaged.scores[row]['rmse']:.3f}" in card
 
@@ -43,7 +43,7 @@ def test_what_is_written_is_read_back_rounded_to_float16(packaged, tmp_path):
 
 def test_a_folder_that_is_no_bundle_is_not_replaced(packaged, tmp_path):
     (tmp_path / "letters.txt").write_text("dear")
-    with pytest.raises(UserError, match="exists and is no bundle"):
+    with pytest.raises(UserError, match="exists and is not a bundle"):
         bundle.write(tmp_path, packaged, "card", b"program")
     assert (tmp_path / "letters.txt").exists()
 

@@ -30,7 +30,9 @@ def test_all_faces_of_a_photograph_are_edited_or_one_of_them(photo, capsys):
     out = commands.edit(commands.Edit(photo=str(photo), emotion="happy"))
     assert out == photo.with_name("two_edited.png") and changed(out, photo) == [True, True]
     told = capsys.readouterr().err
-    assert "trained on procedural_faces" in told and "photograph cannot look right" in told and "--weights" in told
+    assert (
+        "trained on procedural_faces" in told and "photographs will not look realistic" in told and "--weights" in told
+    )
     out = commands.edit(commands.Edit(photo=str(photo), valence=0.7, arousal=0.2, face=2))
     assert changed(out, photo) == [False, True]
     with pytest.raises(UserError, match=r"--face 3: .* has 2 face\(s\)"):
@@ -99,11 +101,11 @@ def test_a_filmed_dyad_is_transferred(tmp_path):
 @pytest.mark.parametrize(
     ("request_", "told"),
     [
-        (commands.Edit(photo="procedural:1"), "say which emotion"),
-        (commands.Edit(photo="procedural:1", emotion="happy", valence=0.1), "say which emotion"),
-        (commands.Edit(photo="procedural:1", valence=1.2, arousal=0.0), "outside the plane"),
+        (commands.Edit(photo="procedural:1"), "expected one target emotion"),
+        (commands.Edit(photo="procedural:1", emotion="happy", valence=0.1), "expected one target emotion"),
+        (commands.Edit(photo="procedural:1", valence=1.2, arousal=0.0), "outside the valence-arousal plane"),
         (commands.Edit(photo="procedural:1", emotion="happy", out=Path("x.bmp")), "ends in .png or .jpg"),
-        (commands.Edit(photo="procedural:1", emotion="happy", out=Path("no/x.png")), "no folder"),
+        (commands.Edit(photo="procedural:1", emotion="happy", out=Path("no/x.png")), "does not exist; create it first"),
     ],
 )
 def test_what_edit_refuses(request_, told):

@@ -57,7 +57,7 @@ def test_the_parameters_are_those_of_the_network(ported):
 
 def test_weights_of_another_hash_are_refused(ported):
     _, path, _ = ported
-    with pytest.raises(UserError, match="is not the Inception of FID"):
+    with pytest.raises(UserError, match="expected 6726825d"):
         inception.load_weights(path)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import oracle
 import pytest
 
+from avlgan_jax.data.records import AGE_GROUPS
 from avlgan_jax.errors import UserError
 from avlgan_jax.evaluation import metrics, scores, trials
 
@@ -107,7 +108,7 @@ def test_a_model_that_does_nothing_scores_as_doing_nothing(measured):
     found = scores.score(measured)
     assert found["do_nothing"]["rmse"] > 0.3
     assert found["do_nothing"]["truth_psnr"] < 45.0
-    for group in (found["do_nothing"], *(found["groups"][name]["do_nothing"] for name in trials.GROUPS)):
+    for group in (found["do_nothing"], *(found["groups"][name]["do_nothing"] for name in AGE_GROUPS)):
         assert group["truth_landmark_nme"] > 0.0
     avgan = found["models"]["avgan"]
     for name in (*scores.AFFECT, "truth_psnr", "truth_ssim"):
@@ -117,7 +118,7 @@ def test_a_model_that_does_nothing_scores_as_doing_nothing(measured):
 
 def test_groups_are_the_parts_of_the_whole(measured):
     found = scores.score(measured)
-    parts = [found["groups"][name] for name in trials.GROUPS]
+    parts = [found["groups"][name] for name in AGE_GROUPS]
     counts = [part["samples"] for part in parts]
     assert sum(counts) == 30
     assert min(counts) > 0

@@ -4,7 +4,7 @@ import pytest
 from avlgan_jax.faces import crop, procedural
 
 
-def test_points_survive_the_round_trip():
+def test_points_round_trip_between_photograph_and_crop():
     generator = np.random.default_rng(0)
     for _ in range(50):
         points = generator.uniform(20, 180, (68, 2)).astype(np.float32)
@@ -14,39 +14,39 @@ def test_points_survive_the_round_trip():
 
 
 @pytest.mark.parametrize("resolution", [48, 128])
-def test_pixels_go_where_their_points_go(resolution):
-    """Bright dots are found again, to a tenth of a pixel, where `to_crop` says."""
+def test_crop_moves_pixels_like_points(resolution):
+    """The centre of a bright dot in the crop is within 0.1 pixels of its `to_crop` position."""
     points = np.array([[61.5, 80.5], [140.5, 90.5], [100.5, 150.5]], np.float32)
     rows, columns = np.mgrid[:256, :256] + 0.5
     for point in points:
         blob = np.exp(-((columns - point[0]) ** 2 + (rows - point[1]) ** 2) / (2 * 4.0**2))
         image = np.repeat((255 * blob).round().astype(np.uint8)[..., None], 3, axis=2)
         square = crop.square_around(points, image.shape, 0.3137)
-        seen = crop.crop_square(image, square, resolution)[..., 0].astype(float)
+        cropped = crop.crop_square(image, square, resolution)[..., 0].astype(float)
         grid = np.mgrid[:resolution, :resolution] + 0.5
-        found = [(grid[1] * seen).sum() / seen.sum(), (grid[0] * seen).sum() / seen.sum()]
+        found = [(grid[1] * cropped).sum() / cropped.sum(), (grid[0] * cropped).sum() / cropped.sum()]
         np.testing.assert_allclose(found, square.to_crop(point, resolution), atol=0.1)
 
 
 def test_shrinking_is_antialiased():
-    """A fine chequerboard becomes even grey; picking every n-th pixel would leave stripes or black."""
+    """A fine chequerboard becomes uniform grey. Taking every n-th pixel would give stripes or black."""
     board = (np.indices((512, 512)).sum(axis=0) % 2 * 255).astype(np.uint8)
     image = np.repeat(board[..., None], 3, axis=2)
-    seen = crop.crop_square(image, crop.CropSquare(3.3, 7.7, 500.0), 64)
-    assert np.abs(seen.astype(int) - 127).max() <= 3
+    cropped = crop.crop_square(image, crop.CropSquare(3.3, 7.7, 500.0), 64)
+    assert np.abs(cropped.astype(int) - 127).max() <= 3
 
 
-def test_a_cut_of_the_whole_at_its_own_size_changes_nothing():
+def test_a_crop_of_the_full_image_at_its_resolution_is_the_image():
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     np.testing.assert_array_equal(crop.crop_square(image, crop.CropSquare(0.0, 0.0, 64.0), 64), image)
 
 
-def test_square_is_centred_with_its_margin_where_there_is_room():
+def test_the_square_is_centred_with_its_margin_if_there_is_room():
     square = crop.square_around(np.array([[400.0, 300.0], [500.0, 360.0]]), (1000, 1000, 3), 0.25)
     assert (square.left, square.top, square.side) == (375.0, 255.0, 150.0)
 
 
-def test_square_stays_inside_a_tight_photograph():
+def test_the_square_stays_inside_a_tight_photograph():
     height, width = 200, 224
     for low, high in (((-20.0, 5.0), (210.0, 199.0)), ((0.0, 0.0), (80.0, 80.0)), ((150.0, 120.0), (230.0, 205.0))):
         square = crop.square_around(np.array([low, high]), (height, width, 3), 0.35)
@@ -56,17 +56,17 @@ def test_square_stays_inside_a_tight_photograph():
 
 
 @pytest.mark.parametrize("points", [[[5.0, 5.0]] * 68, [[300.0, 10.0], [400.0, 90.0]], [[-90.0, 10.0], [-9.0, 90.0]]])
-def test_no_square_without_a_face_in_the_photograph(points):
+def test_points_without_extent_or_outside_the_photograph_are_refused(points):
     with pytest.raises(ValueError, match=r"no extent|outside the photograph"):
         crop.square_around(np.array(points), (200, 200, 3))
 
 
-def test_cut_refuses_a_square_beyond_the_image():
-    with pytest.raises(ValueError, match="leaves the image"):
+def test_a_square_beyond_the_image_is_refused():
+    with pytest.raises(ValueError, match="extends beyond the image"):
         crop.crop_square(np.zeros((50, 50, 3), np.uint8), crop.CropSquare(-5.0, 0.0, 20.0), 16)
 
 
-def test_depth_is_scaled_with_the_crop_and_not_moved():
+def test_depth_is_scaled_with_the_crop_and_not_shifted():
     square = crop.CropSquare(30.0, 20.0, 50.0)
     points = np.array([[30.0, 20.0, -4.0], [80.0, 45.0, 10.0]], np.float32)
     found = square.to_crop(points, 100)
@@ -75,7 +75,7 @@ def test_depth_is_scaled_with_the_crop_and_not_moved():
 
 
 def test_a_drawn_face_is_cropped_with_its_landmarks():
-    """Cropping a face drawn large and drawing nothing else: landmarks on the dark pupils stay on dark pixels."""
+    """The crop has nearly the same colour at the centre of the right eye as the image before cropping."""
     drawn = procedural.render(procedural.sample_face(3, 4, 0, False), 0.0, 0.0, 256)
     square = crop.square_around(drawn.landmarks, drawn.image.shape)
     image, points = crop.crop_square(drawn.image, square, 128), square.to_crop(drawn.landmarks, 128)

@@ -3,7 +3,7 @@ import numpy as np
 from avlgan_jax.faces import emotions
 
 
-def test_the_centroids_of_table_ii_are_their_own_nearest():
+def test_the_nearest_expression_to_each_centroid_of_table_ii_is_its_own():
     np.testing.assert_array_equal(emotions.nearest_expression(emotions.TABLE_II), np.arange(8))
 
 
@@ -17,7 +17,7 @@ def test_nearest_expression_of_some_points():
     ]
 
 
-def test_the_disc_is_filled_evenly():
+def test_samples_fill_the_disc_uniformly():
     points = emotions.sample_disc(np.random.default_rng(0), 20_000)
     radius = np.linalg.norm(points, axis=1)
     assert points.dtype == np.float32 and radius.max() <= 1

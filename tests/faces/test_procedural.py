@@ -1,4 +1,4 @@
-"""The painter of faces: pure, exact where it says so, human in what it moves."""
+"""Procedural faces: deterministic, with exact landmarks and plausible expressions."""
 
 import hashlib
 import os
@@ -39,21 +39,22 @@ print(digest.hexdigest())
 
 
 def _inside(polygon: np.ndarray, size: int) -> np.ndarray:
-    """Pixels well inside a polygon of landmarks."""
+    """Return the mask of the pixels inside a polygon of landmarks."""
     mask = np.zeros((size, size), np.uint8)
     cv2.fillPoly(mask, [np.rint((polygon - 0.5) * 16).astype(np.int32)], 255, cv2.LINE_8, 4)
     return mask > 0
 
 
 def _grid(steps: int) -> list[tuple[float, float]]:
+    """Return the points (valence, arousal) of a regular grid that are inside the unit disc."""
     axis = np.linspace(-0.95, 0.95, steps).tolist()
     return [(v, a) for v in axis for a in axis if v * v + a * a < 1.0]
 
 
-# -- Purity ------------------------------------------------------------------------------------------------------------
+# -- Determinism -------------------------------------------------------------------------------------------------------
 
 
-def test_same_bytes_in_every_process():
+def test_every_process_draws_the_same_bytes():
     here = hashlib.sha256()
     for subject, infant in ((3, False), (4, True), (11, False)):
         drawn = render(sample_face(5, subject, 2, infant), -0.5, 0.6, 64)
@@ -72,17 +73,17 @@ def test_a_subject_keeps_its_identity_and_changes_its_shot():
     assert sample_face(1, 7, 0, True).infant and not first.infant
 
 
-def test_only_the_face_moves_with_emotion():
+def test_only_the_face_changes_with_emotion():
     for subject in range(6):
         face = sample_face(2, subject, 0, subject == 5)
-        pictures = np.stack([render(face, *emotion, 96).image for emotion in (NEUTRAL, HAPPY, ANGER, SURPRISE)])
-        moved = (pictures != pictures[0]).any(axis=(0, 3))
+        images = np.stack([render(face, *emotion, 96).image for emotion in (NEUTRAL, HAPPY, ANGER, SURPRISE)])
+        moved = (images != images[0]).any(axis=(0, 3))
         assert not moved[:, :6].any() and not moved[:, -6:].any() and not moved[:24, :12].any()
         assert moved[20:90, 20:76].mean() > 0.2
 
 
 @pytest.mark.parametrize("resolution", [32, 57, 128, 256])
-def test_every_resolution_is_a_picture(resolution):
+def test_faces_can_be_drawn_at_every_resolution(resolution):
     drawn = render(sample_face(1, 1, 0, False), *HAPPY, resolution)
     assert drawn.image.shape == (resolution, resolution, 3) and drawn.image.dtype == np.uint8
     assert drawn.landmarks.shape == (68, 2) and drawn.landmarks_3d.shape == (68, 3)
@@ -102,7 +103,7 @@ def test_bad_arguments_are_refused():
 # -- Emotions and action units -----------------------------------------------------------------------------------------
 
 
-def test_emotions_fill_the_disc_as_affectnet_does():
+def test_emotions_are_distributed_over_the_disc_like_those_of_affectnet():
     generator = np.random.default_rng(0)
     emotions = np.stack([sample_emotion(generator) for _ in range(4000)])
     assert emotions.dtype == np.float32
@@ -117,7 +118,7 @@ def test_emotions_fill_the_disc_as_affectnet_does():
 
 
 @pytest.mark.parametrize("infant", [False, True])
-def test_action_units_are_bounded_smooth_and_monotone_where_they_must_be(infant):
+def test_action_units_are_bounded_and_smooth_and_some_are_monotone(infant):
     for valence, arousal in _grid(15):
         units = action_units(valence, arousal, infant)
         assert set(units) == set(ACTION_UNITS)
@@ -139,11 +140,11 @@ def test_action_units_are_bounded_smooth_and_monotone_where_they_must_be(infant)
 
 
 @pytest.mark.parametrize("infant", [False, True])
-def test_every_point_of_the_plane_has_its_own_look(infant):
+def test_distant_emotions_have_different_action_units(infant):
     points = np.array(_grid(11))
-    looks = np.array([list(action_units(v, a, infant).values()) for v, a in points.tolist()])
+    units = np.array([list(action_units(v, a, infant).values()) for v, a in points.tolist()])
     apart = np.linalg.norm(points[:, None] - points, axis=-1) > 0.25
-    distance = np.linalg.norm(looks[:, None] - looks, axis=-1)
+    distance = np.linalg.norm(units[:, None] - units, axis=-1)
     assert distance[apart].min() > 0.06
 
 
@@ -168,7 +169,7 @@ def test_expressions_follow_facs():
 # -- Landmarks ---------------------------------------------------------------------------------------------------------
 
 
-def test_landmarks_stay_inside_the_picture():
+def test_landmarks_stay_inside_the_image():
     extremes = [(1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0), (0.34, 0.94), (-0.5, 0.86), (-0.85, 0.5), (0.7, 0.7)]
     for subject in range(96):
         face = sample_face(4, subject, 0, subject % 3 == 0)
@@ -176,7 +177,7 @@ def test_landmarks_stay_inside_the_picture():
         assert points.min() > 0.6 and points.max() < 31.4
 
 
-def test_landmarks_scale_with_the_picture():
+def test_landmarks_scale_with_the_resolution():
     for subject in range(4):
         face = sample_face(0, subject, 0, subject == 3)
         small, large = render(face, *FEAR, 64), render(face, *FEAR, 128)
@@ -187,7 +188,7 @@ def test_landmarks_scale_with_the_picture():
         assert np.abs(coarse[0] - coarse[1]).mean() < 2.5
 
 
-def test_lips_are_where_their_landmarks_are():
+def test_lips_are_inside_their_landmarks():
     for subject in range(12):
         drawn = render(sample_face(6, subject, 0, subject % 4 == 3), *NEUTRAL, 192)
         colour, points = drawn.image.astype(float), drawn.landmarks
@@ -223,7 +224,7 @@ def test_adults_show_teeth_and_infants_do_not():
     assert min(adults) > 0.72 > max(infants), "teeth are white, gums and tongue are red"
 
 
-def test_lids_close_on_their_landmarks():
+def test_closed_lids_are_at_their_landmarks():
     for subject in range(8):
         drawn = render(sample_face(6, subject, 0, subject % 4 == 0), 0.05, -0.98, 192)
         points, grey = drawn.landmarks, drawn.image.mean(axis=-1)
@@ -234,7 +235,7 @@ def test_lids_close_on_their_landmarks():
             assert abs(int(column.argmin()) - 8) <= 3, "the lash line is the darkest of the column"
 
 
-def test_open_eyes_lie_between_their_lids():
+def test_open_eyes_are_inside_their_landmarks():
     for subject in range(8):
         drawn = render(sample_face(6, subject, 0, subject % 4 == 0), *SURPRISE, 192)
         for eye in (landmarks.GROUPS["right_eye"], landmarks.GROUPS["left_eye"]):
@@ -254,7 +255,7 @@ def test_outlines_pass_through_their_landmarks():
 
 
 def test_the_jaw_is_the_edge_of_the_face():
-    """A dropped jaw covers neck with face: on the chin's way the picture changes up to the lower chin, not beyond."""
+    """A lowered jaw covers the neck: in the column of the chin, pixels change down to the lower chin and not below."""
     for subject in range(6):
         face = sample_face(8, subject, 0, subject == 0)
         closed, opened = render(face, *NEUTRAL, 192), render(face, *SURPRISE, 192)
@@ -279,13 +280,13 @@ def test_infants_have_infant_proportions():
     (tall, eye, level), (adult_tall, adult_eye, adult_level) = proportions(True), proportions(False)
     assert tall < 0.85 * adult_tall, "a rounder face"
     assert eye > 1.3 * adult_eye, "larger eyes"
-    assert level > adult_level + 0.03, "that lie lower in the picture"
+    assert level > adult_level + 0.03, "which are lower in the image"
 
 
-# -- What gives the label away -----------------------------------------------------------------------------------------
+# -- Information about the label ---------------------------------------------------------------------------------------
 
 
-def test_no_single_number_gives_the_label_away_but_the_whole_does():
+def test_no_single_coordinate_or_pixel_reveals_the_label_but_all_together_do():
     generator = np.random.default_rng(3)
     count, trained = 700, 550
     emotions = np.stack([sample_emotion(generator) for _ in range(count)])
@@ -308,7 +309,7 @@ def test_no_single_number_gives_the_label_away_but_the_whole_does():
 # -- Dyads -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_dyad_goes_through_the_still_face():
+def test_a_dyad_passes_through_all_phases_of_the_still_face_paradigm():
     pair = dyad(0, 3, 24.0)
     assert len(pair) == 24 * FRAMES_PER_SECOND
     assert [int(p) for p in np.unique(pair.phases)] == list(range(len(PHASES)))
@@ -327,7 +328,7 @@ def test_a_dyad_goes_through_the_still_face():
     assert pair.infant_at(9) == again.infant_at(9)
 
 
-def test_infants_protest_against_the_still_face():
+def test_infants_become_distressed_in_the_still_face_phase():
     pairs = [dyad(1, index, 18.0) for index in range(6)]
 
     def mean(role, phase):
@@ -351,6 +352,7 @@ def test_frames_of_a_dyad_can_be_drawn():
 
 
 def _command(*arguments: str) -> subprocess.CompletedProcess:
+    """Run `python -m avlgan_jax.faces.procedural`."""
     return subprocess.run(
         [sys.executable, "-m", "avlgan_jax.faces.procedural", *arguments], capture_output=True, text=True, check=False
     )
@@ -365,7 +367,7 @@ def test_the_command_writes_a_contact_sheet(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
 
 
-def test_the_command_refuses_what_it_cannot_do(tmp_path):
+def test_the_command_reports_an_invalid_resolution_and_a_missing_folder(tmp_path):
     done = _command(str(tmp_path / "sheet.png"), "--resolution", "8")
     assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1
     done = _command(str(tmp_path / "missing" / "sheet.png"))

@@ -1,7 +1,8 @@
-"""The adversarial step: against an update worked out from the equations, and its invariants."""
+"""The adversarial training step: comparison with updates computed from the equations, and invariants."""
 
 import dataclasses
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,42 +21,44 @@ def stepped(model, state, batch):
     return jax.jit(model.trainer.step, static_argnames="axis")(state, batch, jax.random.key(5))
 
 
-def test_equation_10_update_by_hand():
-    """D and G of the image converter after one step, from the printed equations and Adam's first step."""
+def test_one_step_of_the_image_converter_follows_equation_10():
+    """Compare D and G of the image converter after one step with the printed equations and Adam's first step."""
     config = small(adversarial_loss="minimax")
     model, state, batch = built("image", config)
     trainer, training = model.trainer, config.image
     x = image_to_float(batch.images)
-    moved = build.landmark_generator(config).apply({"params": state.frozen}, batch.landmarks, Condition(batch.targets))
-    own, target = Condition(batch.emotions, batch.landmarks), Condition(batch.targets, moved.output)
+    converted = build.landmark_generator(config).apply(
+        {"params": state.frozen}, batch.landmarks, Condition(batch.targets)
+    )
+    own, target = Condition(batch.emotions, batch.landmarks), Condition(batch.targets, converted.output)
 
-    def judge(d, picture):
-        return trainer.discriminator.apply({"params": d}, picture)
+    def discriminate(d, image):
+        return trainer.discriminator.apply({"params": d}, image)
 
-    def paint(g, picture, condition):
-        return trainer.generator.apply({"params": g}, picture, condition).output
+    def generate(g, image, condition):
+        return trainer.generator.apply({"params": g}, image, condition).output
 
     def l_d(d):
-        real, fake = judge(d, x), judge(d, paint(state.generator, x, target))
+        real, fake = discriminate(d, x), discriminate(d, generate(state.generator, x, target))
         l_adv = jnp.mean(jnp.log(jax.nn.sigmoid(real.logits))) + jnp.mean(jnp.log(1 - jax.nn.sigmoid(fake.logits)))
         l_e = jnp.mean((real.emotions - own.emotions) ** 2)
         l_l = jnp.mean(jnp.abs(real.landmarks - own.landmarks))
         return -l_adv + 5 * l_e + 10 * l_l
 
     def adams_first_step(params, gradients):
-        """Bias-corrected moments of one gradient are the gradient and its square."""
+        """Update with one gradient g: Adam's bias-corrected moments are then g and g²."""
         return jax.tree.map(lambda p, g: p - 1e-4 * g / (jnp.abs(g) + 1e-8), params, gradients)
 
     loss_of_d, gradients = jax.jit(jax.value_and_grad(l_d))(state.discriminator)
     discriminator = adams_first_step(state.discriminator, gradients)
 
     def l_g(g):
-        there = paint(g, x, target)
-        fake, back = judge(discriminator, there), paint(g, there, own)
+        fake_images = generate(g, x, target)
+        fake, reconstructed = discriminate(discriminator, fake_images), generate(g, fake_images, own)
         l_adv = jnp.mean(jnp.log(1 - jax.nn.sigmoid(fake.logits)))
         l_e = jnp.mean((fake.emotions - target.emotions) ** 2)
         l_l = jnp.mean(jnp.abs(fake.landmarks - target.landmarks))
-        l_rec = jnp.mean(jnp.abs(x - back))
+        l_rec = jnp.mean(jnp.abs(x - reconstructed))
         return l_adv + 5 * l_e + 10 * l_l + 10 * l_rec
 
     loss_of_g, gradients = jax.jit(jax.value_and_grad(l_g))(state.generator)
@@ -69,29 +72,32 @@ def test_equation_10_update_by_hand():
 
 
 def assert_same_update(before, after, by_hand):
-    """Adam's first step is nearly the gradient's sign: where a gradient is a rounding error, its sign means nothing."""
+    """Check that the updates agree, but for parameters whose gradient is a rounding error.
+
+    Adam's first step is nearly the sign of the gradient, which is arbitrary for a rounding error.
+    """
     differing = total = 0
     for b, a, h in zip(*map(jax.tree.leaves, (before, after, by_hand)), strict=True):
         assert np.abs(a - b).max() <= 1.01e-4
         differing += int(np.sum(np.abs(a - h) > 2e-6))
         total += a.size
-    assert differing < 0.002 * total, f"{differing} of {total} parameters moved otherwise than by hand"
+    assert differing < 0.002 * total, f"{differing} of {total} parameters differ from the update by hand"
     assert any(np.abs(a - b).max() > 5e-5 for b, a in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True))
 
 
-def test_equation_5_objectives_by_hand():
+def test_the_objective_of_the_landmark_generator_follows_equation_5():
     config = small()
     model, state, batch = built("landmark", config)
     trainer = model.trainer
     x, own, target = trainer.view({}, batch)
     generated = trainer.generate(state.generator, x, target)
     total, parts = trainer.generator_objective(state.generator, generated, state.discriminator, x, own, target)
-    verdict = trainer.discriminate(state.discriminator, generated.output)
-    back = trainer.generate(state.generator, generated.output, own).output
+    d_output = trainer.discriminate(state.discriminator, generated.output)
+    reconstructed = trainer.generate(state.generator, generated.output, own).output
     expected = (
-        losses.generator_adversarial("minimax", verdict.logits)
-        + 5 * losses.emotion(verdict.emotions, batch.targets)
-        + 10 * losses.reconstruction(x, back)
+        losses.generator_adversarial("minimax", d_output.logits)
+        + 5 * losses.emotion(d_output.emotions, batch.targets)
+        + 10 * losses.reconstruction(x, reconstructed)
         + 10 * losses.face_feature_centre(x, generated.output)
     )
     np.testing.assert_allclose(total, expected, rtol=1e-6)
@@ -109,33 +115,33 @@ LOSSES = ("nonsaturating", "wgan_gp", "hinge")
 def test_every_model_steps_with_every_loss(name, kind):
     model, state, batch = built(name, small(adversarial_loss=kind, r1_weight=1.0, masked=True, mask_weight=0.1))
     after, metrics = stepped(model, state, batch)
-    assert all(np.isfinite(v) for v in metrics.values()), metrics
+    chex.assert_tree_all_finite((after.generator, after.discriminator, metrics))
     assert ("d/gradient_penalty" in metrics) == (kind == "wgan_gp")
     assert "d/r1" in metrics and ("g/landmark" in metrics) == (name == "image")
     changed = jax.tree.map(lambda a, b: bool(jnp.any(a != b)), state.generator, after.generator)
     assert any(jax.tree.leaves(changed))
 
 
-def test_landmark_converters_weights_stay_frozen():
+def test_an_image_step_does_not_change_the_landmark_converter():
     model, state, batch = built("image", small())
     after, _ = stepped(model, state, batch)
-    jax.tree.map(np.testing.assert_array_equal, after.frozen, state.frozen)
+    chex.assert_trees_all_equal(after.frozen, state.frozen)
 
 
-def test_the_generator_waits_for_its_turn():
+def test_the_generator_is_updated_every_d_steps_after_the_warm_up():
     model, state, batch = built("landmark", small(d_steps=3, d_warmup=4))
-    turns = [model.trainer.step_kind(step) for step in range(9)]
-    assert turns == ["reading"] * 4 + ["discriminator", "both"] + ["discriminator"] * 2 + ["both"]
+    kinds = [model.trainer.step_kind(step) for step in range(9)]
+    assert kinds == ["reading"] * 4 + ["discriminator", "both"] + ["discriminator"] * 2 + ["both"]
     step = jax.jit(model.trainer.step, static_argnames=("axis", "kind"))
-    alone, metrics = step(state, batch, jax.random.key(5), kind="discriminator")
+    d_only, metrics = step(state, batch, jax.random.key(5), kind="discriminator")
     both, _ = step(state, batch, jax.random.key(5), kind="both")
-    jax.tree.map(np.testing.assert_array_equal, alone.generator, state.generator)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), alone.discriminator, both.discriminator)
-    assert not any(name.startswith("g/") for name in metrics) and int(alone.step) == 1
+    chex.assert_trees_all_equal(d_only.generator, state.generator)
+    chex.assert_trees_all_close(d_only.discriminator, both.discriminator, atol=1e-6)
+    assert not any(name.startswith("g/") for name in metrics) and int(d_only.step) == 1
 
 
-def test_reading_is_the_discriminators_part_about_real_faces():
-    """Emotion and landmark losses on real faces alone: no fake, no logits, and the generator stays."""
+def test_a_reading_step_updates_the_discriminator_from_real_faces_only():
+    """A step of kind "reading" uses the emotion and landmark losses on real faces and does not change the generator."""
     model, state, batch = built("image", small(d_warmup=4))
     step = jax.jit(model.trainer.step, static_argnames=("axis", "kind"))
     after, metrics = step(state, batch, jax.random.key(5), kind="reading")
@@ -143,34 +149,34 @@ def test_reading_is_the_discriminators_part_about_real_faces():
     real, own, _ = model.trainer.view(state.frozen, batch)
 
     def by_hand(discriminator):
-        verdict = model.trainer.discriminate(discriminator, real)
-        emotion = jnp.mean((verdict.emotions - own.emotions) ** 2)
-        return 5.0 * emotion + 10.0 * jnp.mean(jnp.abs(verdict.landmarks - own.landmarks))
+        d_output = model.trainer.discriminate(discriminator, real)
+        emotion = jnp.mean((d_output.emotions - own.emotions) ** 2)
+        return 5.0 * emotion + 10.0 * jnp.mean(jnp.abs(d_output.landmarks - own.landmarks))
 
     gradients = jax.jit(jax.grad(by_hand))(state.discriminator)
     np.testing.assert_allclose(metrics["d/gradient_norm"], optax.global_norm(gradients), rtol=1e-4)
     assert not np.any(gradients["logits"]["kernel"])
     np.testing.assert_array_equal(after.discriminator["logits"]["kernel"], state.discriminator["logits"]["kernel"])
-    jax.tree.map(np.testing.assert_array_equal, after.generator, state.generator)
-    jax.tree.map(np.testing.assert_array_equal, after.ema, state.ema)
+    chex.assert_trees_all_equal(after.generator, state.generator)
+    chex.assert_trees_all_equal(after.ema, state.ema)
 
 
-def test_the_average_follows_the_weights():
+def test_the_moving_average_is_updated_with_the_weights():
     model, state, batch = built("landmark", small(ema_decay=0.5))
     after, _ = stepped(model, state, batch)
-    rate = 1 / 10  # a young average: (1 + 0) / (10 + 0)
+    rate = 1 / 10  # the decay of the first update: (1 + 0) / (10 + 0)
     expected = jax.tree.map(lambda old, new: rate * old + (1 - rate) * new, state.generator, after.generator)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), after.ema, expected)
+    chex.assert_trees_all_close(after.ema, expected, atol=1e-6)
     assert after.evaluated is after.ema
-    plain = built("landmark", small())[1]
-    assert plain.ema is None and plain.evaluated is plain.generator
+    without_average = built("landmark", small())[1]
+    assert without_average.ema is None and without_average.evaluated is without_average.generator
 
 
-def test_noise_follows_the_place_in_the_global_batch():
-    """The gradient penalty of a batch is the same when its examples are handed over in another order."""
+def test_noise_depends_on_the_position_in_the_global_batch():
+    """The gradient penalty of a batch does not depend on the order in which its examples are passed."""
     model, state, batch = built("landmark", small(adversarial_loss="wgan_gp"))
-    turned = Batch(*(None if leaf is None else leaf[::-1] for leaf in batch))
-    one, other = (stepped(model, state, b)[1]["d/gradient_penalty"] for b in (batch, turned))
+    reversed_batch = Batch(*(None if leaf is None else leaf[::-1] for leaf in batch))
+    one, other = (stepped(model, state, b)[1]["d/gradient_penalty"] for b in (batch, reversed_batch))
     np.testing.assert_allclose(one, other, rtol=1e-5)
 
 
@@ -179,11 +185,11 @@ def test_learning_rate_schedules():
 
     def updates(training, count):
         optimizer = adam(training, steps_per_epoch=2, updates=4)
-        state, found = optimizer.init(jnp.zeros(())), []
+        state, rates = optimizer.init(jnp.zeros(())), []
         for _ in range(count):
             update, state = optimizer.update(jnp.ones(()), state)
-            found.append(-float(update) / training.learning_rate)
-        return found
+            rates.append(-float(update) / training.learning_rate)
+        return rates
 
     section = LandmarkTraining(decay_factor=0.5, beta1=0.0, beta2=0.0)
     np.testing.assert_allclose(updates(section, 5), [1, 1, 0.5, 0.5, 0.25], rtol=1e-5)
@@ -193,8 +199,8 @@ def test_learning_rate_schedules():
     assert isinstance(adam(section, 1, 1), optax.GradientTransformation)
 
 
-def test_weights_may_be_traced_and_stand_for_those_of_the_config():
-    """The same step with the weights in the config and, under `vmap`, with the weights as an array."""
+def test_traced_loss_weights_replace_those_of_the_config():
+    """A step with an array of loss weights under `vmap` equals a step with each of these weights in the config."""
     values = (0.5, 20.0)
     changed = [dataclasses.replace(small().landmark, emotion_weight=v, centre_weight=2 * v) for v in values]
     expected = [stepped(*built("landmark", dataclasses.replace(small(), landmark=training))) for training in changed]
@@ -207,14 +213,14 @@ def test_weights_may_be_traced_and_stand_for_those_of_the_config():
     weights = LossWeights(jnp.array(values), 2 * jnp.array(values), jnp.zeros(2))
     after, metrics = jax.jit(jax.vmap(step))(weights)
     for member, (alone, alone_metrics) in enumerate(expected):
-        for together, single in zip(jax.tree.leaves(after.generator), jax.tree.leaves(alone.generator), strict=True):
-            np.testing.assert_allclose(together[member], single, atol=2e-6)
+        together = jax.tree.map(lambda leaf, member=member: leaf[member], after.generator)
+        chex.assert_trees_all_close(together, alone.generator, atol=2e-6)
         np.testing.assert_allclose(metrics["g/loss"][member], alone_metrics["g/loss"], rtol=1e-5)
     assert metrics["g/loss"][0] < metrics["g/loss"][1]
 
 
-def test_computing_activations_again_changes_no_gradient_and_keeps_less():
-    config, kept, gradients = small(masked=True), [], []
+def test_rematerialisation_saves_memory_and_does_not_change_gradients():
+    config, residual_sizes, gradients = small(masked=True), [], []
     batch = random_batch(config)
     inputs = image_to_float(batch.images), Condition(batch.targets, batch.landmarks)
     weights = jax.jit(build.image_generator(config.image).init)(jax.random.key(0), *inputs)
@@ -225,8 +231,8 @@ def test_computing_activations_again_changes_no_gradient_and_keeps_less():
             return network.apply(weights, *inputs).output
 
         residuals = jax.eval_shape(lambda weights, generate=generate: jax.vjp(generate, weights)[1], weights)
-        kept.append(sum(leaf.size for leaf in jax.tree.leaves(residuals)))
+        residual_sizes.append(sum(leaf.size for leaf in jax.tree.leaves(residuals)))
         gradients.append(jax.jit(jax.grad(lambda weights, generate=generate: jnp.sum(generate(weights) ** 2)))(weights))
-    assert kept[1] < kept[0] / 3
-    for ours, theirs in zip(*map(jax.tree.leaves, gradients), strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+    assert residual_sizes[1] < residual_sizes[0] / 3
+    for one, other in zip(*map(jax.tree.leaves, gradients), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)

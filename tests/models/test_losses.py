@@ -1,4 +1,4 @@
-"""Every equation against numbers worked out by hand."""
+"""Comparison of every loss with values computed by hand."""
 
 import jax
 import jax.numpy as jnp
@@ -21,9 +21,9 @@ def test_equation_1_adversarial_loss():
     assert losses.discriminator_adversarial("minimax", REAL, FAKE) == -losses.adversarial(REAL, FAKE)
 
 
-def test_adversarial_loss_of_a_sure_discriminator_is_finite():
-    sure = jnp.array([[200.0]])
-    assert np.isfinite(losses.adversarial(-sure, sure))
+def test_adversarial_loss_is_finite_for_extreme_logits():
+    logits = jnp.array([[200.0]])
+    assert np.isfinite(losses.adversarial(-logits, logits))
 
 
 @pytest.mark.parametrize(
@@ -42,14 +42,14 @@ def test_forms_of_the_adversarial_loss(kind, d_expected, g_expected):
 
 
 @pytest.mark.parametrize("kind", ["minimax", "nonsaturating", "wgan_gp", "hinge"])
-def test_the_generator_gains_by_looking_real(kind):
+def test_the_generator_loss_decreases_with_the_logit_of_its_output(kind):
     slope = jax.grad(lambda logit: losses.generator_adversarial(kind, logit))(jnp.zeros((1, 1)))
     assert slope[0, 0] < 0
 
 
 def test_equation_2_and_7_emotion_loss():
-    predicted, wanted = jnp.array([[0.5, 0.0], [0.0, 1.0]]), jnp.array([[0.0, 0.0], [1.0, 1.0]])
-    np.testing.assert_allclose(losses.emotion(predicted, wanted), (0.25 + 1) / 4)
+    predicted, target = jnp.array([[0.5, 0.0], [0.0, 1.0]]), jnp.array([[0.0, 0.0], [1.0, 1.0]])
+    np.testing.assert_allclose(losses.emotion(predicted, target), (0.25 + 1) / 4)
 
 
 def test_equation_3_and_9_reconstruction_loss():
@@ -64,7 +64,7 @@ def test_equation_4_face_feature_centre_loss():
     np.testing.assert_allclose(losses.face_feature_centre(source, all_moved), 7 * 0.3, rtol=1e-5)
 
 
-def test_equation_4_does_not_mind_a_smile():
+def test_equation_4_is_zero_for_a_symmetric_smile():
     source = jax.random.uniform(jax.random.key(0), (1, 68, 2))
     wider = source.at[:, 48, 0].add(-0.1).at[:, 54, 0].add(0.1)
     np.testing.assert_allclose(losses.face_feature_centre(source, wider), 0.0, atol=1e-6)
@@ -75,7 +75,7 @@ def test_equation_8_landmark_loss():
     np.testing.assert_allclose(losses.landmark(points, points.at[0, 0].set(jnp.array([1.0, 2.0]))), 3 / 136, rtol=1e-6)
 
 
-def test_equations_4_and_8_of_three_dimensions():
+def test_equations_4_and_8_with_3d_landmarks():
     source = jax.random.uniform(jax.random.key(0), (1, 68, 3))
     nearer = source.at[:, lm.GROUPS["nose"], 2].add(0.25)
     np.testing.assert_allclose(losses.face_feature_centre(source, nearer), 0.25, rtol=1e-5)
@@ -93,7 +93,7 @@ def test_r1_penalty_averages_patches():
     np.testing.assert_allclose(penalty, 4.0)
 
 
-def test_wasserstein_penalty_asks_for_slope_one_between_real_and_fake():
+def test_wasserstein_penalty_is_zero_for_slope_one():
     def penalty(slope):
         real, fake = jnp.zeros((4, 2)), jnp.ones((4, 2))
         return losses.wasserstein_penalty(lambda x: slope * x[:, :1], real, fake, jnp.linspace(0, 1, 4))
@@ -102,7 +102,7 @@ def test_wasserstein_penalty_asks_for_slope_one_between_real_and_fake():
     np.testing.assert_allclose(penalty(3.0), 4.0, rtol=1e-6)
 
 
-def test_wasserstein_penalty_looks_where_mix_says():
+def test_wasserstein_penalty_is_evaluated_at_the_points_given_by_mix():
     seen = []
 
     def score(x):
@@ -114,12 +114,12 @@ def test_wasserstein_penalty_looks_where_mix_says():
     np.testing.assert_allclose(penalty, ((4 - 1) ** 2 + (1 - 1) ** 2) / 2, rtol=1e-5)  # slopes 2x at x = 2 and 0.5
 
 
-def test_a_flat_discriminator_gives_no_nan():
+def test_wasserstein_penalty_of_a_constant_score_has_a_finite_gradient():
     gradient = jax.grad(
         lambda w: losses.wasserstein_penalty(lambda x: w * x, jnp.ones((2, 1)), jnp.zeros((2, 1)), jnp.ones(2))
     )(0.0)
     assert np.isfinite(gradient)
 
 
-def test_mask_size_is_its_mean():
+def test_mask_size_is_the_mean_of_the_mask():
     np.testing.assert_allclose(losses.mask_size(jnp.array([0.0, 1.0]).reshape(1, 2, 1, 1)), 0.5)

@@ -14,11 +14,11 @@ def test_pixels_to_floats_and_back():
     np.testing.assert_array_equal(networks.image_to_uint8(jnp.full((1, 1, 1, 3), 7.0)), np.full((1, 1, 1, 3), 255))
 
 
-def test_a_young_average_forgets_its_start():
+def test_the_moving_average_has_a_smaller_decay_in_the_first_updates():
     new, old = {"w": jnp.ones(())}, {"w": jnp.zeros(())}
-    young = optimizers.moving_average(old, new, jnp.asarray(0), 0.999)["w"]
-    grown = optimizers.moving_average(old, new, jnp.asarray(10**6), 0.999)["w"]
-    np.testing.assert_allclose([young, grown], [0.9, 0.001], rtol=1e-4)
+    early = optimizers.moving_average(old, new, jnp.asarray(0), 0.999)["w"]
+    late = optimizers.moving_average(old, new, jnp.asarray(10**6), 0.999)["w"]
+    np.testing.assert_allclose([early, late], [0.9, 0.001], rtol=1e-4)
     assert optimizers.moving_average(None, new, jnp.asarray(0), 0.9) is None
 
 
@@ -29,7 +29,7 @@ def test_mean_over_devices():
     assert devices.mean_over_devices(tree, None) is tree
 
 
-def test_a_copy_is_memory_of_its_own():
+def test_copied_parameters_have_their_own_memory():
     params = {"w": jnp.ones(3)}
     copied = optimizers.copy_params(params)
     assert copied["w"].unsafe_buffer_pointer() != params["w"].unsafe_buffer_pointer()

@@ -10,8 +10,8 @@ from avlgan_jax.models import build
 from avlgan_jax.presets import debug
 
 
-def test_it_learns_a_rule_that_can_be_seen():
-    """Valence is the brightness of the upper half, arousal of the lower one."""
+def test_the_regressor_learns_to_read_emotions_from_brightness():
+    """In the training images, valence is the brightness of the upper half, and arousal that of the lower half."""
     generator = np.random.default_rng(0)
     section = RegressorTraining(steps=60, width=8, batch_size=16, learning_rate=2e-3, beta1=0.9)
     config = dataclasses.replace(debug(), regressor=section)
@@ -27,9 +27,9 @@ def test_it_learns_a_rule_that_can_be_seen():
 
     state = jax.jit(model.trainer.init)(jax.random.key(0), batch(), {})
     step, validate = jax.jit(model.trainer.step), jax.jit(model.trainer.validate)
-    first = validate(state, batch())["rmse"]
+    rmse_before = validate(state, batch())["rmse"]
     for _ in range(60):
         state, metrics = step(state, batch(), jax.random.key(0))
-    last = validate(state, batch())
-    assert last["rmse"] < 0.5 * first and last["score"] == -last["rmse"]
+    after = validate(state, batch())
+    assert after["rmse"] < 0.5 * rmse_before and after["score"] == -after["rmse"]
     assert int(state.step) == 60 and jnp.isfinite(metrics["gradient_norm"])

@@ -1,4 +1,4 @@
-"""What schedulers and flags say of a run of many processes."""
+"""Settings of a run of several processes, from flags and scheduler variables."""
 
 import pytest
 
@@ -35,25 +35,25 @@ JOB_SET = {"JAX_COORDINATOR_ADDRESS": "run-workers-0-0.run:8476", "JAX_NUM_PROCE
         ),
     ],
 )
-def test_what_is_said_is_found(flags, environment, expected):
+def test_flags_and_scheduler_variables_are_read(flags, environment, expected):
     assert resolve(Cluster(**flags), environment, on_tpu=False) == expected
 
 
-def test_a_tpu_machine_knows_by_itself():
+def test_jax_detects_the_cluster_itself_on_tpus():
     assert resolve(Cluster(), {}, on_tpu=True) == {}
 
 
 @pytest.mark.parametrize(
-    ("flags", "environment", "told"),
+    ("flags", "environment", "message"),
     [
         ({"coordinator": "a:1"}, {}, "need --processes"),
         ({"processes": 2, "process": 0}, {}, "add --coordinator"),
         ({"processes": 2, "process": 2, "coordinator": "a:1"}, {}, "--process is 2: expected 0 to 1"),
         ({"processes": 2, "coordinator": "a:1"}, {}, "--process is None"),
-        ({}, SLURM | {"SLURM_NTASKS": "two"}, "expected a whole number"),
+        ({}, SLURM | {"SLURM_NTASKS": "two"}, "expected an integer"),
         ({}, OPEN_MPI, "add --coordinator"),
     ],
 )
-def test_what_is_not_enough_is_one_line(flags, environment, told):
-    with pytest.raises(UserError, match=told):
+def test_incomplete_or_invalid_settings_are_user_errors(flags, environment, message):
+    with pytest.raises(UserError, match=message):
         resolve(Cluster(**flags), environment, on_tpu=False)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 
+import chex
 import jax
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from avlgan_jax.runtime.dispatch import choose_steps_per_dispatch, make_dispatch
 
 
 def case(name):
+    """Return a model, a function that returns its initial state, and a batch of four faces."""
     config = small(batch_size=4, adversarial_loss="wgan_gp")
     if name == "regressor":
         config = dataclasses.replace(debug(), regressor=RegressorTraining(width=8, batch_size=4))
@@ -47,12 +49,14 @@ def test_one_two_and_four_devices_make_the_same_update(name):
     for after, metrics in results[1:]:
         for name_of, value in metrics.items():
             np.testing.assert_allclose(value, results[0][1][name_of], rtol=2e-4, atol=1e-5, err_msg=name_of)
-        # Adam's first step is nearly the sign of the gradient; where that is a rounding error it may turn over.
+        # Adam's first step is nearly the sign of the gradient. Where the gradient is a rounding error, its sign may
+        # differ.
         differing = sum(int(np.sum(np.abs(a - b) > 2e-6)) for a, b in zip(results[0][0], after, strict=True))
         assert differing < 0.005 * sum(leaf.size for leaf in before)
 
 
 def parameters(state):
+    """Return the trained parameters of a state as a list of arrays."""
     trained = state.regressor if hasattr(state, "regressor") else (state.generator, state.discriminator)
     return [np.asarray(leaf) for leaf in jax.tree.leaves(trained)]
 
@@ -67,7 +71,7 @@ def test_a_loop_of_steps_equals_single_steps():
         state, m = dispatch(state, batches.stack([one]))
         single.append(float(m["g/loss"][0]))
     np.testing.assert_allclose(metrics["g/loss"], single, rtol=1e-5)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), looped.generator, state.generator)
+    chex.assert_trees_all_close(looped.generator, state.generator, atol=1e-5)
     assert int(looped.step) == 3
 
 
@@ -91,7 +95,7 @@ def test_faces_on_the_devices_give_the_same_bits_as_batches_from_the_host():
 
 
 class Memory:
-    """A device that tells how much memory it has, in bytes; a CPU tells nothing."""
+    """A device that reports its memory limit in bytes, or nothing, as a CPU does."""
 
     def __init__(self, limit, process_index=0):
         self._limit, self.process_index = limit, process_index
@@ -100,7 +104,7 @@ class Memory:
         return None if self._limit is None else {"bytes_limit": self._limit}
 
 
-def test_faces_go_to_a_device_whose_memory_they_fill_a_quarter_of():
+def test_faces_are_kept_on_devices_of_whose_memory_they_fill_at_most_a_quarter():
     faces = batches.DeviceFaces(np.zeros((10, 68, 2), np.float32), np.zeros((10, 2), np.float32))
     size = faces.nbytes
     for wanted, limit, fits in [
@@ -110,15 +114,44 @@ def test_faces_go_to_a_device_whose_memory_they_fill_a_quarter_of():
         ("yes", None, True),
         ("no", 100 * size, False),
     ]:
-        devices = [Memory(0, process_index=1), Memory(limit)]  # another process's device is not asked
+        devices = [Memory(0, process_index=1), Memory(limit)]  # the first belongs to another process and is skipped
         assert data_fits(wanted, size, devices) == fits
 
 
-def test_the_state_is_not_stacked():
+def test_the_state_keeps_its_shapes_on_two_devices():
     model, fresh, batch = case("landmark")
-    before = jax.tree.map(np.shape, fresh().generator)
+    before = fresh()
     after, _ = make_dispatch(model.trainer.step, jax.devices()[:2])(fresh(), batches.stack([batch]))
-    assert jax.tree.map(np.shape, after.generator) == before
+    chex.assert_trees_all_equal_shapes_and_dtypes(after, before)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_batches_of_one_shape_are_compiled_once(count):
+    model, fresh, batch = case("landmark")
+    chex.clear_trace_counter()  # chex counts by function name, across the cases of a test
+    dispatch = make_dispatch(chex.assert_max_traces(model.trainer.step, n=1), jax.devices()[:count])
+    state = replicate(fresh(), jax.devices()[:count])  # as the training loop does
+    for _ in range(3):
+        state, _ = dispatch(state, batches.stack([batch]))
+    assert int(state.step) == 3
+
+
+class StepVariants(chex.TestCase):
+    """The step is a pure function with the same result without jit, under jit, and under pmap with the same batch."""
+
+    @chex.variants(without_jit=True, with_jit=True, with_pmap=True)
+    def test_a_step_is_the_same(self):
+        model, fresh, batch = case("landmark")
+        expected, expected_metrics = jax.jit(model.trainer.step)(fresh(), batch, jax.random.key(5))
+
+        @self.variant
+        def step(state, batch, key):
+            return model.trainer.step(state, batch, key)
+
+        after, metrics = step(fresh(), batch, jax.random.key(5))
+        chex.assert_trees_all_equal_shapes_and_dtypes(after.generator, expected.generator)
+        chex.assert_trees_all_close(metrics, expected_metrics, rtol=1e-4, atol=1e-5)
+        assert int(after.step) == 1
 
 
 def test_choosing_devices():
@@ -133,14 +166,14 @@ def test_choosing_devices():
         choose_devices(3, 16)
 
 
-def test_loops_are_for_accelerators_and_dense_networks():
+def test_models_with_2d_convolutions_take_one_step_per_dispatch_on_a_cpu():
     assert choose_steps_per_dispatch(0, convolves=True) == 1
     assert choose_steps_per_dispatch(0, convolves=False) == 20
     assert choose_steps_per_dispatch(7, convolves=True) == 7
 
 
-def told_by(code):
-    """What a fresh process prints that first sets up its CPU."""
+def output_of(code):
+    """Return the output of a new process that calls `set_up_cpu` and then runs `code`."""
     code = "from avlgan_jax.runtime import devices; devices.set_up_cpu()\n" + textwrap.dedent(code)
     environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=ROOT)
@@ -149,12 +182,12 @@ def told_by(code):
 
 
 def test_a_cpu_gets_a_device_per_core():
-    assert told_by("import jax, os; print(len(jax.devices()) == len(os.sched_getaffinity(0)))") == "True"
+    assert output_of("import jax, os; print(len(jax.devices()) == len(os.sched_getaffinity(0)))") == "True"
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such setting")
-def test_freed_memory_is_had_again_without_the_system():
-    faults = told_by("""
+def test_freed_memory_is_reused_without_page_faults():
+    faults = output_of("""
         import resource
         import numpy as np
         for round in range(6):
@@ -163,4 +196,4 @@ def test_freed_memory_is_had_again_without_the_system():
             np.ones(2**24)
         print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
     """)
-    assert int(faults) < 2**24 * 8 / 4096 / 10  # a tenth of the pages of one of five arrays
+    assert int(faults) < 2**24 * 8 / 4096 / 10  # fewer than a tenth of the pages of one array; there are five

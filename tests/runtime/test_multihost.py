@@ -1,4 +1,4 @@
-"""Runs of several real processes, over gloo on this machine."""
+"""Runs of several real processes on this machine, which communicate with gloo."""
 
 import signal
 import time
@@ -11,18 +11,22 @@ LONG = ("--landmark.steps", 1_000_000, "--log-every", 20, "--checkpoint-every", 
 
 
 def trained_by(data_dir, folder, model, processes, devices, *options):
+    """Train a model in processes with `devices` devices each; return the leaves of its checkpoint."""
     if processes == 1:
         job = [start(data_dir, folder, model, *options, devices=devices)]
     else:
         job = start_job(data_dir, folder, model, *options, processes=processes, devices=devices)
-    for code, told in ended(*job):
-        assert code == 0, told
+    for code, output in ended(*job):
+        assert code == 0, output
     return leaves(folder, model)
 
 
 def assert_near(ours, theirs):
-    """The documented tolerance: Adam's first steps are nearly the sign of the gradient, and where that is a rounding
-    error it may turn over, so a few parameters may move the other way."""
+    """Assert the documented tolerance: fewer than 1 % of the parameters differ by more than 5e-6.
+
+    Adam's first steps are nearly the sign of the gradient. Where the gradient is a rounding error, the sign may differ,
+    so a few parameters may move the other way.
+    """
     differing = sum(int(np.sum(np.abs(a - b) > 5e-6)) for a, b in zip(ours, theirs, strict=True))
     assert differing < 0.01 * sum(leaf.size for leaf in ours)
 
@@ -36,13 +40,13 @@ def test_any_processes_make_the_same_update(data_dir, tmp_path, processes, on_de
     faces = ("--data-on-device", on_device)
     together = trained_by(data_dir, tmp_path / "together", "landmark", processes, 4 // processes, *faces)
     assert_near(together, alone)
-    # What several processes saved one goes on from.
-    (code, told), *_ = ended(start(data_dir, tmp_path / "together", "landmark", "--landmark.steps", 4, devices=1))
-    assert code == 0 and "4 of 4 steps are done already" in told
+    # One process continues from the checkpoint of several.
+    (code, output), *_ = ended(start(data_dir, tmp_path / "together", "landmark", "--landmark.steps", 4, devices=1))
+    assert code == 0 and "4 of 4 steps are done already" in output
 
 
 @pytest.mark.slow
-def test_asking_one_process_to_stop_saves_for_all(data_dir, tmp_path):
+def test_a_stop_request_to_one_process_saves_and_stops_all(data_dir, tmp_path):
     job = start_job(data_dir, tmp_path, "landmark", *LONG, processes=2, devices=1)
     wait_for(lambda: steps_saved(tmp_path), *job)
     job[1].send_signal(signal.SIGTERM)
@@ -60,6 +64,8 @@ def test_when_one_process_is_killed_the_others_end(data_dir, tmp_path, killed):
     died = time.monotonic()
     found = ended(*job, seconds=90)
     assert time.monotonic() - died < 90
-    code, told = found[1 - killed]
-    assert code != 0 and ("another process of this run has ended" in told or "JAX distributed service" in told), told
+    code, output = found[1 - killed]
+    assert code != 0 and ("another process of this run has ended" in output or "JAX distributed service" in output), (
+        output
+    )
     assert steps_saved(tmp_path), "the last checkpoint is intact"

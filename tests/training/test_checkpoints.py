@@ -3,7 +3,9 @@
 import logging
 import math
 import time
+import types
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from flax import struct
 
 from avlgan_jax.errors import UserError
+from avlgan_jax.training import checkpoints
 from avlgan_jax.training.checkpoints import MANIFEST, Checkpoints
 
 
@@ -47,7 +50,7 @@ def data_file(folder):
 def test_what_is_saved_comes_back_to_the_bit(tmp_path):
     keeper = saved(tmp_path, [3])
     found = keeper.restore(keeper.latest(), state(0))
-    jax.tree.map(np.testing.assert_array_equal, found.weights, state(3).weights)
+    chex.assert_trees_all_equal(found.weights, state(3).weights)
     np.testing.assert_array_equal(jax.random.key_data(found.key), jax.random.key_data(state(3).key))
     assert int(found.step) == 3
     keeper.close()
@@ -183,3 +186,13 @@ def test_a_save_is_whole_as_soon_as_it_is_written_and_not_by_the_next_one(tmp_pa
         time.sleep(0.01)
     assert Checkpoints(tmp_path / "c", keep=2, read_only=True).latest() == 1
     keeper.close()
+
+
+def test_a_disk_without_space_at_resumption_keeps_the_checkpoint_resumed_from(tmp_path, monkeypatch):
+    keeper = saved(tmp_path, [3])
+    found = keeper.restore(keeper.latest(), state(0))
+    monkeypatch.setattr(checkpoints.shutil, "disk_usage", lambda path: types.SimpleNamespace(free=0))
+    with pytest.raises(UserError, match="the checkpoint of step 3 is intact"):
+        keeper.require_space(3, found)
+    assert keeper.latest() == 3
+    chex.assert_trees_all_equal(keeper.restore(3, state(0)).weights, state(3).weights)

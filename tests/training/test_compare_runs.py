@@ -89,7 +89,7 @@ def test_the_first_leaf_is_named(run, tmp_path):
 def test_a_shorter_run_and_one_model_too_few_are_told(run, tmp_path):
     shorter = altered(run, tmp_path, lambda lines: lines.__delitem__(slice(-2, None)))
     code, told = command(run, shorter)
-    assert code == 1 and "6 steps were done here, 4 there" in told
+    assert code == 1 and "the first run has 6 steps, the second 4" in told
     shutil.rmtree(shorter / "landmark")
     code, told = command(run, shorter)
     assert code == 1 and f"landmark: trained in {run} only" in told

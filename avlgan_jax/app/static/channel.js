@@ -1,4 +1,4 @@
-// The one websocket of a page: requests as JSON, uploads as bytes, answers with a JSON header and a payload.
+// The websocket of the page: sends requests as JSON and uploads as bytes; replies have a JSON header and a payload.
 
 export class Channel {
   constructor(onLost) {
@@ -14,19 +14,20 @@ export class Channel {
     this.ready = new Promise((resolve) => { this.socket.onopen = resolve; });
   }
 
-  // Resolves to the header, with the payload as `payload`; rejects with the server's words.
+  // Send a request. Resolves to the header of the reply with its payload as `payload`; rejects with the error message.
   ask(request) {
     return new Promise((resolve, reject) => {
-      if (this.socket.readyState !== WebSocket.OPEN) return reject(new Error("the connection was lost"));
+      if (this.socket.readyState !== WebSocket.OPEN) return reject(new Error("the connection to the server was lost"));
       const id = this.next++;
       this.waiting.set(id, { resolve, reject });
       this.socket.send(JSON.stringify({ id, ...request }));
     });
   }
 
+  // Send a picture file; resolves and rejects as `ask` does.
   upload(blob) {
     return new Promise((resolve, reject) => {
-      if (this.socket.readyState !== WebSocket.OPEN) return reject(new Error("the connection was lost"));
+      if (this.socket.readyState !== WebSocket.OPEN) return reject(new Error("the connection to the server was lost"));
       this.uploads.push({ resolve, reject });
       this.socket.send(blob);
     });
@@ -35,21 +36,21 @@ export class Channel {
   #receive(data) {
     const length = new DataView(data).getUint32(0, true);
     const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
-    const asked = header.id === null ? this.uploads.shift() : this.waiting.get(header.id);
+    const pending = header.id === null ? this.uploads.shift() : this.waiting.get(header.id);
     this.waiting.delete(header.id);
-    if (header.error) asked.reject(new Error(header.error));
-    else asked.resolve({ ...header, payload: new Uint8Array(data, 4 + length) });
+    if (header.error) pending.reject(new Error(header.error));
+    else pending.resolve({ ...header, payload: new Uint8Array(data, 4 + length) });
   }
 
   #lose() {
-    for (const asked of [...this.waiting.values(), ...this.uploads]) asked.reject(new Error("the connection was lost"));
+    for (const pending of [...this.waiting.values(), ...this.uploads]) pending.reject(new Error("the connection to the server was lost"));
     this.waiting.clear();
     this.uploads = [];
     this.onLost();
   }
 }
 
-// RGB bytes to what a canvas draws.
+// Convert the RGB bytes of a square picture, from index `first`, to ImageData.
 export function pixels(rgb, side, first = 0) {
   const image = new ImageData(side, side);
   for (let i = 0, j = first; i < image.data.length; i += 4, j += 3) {
@@ -61,6 +62,7 @@ export function pixels(rgb, side, first = 0) {
   return image;
 }
 
+// Offer bytes to the user as a file to save.
 export function download(bytes, type, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([bytes], { type }));

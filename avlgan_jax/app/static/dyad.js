@@ -1,21 +1,21 @@
-// The second tab: a drawn mother and infant, two others who perform what they show, and the curves of it.
+// The second tab: a drawn mother and infant, the transfer of their emotions to two other faces, and the valence curves.
 
 import { pixels } from "./channel.js";
 import { element, signed } from "./plane.js";
 
-const WHO = ["parent", "infant"];
+const PERSONS = ["parent", "infant"];
 const HEIGHT = 150, LEFT = 52, RIGHT = 10, TOP = 12, FOOT = 30; // pixels
 
 export class Dyad {
-  constructor(channel, complain) {
+  constructor(channel, showMessage) {
     this.channel = channel;
-    this.complain = complain;
+    this.showMessage = showMessage;
     this.seed = 1;
     this.films = [...document.querySelectorAll(".film")];
     this.svg = document.querySelector("#curves");
     this.time = document.querySelector("#time");
     this.button = document.querySelector("#play");
-    this.told = document.querySelector("#dyad-told");
+    this.status = document.querySelector("#dyad-status");
     this.time.addEventListener("input", () => { this.pause(); this.show(this.time.valueAsNumber); });
     this.button.addEventListener("click", () => (this.playing ? this.pause() : this.play()));
     document.querySelector("#new-dyad").addEventListener("click", () => this.load(this.seed + 1));
@@ -37,18 +37,18 @@ export class Dyad {
     this.loading = true;
     const buttons = document.querySelectorAll("#dyad-panel button");
     for (const button of buttons) button.disabled = true;
-    this.told.textContent = "drawing a mother and an infant…";
+    this.status.textContent = "Drawing a mother and an infant…";
     try {
       const smoothing = document.querySelector("#smoothing").valueAsNumber;
       this.data = await this.channel.ask({ do: "dyad", seed, smoothing });
       this.seed = seed;
-      this.told.textContent = "";
+      this.status.textContent = "";
       this.time.max = this.data.frames - 1;
       this.#draw();
       this.show(0);
     } catch (error) {
-      this.told.textContent = "";
-      this.complain(error.message);
+      this.status.textContent = "";
+      this.showMessage(error.message);
     }
     this.loading = false;
     for (const button of buttons) button.disabled = false;
@@ -84,8 +84,8 @@ export class Dyad {
       "aria-valuetext",
       `${seconds} seconds, ${phases[frame].replace("_", " ")}: mother ${signed(valences[0])}, infant ${signed(valences[1])}`,
     );
-    if (!this.playing) this.told.textContent = `${seconds} s · ${phases[frame].replace("_", " ")}`;
-    else this.told.textContent = "";
+    if (!this.playing) this.status.textContent = `${seconds} s · ${phases[frame].replace("_", " ")}`;
+    else this.status.textContent = "";
   }
 
   #x = (frame) => LEFT + (this.width * frame) / (this.data.frames - 1);
@@ -93,9 +93,9 @@ export class Dyad {
 
   #draw() {
     const { emotions, phases } = this.data;
-    const whole = this.svg.clientWidth;
-    this.width = whole - LEFT - RIGHT;
-    this.svg.setAttribute("viewBox", `0 0 ${whole} ${TOP + HEIGHT + FOOT}`);
+    const svgWidth = this.svg.clientWidth;
+    this.width = svgWidth - LEFT - RIGHT;
+    this.svg.setAttribute("viewBox", `0 0 ${svgWidth} ${TOP + HEIGHT + FOOT}`);
     this.svg.replaceChildren();
     for (const valence of [1, 0, -1]) {
       element("line", { x1: LEFT, x2: LEFT + this.width, y1: this.#y(valence), y2: this.#y(valence), class: "grid" }, this.svg);
@@ -109,11 +109,11 @@ export class Dyad {
       if (first) element("line", { x1: this.#x(first), x2: this.#x(first), y1: TOP, y2: TOP + HEIGHT, class: "grid" }, this.svg);
       first = k + 1;
     });
-    WHO.forEach((who, k) => {
+    PERSONS.forEach((person, k) => {
       const points = emotions[k].map(([valence], frame) => `${this.#x(frame)},${this.#y(valence)}`);
-      element("polyline", { class: who, points: points.join(" ") }, this.svg);
+      element("polyline", { class: person, points: points.join(" ") }, this.svg);
     });
     this.now = element("line", { y1: TOP, y2: TOP + HEIGHT, class: "now" }, this.svg);
-    this.dots = WHO.map((who) => element("circle", { class: who, r: 5.5 }, this.svg));
+    this.dots = PERSONS.map((person) => element("circle", { class: person, r: 5.5 }, this.svg));
   }
 }

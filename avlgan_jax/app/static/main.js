@@ -1,4 +1,4 @@
-// The page: puts the plane, the face and the dyad together, and asks the server for what they show.
+// The main script of the page: connects the plane, the face and the dyad to the server.
 
 import { Channel, download, pixels } from "./channel.js";
 import { Dyad } from "./dyad.js";
@@ -7,17 +7,18 @@ import { Portrait } from "./portrait.js";
 
 const $ = (selector) => document.querySelector(selector);
 const about = await (await fetch("about")).json();
-const channel = new Channel(() => complain("The connection to the program was lost. Start it again and load this page anew."));
+const channel = new Channel(() => showMessage("The connection to the server was lost. Start the program again and reload this page."));
 const plane = new Plane(about.expressions);
 const portrait = new Portrait(about);
-const dyad = new Dyad(channel, complain);
+const dyad = new Dyad(channel, showMessage);
 
-function complain(text) {
+// Show a message above the panels; an empty text hides it.
+function showMessage(text) {
   $("#message").hidden = !text;
   $("#message").textContent = text;
 }
 
-// Faces follow the point: one request at a time, and always for where the point is now.
+// Update the face to the current point. Only one request is sent at a time; points in between are skipped.
 let stale = false, asking = false;
 let updates = 0;
 async function follow() {
@@ -30,52 +31,53 @@ async function follow() {
     const request = { do: "edit", valence: plane.valence, arousal: plane.arousal, plain: $("#plain").checked };
     if (portrait.dragged) request.offsets = [...portrait.offsets];
     try {
-      const answer = await channel.ask(request);
-      portrait.show(pixels(answer.payload, answer.side), answer.landmarks);
+      const reply = await channel.ask(request);
+      portrait.show(pixels(reply.payload, reply.side), reply.landmarks);
       $("#face").dataset.updates = ++updates;
       $("#face").setAttribute("aria-label", `The face at valence ${signed(plane.valence)}, arousal ${signed(plane.arousal)}`);
     } catch (error) {
-      complain(error.message);
+      showMessage(error.message);
     }
   }
   asking = false;
   $("#face").setAttribute("aria-busy", false);
 }
 
-// A new face starts where the judge sees it.
-async function meet(asked, who) {
+// Show a new face, starting at the emotion that the regressor predicts for it. `reply` is the promise of the face.
+async function showNewFace(reply, name) {
   document.body.ariaBusy = "true";
   try {
-    const face = await asked;
-    complain("");
+    const face = await reply;
+    showMessage("");
     portrait.reset();
     $("#reset-landmarks").hidden = true;
-    $("#told").textContent = `${who}${face.faces > 1 ? `, the largest of ${face.faces} faces` : ""}, in whom the judge reads valence ${signed(face.valence)} and arousal ${signed(face.arousal)} before any change`;
+    $("#face-status").textContent = `${name}${face.faces > 1 ? ` (largest of ${face.faces} faces)` : ""}: predicted valence ${signed(face.valence)}, arousal ${signed(face.arousal)} before editing`;
     plane.place(face.valence, face.arousal);
     await follow();
     await paintPlane();
   } catch (error) {
-    complain(error.message);
+    showMessage(error.message);
   }
   document.body.ariaBusy = "false";
 }
 
+// Show or hide the faces in the background of the plane.
 async function paintPlane() {
   $("#faces").style.opacity = $("#show-faces").checked ? "" : 0;
   if ($("#show-faces").checked) plane.showFaces(await channel.ask({ do: "matrix" }), pixels);
 }
 
-function meetSomebodyNew(infant) {
+function drawNewFace(infant) {
   const seed = Math.floor(Math.random() * 1e6);
-  return meet(channel.ask({ do: "draw", seed, infant }), `${infant ? "infant" : "adult"} ${seed}`);
+  return showNewFace(channel.ask({ do: "draw", seed, infant }), `${infant ? "infant" : "adult"} ${seed}`);
 }
 
 async function upload(blob, name) {
   if (blob.size > about.largest_upload) {
-    return complain(`${name} has ${(blob.size / 2 ** 20).toFixed(1)} MB; at most ${about.largest_upload / 2 ** 20} MB can be opened here.`);
+    return showMessage(`${name} has ${(blob.size / 2 ** 20).toFixed(1)} MB; at most ${about.largest_upload / 2 ** 20} MB can be uploaded. Choose a smaller picture.`);
   }
-  if (blob.size === 0) return complain(`${name} is empty.`);
-  await meet(channel.upload(blob), name);
+  if (blob.size === 0) return showMessage(`${name} is empty. Choose another picture.`);
+  await showNewFace(channel.upload(blob), name);
 }
 
 plane.addEventListener("move", follow);
@@ -84,8 +86,8 @@ $("#reset-landmarks").addEventListener("click", () => { portrait.reset(); $("#re
 $("#plain").addEventListener("change", follow);
 $("#show-faces").addEventListener("change", paintPlane);
 $("#show-landmarks").addEventListener("change", (event) => { $("#landmarks").toggleAttribute("hidden", !event.target.checked); });
-$("#new-adult").addEventListener("click", () => meetSomebodyNew(false));
-$("#new-infant").addEventListener("click", () => meetSomebodyNew(true));
+$("#new-adult").addEventListener("click", () => drawNewFace(false));
+$("#new-infant").addEventListener("click", () => drawNewFace(true));
 $("#file").addEventListener("change", async (event) => {
   const [file] = event.target.files;
   if (file) await upload(file, file.name);
@@ -98,22 +100,22 @@ document.addEventListener("drop", (event) => {
   if (file) upload(file, file.name);
 });
 
-// What can be kept.
+// Saving of the picture, of the matrix and of a recorded film.
 $("#save-picture").addEventListener("click", () => $("#face").toBlob((blob) => download(blob, "image/png", "face.png")));
 $("#save-matrix").addEventListener("click", async () => {
   try {
     const { payload, type } = await channel.ask({ do: "matrix_file" });
     download(payload, type, "matrix.png");
   } catch (error) {
-    complain(error.message);
+    showMessage(error.message);
   }
 });
 
-let walk = null;
+let recorded = null;
 $("#record").addEventListener("click", async () => {
-  const recording = !walk;
+  const recording = !recorded;
   $("#record").setAttribute("aria-pressed", recording);
-  $("#record span").textContent = recording ? "Stop and save" : "Record a walk";
+  $("#record span").textContent = recording ? "Stop and save" : "Record a film";
   if (recording) {
     const points = [];
     const timer = setInterval(() => {
@@ -121,11 +123,11 @@ $("#record").addEventListener("click", async () => {
       plane.trail(points);
       if (points.length === about.film.longest) $("#record").click();
     }, 1000 / about.film.fps);
-    walk = { points, timer };
+    recorded = { points, timer };
     return;
   }
-  const { points, timer } = walk;
-  walk = null;
+  const { points, timer } = recorded;
+  recorded = null;
   clearInterval(timer);
   plane.trail([]);
   $("#record").disabled = true;
@@ -135,36 +137,36 @@ $("#record").addEventListener("click", async () => {
     const { payload, type } = await channel.ask({ do: "film", points, format, offsets });
     download(payload, type, `walk.${format}`);
   } catch (error) {
-    complain(error.message);
+    showMessage(error.message);
   }
   $("#record").disabled = false;
 });
 
-// The camera: one picture, taken when asked, and the camera is off again.
-const booth = $("#booth");
+// The camera takes one picture and is switched off again.
+const cameraDialog = $("#booth");
 $("#camera").addEventListener("click", async () => {
   try {
-    booth.querySelector("video").srcObject = await navigator.mediaDevices.getUserMedia({ video: { width: 1280 } });
-    booth.showModal();
+    cameraDialog.querySelector("video").srcObject = await navigator.mediaDevices.getUserMedia({ video: { width: 1280 } });
+    cameraDialog.showModal();
   } catch (error) {
-    complain(`The camera cannot be used (${error.message ?? "this page is not on a secure address"}).`);
+    showMessage(`The camera cannot be used (${error.message ?? "the address of this page is not secure"}).`);
   }
 });
-booth.addEventListener("close", () => {
-  const film = booth.querySelector("video");
+cameraDialog.addEventListener("close", () => {
+  const film = cameraDialog.querySelector("video");
   film.srcObject?.getTracks().forEach((track) => track.stop());
   film.srcObject = null;
 });
-$("#cancel").addEventListener("click", () => booth.close());
+$("#cancel").addEventListener("click", () => cameraDialog.close());
 $("#snap").addEventListener("click", () => {
-  const film = booth.querySelector("video");
+  const film = cameraDialog.querySelector("video");
   const shot = document.createElement("canvas");
   [shot.width, shot.height] = [film.videoWidth, film.videoHeight];
   const context = shot.getContext("2d");
-  context.scale(-1, 1); // as in the mirror that the person saw
+  context.scale(-1, 1); // mirrored, as in the preview
   context.drawImage(film, -shot.width, 0);
-  booth.close();
-  shot.toBlob((blob) => upload(blob, "the camera's picture"), "image/jpeg", 0.95);
+  cameraDialog.close();
+  shot.toBlob((blob) => upload(blob, "camera picture"), "image/jpeg", 0.95);
 });
 
 // The two tabs.
@@ -190,8 +192,8 @@ for (const tab of tabs) {
 }
 
 $("#weights").textContent = `Weights trained on ${about.trained_on}.` + (about.drawn
-  ? " These are drawn faces: a photograph cannot look right with them. Train on photographs (docs/tutorial.md) and start with --weights RUN."
-  : "") + " Pictures stay in this machine's memory and go with this page.";
+  ? " These are drawn faces: edited photographs will not look realistic. Train on photographs (docs/tutorial.md) and restart the program with --weights RUN."
+  : "") + " Uploaded pictures stay in the memory of the computer that runs the server and are deleted when this page is closed.";
 await channel.ready;
-await meet(channel.ask({ do: "draw", seed: 1, infant: false }), "adult 1");
+await showNewFace(channel.ask({ do: "draw", seed: 1, infant: false }), "adult 1");
 document.documentElement.dataset.ready = "yes";

@@ -1,9 +1,10 @@
-// The valence-arousal plane: eight pinned expressions, a point to drag, and two sliders that say the same.
+// The valence-arousal plane: eight marked expressions, a point to drag, and two sliders that are coupled to the point.
 
 const SVG = "http://www.w3.org/2000/svg";
 const UNIT = 300; // canvas pixels
-const REACH = 1.16; // the picture shows -REACH to REACH
+const REACH = 1.16; // the plane is drawn from -REACH to REACH on both axes
 
+// Create an SVG element and append it to `parent`.
 export function element(name, attributes, parent, text = "") {
   const made = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -12,6 +13,7 @@ export function element(name, attributes, parent, text = "") {
   return made;
 }
 
+// A number with its sign, a typographic minus and two decimals; "0" if it rounds to 0.
 export const signed = (value) => (Math.abs(value) < 0.005 ? "0" : (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2));
 
 export class Plane extends EventTarget {
@@ -25,7 +27,7 @@ export class Plane extends EventTarget {
     this.#listen();
   }
 
-  // Where the point is; moving it by hand fires `move`.
+  // Move the point, at most to the rim of the disc. A move by the user (`byHand`) fires `move`.
   place(valence, arousal, byHand = false) {
     const radius = Math.max(1, Math.hypot(valence, arousal));
     this.valence = valence / radius;
@@ -48,11 +50,13 @@ export class Plane extends EventTarget {
     if (byHand) this.dispatchEvent(new Event("move"));
   }
 
+  // The expression whose point is nearest.
   nearest() {
     const far = (e) => Math.hypot(e.valence - this.valence, e.arousal - this.arousal);
     return this.expressions.reduce((best, e) => (far(e) < far(best) ? e : best));
   }
 
+  // Fill the disc with n x n faces of `side` pixels.
   showFaces({ n, side, payload }, pixels) {
     const canvas = document.querySelector("#faces");
     const context = canvas.getContext("2d");
@@ -72,6 +76,7 @@ export class Plane extends EventTarget {
     context.restore();
   }
 
+  // Draw the recorded path; no points remove it.
   trail(points) {
     this.line.setAttribute("points", points.map(([v, a]) => `${v},${-a}`).join(" "));
   }
@@ -87,7 +92,7 @@ export class Plane extends EventTarget {
     for (const [x, text] of [[-1.07, "displeased"], [1.07, "pleased"]]) {
       element("text", { class: "end", transform: `translate(${x} 0) rotate(${x < 0 ? -90 : 90}) translate(0 .02)` }, svg, text);
     }
-    // Disgust, contempt and anger lie close together: their names go to different sides.
+    // Disgust, contempt and anger are close together, so their labels are shifted to different sides.
     const shift = { contempt: [-0.04, -0.06], disgust: [0, 0.11], anger: [0.17, 0.02], neutral: [0.17, 0.1] };
     for (const { name, valence, arousal } of this.expressions) {
       const [dx, dy] = shift[name] ?? [0, -0.06];

@@ -1,4 +1,4 @@
-// The face, and its 68 landmarks to look at and to drag.
+// The face and its 68 landmarks, which can be shown and dragged.
 
 import { element } from "./plane.js";
 
@@ -15,12 +15,13 @@ export class Portrait extends EventTarget {
     this.reset();
   }
 
-  // Forget what was dragged.
+  // Remove all offsets of dragged landmarks.
   reset() {
     this.offsets = new Float32Array(136);
     this.dragged = false;
   }
 
+  // Show a picture (ImageData) and its landmarks [x0, y0, x1, ...] in pixels of the networks' images.
   show(image, landmarks) {
     if (this.canvas.width !== image.width) this.canvas.width = this.canvas.height = image.width;
     this.canvas.getContext("2d").putImageData(image, 0, 0);
@@ -36,7 +37,8 @@ export class Portrait extends EventTarget {
     }
   }
 
-  // Move landmark `k` by (dx, dy); its neighbours in the same feature come along, the less the farther.
+  // Move landmark `k` by (dx, dy). The other landmarks of its group move by a share that falls with their distance, or
+  // by the same amount if `stiff`.
   #pull(k, dx, dy, group, stiff) {
     const [first, last] = this.groups[group];
     const scale = this.resolution * 0.06;
@@ -57,7 +59,7 @@ export class Portrait extends EventTarget {
       const g = element("g", { tabindex: 0, role: "button", "aria-label": `${name}: arrow keys move it` }, this.svg);
       for (let k = first; k < last; k++) {
         element("circle", { r: this.resolution * 0.008, "data-k": k }, g);
-        element("circle", { r: this.resolution * 0.028, "data-k": k, class: "reach" }, g); // a finger's width
+        element("circle", { r: this.resolution * 0.028, "data-k": k, class: "reach" }, g); // large enough for a finger
       }
       g.addEventListener("keydown", (event) => {
         const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];

@@ -1,4 +1,4 @@
-"""AffectNet, in both forms in which it has been given out."""
+"""AffectNet, in the form of 2017 and in the newer release."""
 
 import csv
 import dataclasses
@@ -27,7 +27,7 @@ COLUMNS = (
     "valence",
     "arousal",
 )
-# The lists of 2017: the list, the folder of its images, the split, and whether people labelled them.
+# The 2017 form: path of each list, folder of its images, split, and whether people or a network labelled them.
 LISTS = (
     ("Manually_Annotated_file_lists/training.csv", "Manually_Annotated_Images", "train", "manual"),
     ("Manually_Annotated_file_lists/validation.csv", "Manually_Annotated_Images", "validation", "manual"),
@@ -38,35 +38,42 @@ LISTS = (
         "automatic",
     ),
 )
-# The newer release: the folder and its split.
+# The newer release: each folder and its split.
 SETS = (("train_set", "train"), ("val_set", "validation"))
 
-UNLABELLED = -2.0  # stands for valence and arousal where there are none
-# Classes beyond the eight expressions, and what each means here.
-BEYOND = {8: NO_LABEL, 9: NO_LABEL, 10: NO_FACE}  # none, uncertain, no face
+UNLABELLED = -2.0  # value of valence and arousal in AffectNet if there is no label
+# Class indices after the eight expressions ("none", "uncertain", "no face"), and the reason to reject each.
+BEYOND = {8: NO_LABEL, 9: NO_LABEL, 10: NO_FACE}
 
 
 @dataclasses.dataclass(frozen=True)
 class Options(photographs.Options):
-    """Which of AffectNet's images are taken, and how."""
+    """Options of AffectNet: the lists to use, landmarks and crop."""
 
     lists: Literal["manual", "automatic", "both"] = "manual"
-    """Which lists of the 2017 form: those labelled by people (the paper's), by a network, or both."""
+    """Lists of the 2017 form: labelled by people (manual, as in the paper), by a network (automatic), or both."""
 
 
 class Builder(photographs.PhotographBuilder):
-    """AffectNet, from the lists of 2017 or the newer release, whichever the folder holds."""
+    """AffectNet, from the lists of 2017 or from the newer release."""
 
     VERSION = tfds.core.Version("1.0.0")
     MANUAL_DOWNLOAD_INSTRUCTIONS = """
-    AffectNet is given out by its authors on request (http://mohammadmahoor.com/pages/databases/affectnet). Give the
+    The authors of AffectNet distribute it on request (http://mohammadmahoor.com/pages/databases/affectnet). Use the
     folder that holds Manually_Annotated_file_lists, or train_set and val_set, as the manual directory.
     """
     Options = Options
     PAPER_COUNTS = MappingProxyType({"train": 234_815, "validation": 3_159})
 
     def list_photographs(self, folder: Path) -> Iterator[Photograph | Rejection]:
-        """Every row of the lists, or every annotation of the newer release."""
+        """Yield every row of the lists, or every annotation of the newer release.
+
+        Args:
+            folder: The manual directory.
+
+        Raises:
+            UserError: If the folder holds neither form, or a row of a list has the wrong number of columns.
+        """
         root = epath.Path(folder)
         wanted = [(root / path, *rest) for path, *rest, kind in LISTS if self.options.lists in (kind, "both")]
         if lists := [entry for entry in wanted if entry[0].exists()]:
@@ -78,19 +85,21 @@ class Builder(photographs.PhotographBuilder):
         else:
             raise UserError(
                 f"{folder} holds neither {wanted[0][0].relative_to(root)} nor {SETS[0][0]}/annotations: "
-                "give AffectNet's own folder as --manual-dir"
+                "give the folder of AffectNet that holds one of them as --manual-dir"
             )
 
 
 def _listed(path: epath.Path, images: str, split: str) -> Iterator[Photograph | Rejection]:
+    """Yield the rows of one list of the 2017 form."""
     with path.open("r", encoding="utf-8") as stream:
         for number, row in enumerate(csv.reader(stream), start=1):
-            if not row or (
-                number == 1 and row[0].lstrip("\ufeff") == COLUMNS[0]
-            ):  # validation.csv is met with and without its header
+            # Copies of validation.csv exist with and without the header.
+            if not row or (number == 1 and row[0].lstrip("\ufeff") == COLUMNS[0]):
                 continue
             if len(row) != len(COLUMNS):
-                raise UserError(f"{path}, line {number}: {len(row)} columns instead of {len(COLUMNS)}")
+                raise UserError(
+                    f"{path}, line {number}: {len(row)} columns, expected {len(COLUMNS)}: {', '.join(COLUMNS)}"
+                )
             named = dict(zip(COLUMNS, row, strict=True))
             image = f"{images}/{named['subDirectory_filePath']}"
             yield _entry(
@@ -105,10 +114,11 @@ def _listed(path: epath.Path, images: str, split: str) -> Iterator[Photograph | 
 
 
 def _annotated(folder: epath.Path, split: str) -> Iterator[Photograph | Rejection]:
+    """Yield the images of one folder of the newer release."""
     names = sorted(path.name.removesuffix("_exp.npy") for path in (folder / "annotations").glob("*_exp.npy"))
     for name in names:
         expression, valence, arousal = (
-            _text(folder / "annotations" / f"{name}_{what}.npy") for what in ("exp", "val", "aro")
+            _text(folder / "annotations" / f"{name}_{label}.npy") for label in ("exp", "val", "aro")
         )
         points = annotation.points(_array(folder / "annotations" / f"{name}_lnd.npy"))
         yield _entry(
@@ -117,12 +127,14 @@ def _annotated(folder: epath.Path, split: str) -> Iterator[Photograph | Rejectio
             split,
             labels.expression(expression),
             labels.emotion(valence, arousal),
-            annotation.box_of(points),  # the image is a crop round the face that is meant; others may reach into it
+            # The image is a crop around the annotated face, but may contain parts of other faces.
+            annotation.box_of(points),
             points,
         )
 
 
 def _entry(name, path, split, expression, emotion, box, points) -> Photograph | Rejection:
+    """Return the image as a photograph, or a rejection if its class is not one of the eight expressions."""
     if expression in BEYOND:
         return Rejection(name, path, BEYOND[expression])
     if emotion is not None and UNLABELLED in emotion:
@@ -140,7 +152,7 @@ def _entry(name, path, split, expression, emotion, box, points) -> Photograph | 
 
 
 def _box(row: dict[str, str]) -> tuple[float, float, float, float] | None:
-    """(left, top, right, bottom) of the face, None where it is missing or empty."""
+    """Return the face's box as (left, top, right, bottom), or None if it is missing or empty."""
     numbers = [labels.number(row[column]) for column in ("face_x", "face_y", "face_width", "face_height")]
     if None in numbers or not np.isfinite(numbers).all():
         return None
@@ -149,7 +161,7 @@ def _box(row: dict[str, str]) -> tuple[float, float, float, float] | None:
 
 
 def _array(path: epath.Path) -> np.ndarray:
-    """An annotation's array, empty where the file is missing or is none."""
+    """Return the array in an annotation file, or an empty array if the file is missing or cannot be read."""
     try:
         return labels.array(path)
     except (FileNotFoundError, ValueError):
@@ -157,6 +169,6 @@ def _array(path: epath.Path) -> np.ndarray:
 
 
 def _text(path: epath.Path) -> str | None:
-    """A single value, which the release stores as an array of text without dimensions."""
+    """Return a single value, which the release stores as a zero-dimensional array of text, or None."""
     array = _array(path)
     return str(array.item()) if array.size == 1 else None

@@ -14,31 +14,38 @@ from avlgan_jax.errors import UserError
 
 SHEET = "dataset_sheet.csv"
 COLUMNS = ("subDirectory_filePath", "valence", "arousal", "expression")
-# The published sheet's paths start here; those of a part of the set start at the folder that holds the sheet.
+# Start of the paths in the published sheet. Paths in the sheet of a subset are relative to the sheet's folder.
 PREFIX = "DiffusionFER/DiffusionEmotion_S/"
 
 
 @dataclasses.dataclass(frozen=True)
 class Options(photographs.Options):
-    """How DiffusionFER's faces are taken."""
+    """Options of DiffusionFER: landmarks, crop, and the limit on damaged images."""
 
     landmarks: str = "dlib"
-    """Where the landmarks come from: fan (2-D), fan3d (2-D and 3-D) or dlib."""
+    """Source of the landmarks: fan (2-D), fan3d (2-D and 3-D) or dlib."""
 
 
 class Builder(photographs.PhotographBuilder):
-    """1,007 or more photorealistic synthetic faces (CC0): those whose face is found, split by person."""
+    """DiffusionFER: 1,007 or more photorealistic synthetic faces (CC0), split by person."""
 
     Options = Options
 
     VERSION = tfds.core.Version("1.0.0")
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""
-    Get DiffusionFER (https://huggingface.co/datasets/FER-Universe/DiffusionFER, CC0) and give the folder that holds
+    Download DiffusionFER (https://huggingface.co/datasets/FER-Universe/DiffusionFER, CC0) and use the folder that holds
     {SHEET} as the manual directory.
     """
 
     def list_photographs(self, folder: Path) -> Iterator[Photograph]:
-        """The rows of the sheet. The stem of a file's name before its last `_` is the person."""
+        """Yield the images in the sheet. A file name's stem up to its last `_` names the person.
+
+        Args:
+            folder: The manual directory.
+
+        Raises:
+            UserError: If the sheet is missing, lacks a column, or is not CSV.
+        """
         sheet = epath.Path(folder) / SHEET
         if not sheet.exists():
             raise UserError(f"{sheet} is missing; give the folder that holds it as --manual-dir")
@@ -47,6 +54,7 @@ class Builder(photographs.PhotographBuilder):
 
 
 def _photograph(row: dict[str, str], folder: epath.Path) -> Photograph:
+    """Return the image of one row."""
     path = row["subDirectory_filePath"]
     stem = posixpath.splitext(path.removeprefix(PREFIX))[0]
     subject = posixpath.basename(stem).rsplit("_", 1)[0]
@@ -61,7 +69,7 @@ def _photograph(row: dict[str, str], folder: epath.Path) -> Photograph:
 
 
 def _local(path: str, folder: epath.Path) -> str:
-    """The path as it lies here: with or without the published prefix, as the published .png or re-encoded as .jpg."""
+    """Return the path that exists: with or without the published prefix, as published (.png) or as .jpg."""
     short = path.removeprefix(PREFIX)
     forms = (path, short, posixpath.splitext(short)[0] + ".jpg")
     return next((form for form in forms if (folder / form).exists()), short)

@@ -1,1 +1,1 @@
-"""Filmed parents and infants."""
+"""Videos of parents and infants."""

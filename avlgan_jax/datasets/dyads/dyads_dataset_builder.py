@@ -1,4 +1,4 @@
-"""Parents and infants, filmed and rated frame by frame."""
+"""Dyads of a parent and an infant: two videos, rated frame by frame."""
 
 import dataclasses
 import math
@@ -13,26 +13,28 @@ from avlgan_jax.datasets import labels, photographs
 from avlgan_jax.datasets.locating import NO_LABEL, Photograph, Rejection
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces.detectors import annotation
+from avlgan_jax.faces.emotions import AXES
+from avlgan_jax.faces.procedural.dyads import PERSONS
 
-PERSONS = ("parent", "infant")
 RATINGS = "ratings.csv"
-FULL_SCALE = 100.0  # ratings go from -100 to 100
+FULL_SCALE = 100.0  # ratings are in [-100, 100]
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 DISAGREE = "annotators disagree"
 
 
 @dataclasses.dataclass(frozen=True)
 class Options(photographs.Options):
-    """Which frames are taken, and how."""
+    """Options of the dyads: the frames to use, splits, landmarks and crop."""
 
     max_deviation: float = 0.2
-    """Largest standard deviation of the annotators' valence, on [-1, 1]; the paper takes 0.2."""
+    """Largest standard deviation of the annotators' valence, in units of [-1, 1]. The paper uses 0.2."""
     every: int = 1
-    """Take every how many-th rated frame: neighbours are nearly the same picture."""
+    """Use one of every N rated frames, because neighbouring frames are almost identical. 1 uses all."""
     validation_dyads: str = ""
-    """Names of the dyads for validation, joined by commas; without any, a hash of the name decides."""
+    """Names of the validation dyads, separated by commas. Without this and --test-dyads, a hash of each name selects
+    its split."""
     test_dyads: str = ""
-    """Names of the dyads for testing, joined by commas."""
+    """Names of the test dyads, separated by commas."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -44,7 +46,14 @@ class Options(photographs.Options):
 
 @dataclasses.dataclass(frozen=True)
 class Rating:
-    """What was rated of one person in one frame, on [-1, 1]; the arousal is None where nobody rated it."""
+    """Ratings of one person in one frame, over all annotators.
+
+    Attributes:
+        valence: Mean, in [-1, 1].
+        deviation: Standard deviation of the valence.
+        annotators: Number of annotators who rated the valence.
+        arousal: Mean, in [-1, 1], or None if the arousal was not rated.
+    """
 
     valence: float
     deviation: float
@@ -53,14 +62,16 @@ class Rating:
 
 
 class Builder(photographs.PhotographBuilder):
-    """Your own parents and infants: two aligned videos a dyad, and ratings of each frame."""
+    """Your own videos of parents and infants: two aligned videos for each dyad, and ratings of their frames."""
 
     VERSION = tfds.core.Version("1.0.0")
-    MANUAL_DOWNLOAD_INSTRUCTIONS = f"Give a folder with one folder for each dyad, each with its {RATINGS}."
+    MANUAL_DOWNLOAD_INSTRUCTIONS = (
+        f"Use a folder that holds one folder for each dyad, each with a {RATINGS}, as the manual directory."
+    )
     Options = Options
 
     def features_beyond(self) -> dict[str, tfds.features.FeatureConnector]:
-        """What is known of a frame."""
+        """Return the features of a frame that photographs do not have."""
         return {
             "dyad": tfds.features.Text(),
             "frame": tfds.features.Scalar(np.int64),
@@ -71,10 +82,18 @@ class Builder(photographs.PhotographBuilder):
         }
 
     def list_photographs(self, folder: Path) -> Iterator[Photograph | Rejection]:
-        """Every rated frame of every dyad."""
+        """Yield every frame in the ratings of every dyad, or one of every `Options.every`.
+
+        Args:
+            folder: The manual directory.
+
+        Raises:
+            UserError: If there is no dyad, if a dyad has neither a video nor frames of a person, if its ratings are
+                malformed, if its file of landmarks is missing or wrong, or if an option names an unknown dyad.
+        """
         dyads = sorted(path.parent for path in epath.Path(folder).glob(f"*/{RATINGS}"))
         if not dyads:
-            raise UserError(f"{folder} has no folder with a {RATINGS}; each dyad is a folder of its own")
+            raise UserError(f"{folder} has no folder with a {RATINGS}; expected one folder for each dyad")
         splits = _splits([dyad.name for dyad in dyads], self.options)
         for dyad in dyads:
             for person in PERSONS:
@@ -82,24 +101,26 @@ class Builder(photographs.PhotographBuilder):
 
 
 def _splits(names: list[str], options: Options) -> dict[str, str]:
+    """Return the split of each dyad by its name."""
     chosen = {}
     for split, listed in (("validation", options.validation_dyads), ("test", options.test_dyads)):
         for name in filter(None, map(str.strip, listed.split(","))):
             if name not in names:
-                raise UserError(f"--{split}-dyads {name}: there are {', '.join(names)}")
+                raise UserError(f"--{split}-dyads {name}: no such dyad; choose from {', '.join(names)}")
             chosen[name] = split
     decide = (lambda name: "train") if chosen else photographs.split_of
     return {name: chosen.get(name) or decide(name) for name in names}
 
 
 def _frames(dyad: epath.Path, person: str, split: str, options: Options) -> Iterator[Photograph | Rejection]:
+    """Yield the rated frames of one person of a dyad."""
     video, images = _footage(dyad, person)
     points = _landmarks(dyad / f"{person}_landmarks.npy") if options.landmarks == annotation.NAME else []
     rows = labels.table(dyad / RATINGS, ["frame"], delimiter=",")
     for row in list(rows)[:: options.every]:
         number = labels.expression(row["frame"])
         if number is None or number < 0:
-            raise UserError(f"{dyad / RATINGS}: {row['frame']!r} is no number of a frame")
+            raise UserError(f"{dyad / RATINGS}: the frame {row['frame']!r} is not an integer of 0 or more")
         name = f"{dyad.name}/{person}/{number:06}"
         path = video or (images[number] if number < len(images) else f"{dyad.name}/{person}/frame {number}")
         rating = _rating(row, person)
@@ -130,36 +151,40 @@ def _frames(dyad: epath.Path, person: str, split: str, options: Options) -> Iter
 
 
 def _footage(dyad: epath.Path, person: str) -> tuple[str | None, list[str]]:
-    """The path of the video, or those of the frames, relative to the manual directory."""
+    """Return the path of the video, or the paths of the frames, relative to the manual directory."""
     for extension in VIDEOS:
         if (dyad / f"{person}{extension}").exists():
             return f"{dyad.name}/{person}{extension}", []
     if not (dyad / person).exists():
-        raise UserError(f"{dyad} has neither a video {person}.mp4 nor a folder of frames {person}/")
+        raise UserError(f"{dyad} has neither a video {person}.mp4 nor a folder {person}/ of frames; add one of them")
     return None, [f"{dyad.name}/{person}/{path.name}" for path in sorted((dyad / person).iterdir())]
 
 
 def _landmarks(path: epath.Path) -> np.ndarray:
+    """Return the annotated landmarks of all frames."""
     try:
         return labels.array(path)
     except (FileNotFoundError, ValueError) as error:
-        raise UserError(f"{path} is missing or no array of landmarks ({type(error).__name__})") from None
+        raise UserError(
+            f"{path} is missing or is not a .npy array ({type(error).__name__}); add it, or choose other --landmarks"
+        ) from None
 
 
 def _rating(row: dict[str, str], person: str) -> Rating | None:
-    valences, arousals = (_scaled(row, f"{person}_{axis}") for axis in ("valence", "arousal"))
+    """Return the ratings of one person in one frame, or None if the valence was not rated."""
+    valences, arousals = (_scaled(row, f"{person}_{axis}") for axis in AXES)
     if not valences:
         return None
     return Rating(
         valence=float(np.mean(valences)),
-        deviation=float(np.std(valences)),  # NaN where a rating is no number: then the label is out of range
+        deviation=float(np.std(valences)),  # NaN if a rating is not a number; the label is then out of range
         annotators=len(valences),
         arousal=float(np.mean(arousals)) if arousals else None,
     )
 
 
 def _scaled(row: dict[str, str], prefix: str) -> list[float]:
-    """The ratings of all annotators, on [-1, 1]. One that is out of range spoils the frame, as no mean would show."""
+    """Return all annotators' ratings in [-1, 1]; one out of range becomes NaN, which a mean does not hide."""
     texts = [text for column, text in row.items() if column and column.startswith(prefix)]
     numbers = [number / FULL_SCALE for number in map(labels.number, texts) if number is not None]
     return [number if abs(number) <= 1.0 else math.nan for number in numbers]

@@ -1,4 +1,4 @@
-"""Write the drawn dyads of `procedural_faces` in the form of filmed ones: frames as PNG, ratings, landmarks."""
+"""Export of the drawn dyads of `procedural_faces` as files of the data set `dyads`: frames, ratings and landmarks."""
 
 import csv
 import dataclasses
@@ -10,8 +10,10 @@ from PIL import Image
 
 from avlgan_jax import errors
 from avlgan_jax.data import records
-from avlgan_jax.datasets.dyads.dyads_dataset_builder import FULL_SCALE, PERSONS, RATINGS
+from avlgan_jax.datasets.dyads.dyads_dataset_builder import FULL_SCALE, RATINGS
 from avlgan_jax.errors import UserError
+from avlgan_jax.faces.emotions import AXES
+from avlgan_jax.faces.procedural.dyads import PERSONS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,17 +21,25 @@ class Export:
     """Write the drawn dyads of procedural_faces in the form that `prepare.py dyads` reads."""
 
     out: tyro.conf.Positional[Path]
-    """The folder to write; it must not exist."""
+    """Folder to write; it must not exist."""
     data_dir: Path = Path("data")
-    """Where the records of procedural_faces are."""
+    """Folder of the records of procedural_faces."""
     resolution: int = 128
-    """Side of their images, in pixels."""
+    """Side of the images of these records, in pixels."""
 
 
 def export(faces: records.Faces, out: Path) -> None:
-    """Write every dyad of the split `dyads` into its own folder of `out`. Raises UserError when `out` exists."""
+    """Write each dyad to its own folder in `out`.
+
+    Args:
+        faces: The split `dyads` of `procedural_faces`.
+        out: Folder to create.
+
+    Raises:
+        UserError: If `out` exists.
+    """
     if out.exists():
-        raise UserError(f"{out} exists already; name a folder that does not")
+        raise UserError(f"{out} already exists; choose a folder that does not exist")
     for dyad in np.unique(faces.extras["dyad"]):
         folder = out / f"{dyad:02}"
         people = [faces.take((faces.extras["dyad"] == dyad) & (faces.infants == infant)) for infant in (False, True)]
@@ -43,11 +53,10 @@ def export(faces: records.Faces, out: Path) -> None:
 
 
 def _write_ratings(path: Path, parent: records.Faces, infant: records.Faces) -> None:
+    """Write the true emotions of a dyad as the ratings of one annotator."""
     with open(path, "w", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(
-            ["frame", "phase", *(f"{person}_{axis}_truth" for person in PERSONS for axis in ("valence", "arousal"))]
-        )
+        writer.writerow(["frame", "phase", *(f"{person}_{axis}_truth" for person in PERSONS for axis in AXES)])
         for i in range(len(parent)):
             ratings = np.concatenate([parent.emotions[i], infant.emotions[i]]).astype(float) * FULL_SCALE
             writer.writerow([parent.extras["frame"][i], parent.extras["phase"][i], *ratings])
@@ -55,7 +64,7 @@ def _write_ratings(path: Path, parent: records.Faces, infant: records.Faces) -> 
 
 @errors.command
 def main() -> None:
-    """Read the command line and write."""
+    """Write the dyads that the command line names."""
     request = tyro.cli(Export)
     faces = records.load(request.data_dir, "procedural_faces", request.resolution, "dyads")
     export(faces, request.out)

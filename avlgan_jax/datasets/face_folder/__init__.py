@@ -1,1 +1,1 @@
-"""Anyone's folder of faces."""
+"""A folder of images with a CSV of labels."""

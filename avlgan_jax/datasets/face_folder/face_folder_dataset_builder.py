@@ -1,4 +1,4 @@
-"""Anyone's folder of images with a CSV of labels."""
+"""A user's folder of images with a CSV of labels."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from avlgan_jax.faces.detectors import annotation
 
 @dataclasses.dataclass(frozen=True)
 class Options(photographs.Options):
-    """Which file and columns hold the labels, and how faces are taken."""
+    """Options of a folder of images: file and columns of the labels, landmarks and crop."""
 
     labels: str = "labels.csv"
     """The CSV file, relative to the manual directory."""
@@ -28,26 +28,34 @@ class Options(photographs.Options):
     arousal_column: str = "arousal"
     """Column of the arousal, in [-1, 1]."""
     expression_column: str = "expression"
-    """Column of the expression, a name or AffectNet's number; without it the nearest to the emotion is taken."""
+    """Column of the expression, as a name or AffectNet's index. Without it, the expression nearest to the emotion is
+    used."""
     group_column: str = "group"
-    """Column of the age group, adult or infant; without it everybody is an adult."""
+    """Column of the age group, adult or infant. Without it, everyone is an adult."""
     subject_column: str = "subject"
-    """Column of the person; without it each image is a person of its own."""
+    """Column of the person's name. Without it, each image counts as a different person."""
     split_column: str = "split"
-    """Column of the split; without it a hash of the person decides."""
+    """Column of the split (train, validation or test). Without it, a hash of the person's name selects the split."""
     landmarks_column: str = "landmarks"
     """Column of 68 points x0;y0;x1;y1;... in pixels, for --landmarks annotation."""
 
 
 class Builder(photographs.PhotographBuilder):
-    """Your own photographs: a folder of images and a CSV of labels, its columns named by options."""
+    """Your own photographs: a folder of images and a CSV of labels, with columns named by options."""
 
     VERSION = tfds.core.Version("1.0.0")
-    MANUAL_DOWNLOAD_INSTRUCTIONS = "Give a folder of images with a CSV of their labels as the manual directory."
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "Use a folder of images with a CSV of their labels as the manual directory."
     Options = Options
 
     def list_photographs(self, folder: Path) -> Iterator[Photograph]:
-        """The rows of the CSV."""
+        """Yield the images in the CSV.
+
+        Args:
+            folder: The manual directory.
+
+        Raises:
+            UserError: If the CSV is missing, lacks a column, is malformed, or has an unknown split or age group.
+        """
         path = epath.Path(folder) / self.options.labels
         if not path.exists():
             raise UserError(f"{path} is missing; name the CSV of labels with --labels")
@@ -59,7 +67,7 @@ class Builder(photographs.PhotographBuilder):
 
 
 def _required(options: Options) -> set[str]:
-    """The path and the emotion must be there, and every column that was named on purpose."""
+    """Return the columns that must exist: path, valence, arousal, and each one named by an option."""
     required = {options.path_column, options.valence_column, options.arousal_column}
     for field in dataclasses.fields(Options):
         named = getattr(options, field.name)
@@ -71,6 +79,7 @@ def _required(options: Options) -> set[str]:
 
 
 def _photograph(row: dict[str, str], options: Options) -> Photograph:
+    """Return the image of one row."""
     path = row[options.path_column].strip()
     subject = (row.get(options.subject_column) or "").strip() or path
     return Photograph(
@@ -86,12 +95,14 @@ def _photograph(row: dict[str, str], options: Options) -> Photograph:
 
 
 def _expression(text: str | None) -> int | None:
+    """Return the index of an expression given by name or index."""
     name = (text or "").strip().lower()
     return emotions.EXPRESSIONS.index(name) if name in emotions.EXPRESSIONS else labels.expression(text)
 
 
 def _one_of(names: tuple[str, ...], text: str | None) -> str | None:
+    """Return the name in `text`, or None if it is empty. Raise ValueError if it is not one of `names`."""
     name = (text or "").strip().lower()
     if name and name not in names:
-        raise ValueError(f"{name!r} is none of {', '.join(names)}")
+        raise ValueError(f"{name!r} is not one of {', '.join(names)}")
     return name or None

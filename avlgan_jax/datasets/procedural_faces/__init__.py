@@ -1,1 +1,1 @@
-"""Faces drawn by this project."""
+"""Procedural faces, drawn by this project."""

@@ -1,6 +1,6 @@
-"""Which faces are in each split, and drawing them: everything follows from the options and nothing else.
+"""The faces of each split, and their drawing, as pure functions of the options.
 
-Kept apart from the builder, so that the processes that draw import neither TFDS's builders nor TensorFlow.
+This module is separate from the builder, so that the processes that draw import neither TFDS's builders nor TensorFlow.
 """
 
 import dataclasses
@@ -13,14 +13,15 @@ from avlgan_jax.errors import UserError
 from avlgan_jax.faces import procedural
 from avlgan_jax.faces.emotions import nearest_expression
 
-SHOTS = 4  # pictures of each person
+SHOTS = 4  # images of each person
 
-# Splits take their persons from ranges that cannot meet, so enlarging one moves nobody in another.
+# Number of the first person of each split. The ranges cannot overlap, so enlarging one split leaves the others as they
+# are.
 FIRST_SUBJECT = {"train": 0, "validation": 1_000_000_000, "test": 2_000_000_000}
 
-# Every how many-th person is an infant. In training 1 in 20: the paper's point is that infants are rare there
-# (AffectNet has few). In the held-out splits 1 in 4: at 5 % a thousand faces would hold fifty infants, too few to
-# score that group on its own, and scores are given for each group.
+# One in this many people is an infant. In training it is 1 in 20, because the paper is about data in which infants are
+# rare (AffectNet has few). In the held-out splits it is 1 in 4: scores are computed for each age group, and at 5 % a
+# thousand faces would contain only fifty infants.
 INFANT_EVERY = {"train": 20, "validation": 4, "test": 4}
 
 DYADS = "dyads"
@@ -28,32 +29,35 @@ DYADS = "dyads"
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What is drawn."""
+    """Options of the drawn faces: their number and the seed."""
 
     faces: int = 8000
-    """Faces in the training split, four of each person."""
+    """Number of faces in the training split, four of each person."""
     held_out: int = 1000
-    """Faces in the validation split, and as many in the test split."""
+    """Number of faces in the validation split, and in the test split."""
     dyads: int = 2
-    """Mother-infant sequences through the still-face experiment."""
+    """Number of mother-infant sequences that follow the still-face experiment."""
     dyad_seconds: float = 9.0
-    """Length of each sequence, at 30 frames a second."""
+    """Length of each sequence, in seconds at 30 frames/s; 0.1 to 3600."""
     seed: int = 0
-    """Everything follows from it."""
+    """Seed of all random numbers."""
 
     def __post_init__(self):
         for name, least in (("faces", 1), ("held_out", 1), ("dyads", 0), ("seed", 0)):
             if getattr(self, name) < least:
                 raise UserError(f"--{name.replace('_', '-')} {getattr(self, name)}: expected {least} or more")
         if max(self.faces, self.held_out) > FIRST_SUBJECT["validation"]:
-            raise UserError(f"at most {FIRST_SUBJECT['validation']:,} faces can be drawn")
+            raise UserError(
+                f"--faces {self.faces} and --held-out {self.held_out}: "
+                f"expected at most {FIRST_SUBJECT['validation']:,} each"
+            )
         if not 0.1 <= self.dyad_seconds <= 3600.0:
             raise UserError(f"--dyad-seconds {self.dyad_seconds}: expected 0.1 to 3600 seconds")
 
 
 @dataclasses.dataclass(frozen=True)
 class Still:
-    """A face of train, validation or test, still to be drawn."""
+    """The parameters of one face of the splits train, validation and test."""
 
     split: str
     number: int
@@ -62,7 +66,7 @@ class Still:
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
-    """One person in one frame of a dyad, still to be drawn."""
+    """The parameters of one person's face in one frame of a dyad; `seconds` is the length of the sequence."""
 
     dyad: int
     frame: int
@@ -72,14 +76,14 @@ class Frame:
 
 
 def splits(options: Options) -> dict[str, int]:
-    """The number of faces of each split."""
+    """Return the number of faces of each split. The split `dyads` is left out if it would be empty."""
     frames = round(options.dyad_seconds * procedural.FRAMES_PER_SECOND)
     sizes = {"train": options.faces, "validation": options.held_out, "test": options.held_out}
     return sizes | ({DYADS: options.dyads * 2 * frames} if options.dyads else {})
 
 
 def faces(options: Options, split: str) -> Iterator[Still | Frame]:
-    """Every face of a split, in order."""
+    """Yield the parameters of every face of a split, in order."""
     if split != DYADS:
         for number in range(splits(options)[split]):
             yield Still(split, number, options.seed)
@@ -91,7 +95,7 @@ def faces(options: Options, split: str) -> Iterator[Still | Frame]:
 
 
 def draw(faces_to_draw: list[Still | Frame], resolution: int) -> list[dict]:
-    """The features of each face; the image is an array still."""
+    """Return the record of each face, with the image as a uint8 array of side `resolution`."""
     return [
         _draw_frame(face, resolution) if isinstance(face, Frame) else _draw_still(face, resolution)
         for face in faces_to_draw
@@ -103,7 +107,7 @@ def _draw_still(still: Still, resolution: int) -> dict:
     subject = FIRST_SUBJECT[still.split] + person
     infant = person % INFANT_EVERY[still.split] == INFANT_EVERY[still.split] - 1
     face = procedural.sample_face(still.seed, subject, shot, infant)
-    # A stream of its own (the 3): the emotion tells nothing of the person or the shot.
+    # The 3 selects a random stream that is independent of those of the person and the shot.
     emotion = procedural.sample_emotion(np.random.default_rng((still.seed, subject, shot, int(infant), 3)))
     return _features(
         face,

@@ -1,4 +1,4 @@
-"""Faces drawn by this project from a seed, with exact labels and landmarks."""
+"""Procedural faces, drawn from a seed, with exact labels and landmarks."""
 
 import functools
 import io
@@ -13,7 +13,7 @@ from avlgan_jax.datasets.procedural_faces import plan
 
 
 class Builder(FacesBuilder):
-    """Faces drawn from a seed, with exact labels and landmarks: people, infants, and mother-infant dyads.
+    """Faces drawn from a seed, with exact labels and landmarks: adults, infants, and mother-infant dyads.
 
     The records do not depend on the number of workers.
     """

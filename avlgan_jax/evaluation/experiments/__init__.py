@@ -1,1 +1,1 @@
-"""The experiments of Section IV beyond the main scores, one a module: what is asked, and the numbers it gives."""
+"""The experiments of Section IV of the paper other than the main scores, one per module."""

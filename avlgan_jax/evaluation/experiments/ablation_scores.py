@@ -1,4 +1,4 @@
-"""How one run of an ablation is measured: all of them on the same trials, by the same judge."""
+"""Scores of one ablation run. All runs use the same trials and the same regressor."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ MEASURES = ("rmse", "frechet_regressor", "fid", "truth_landmark_nme", "truth_psn
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """How the faces of the trials really look at their targets."""
+    """Ground truth of the trials: the faces at their targets. Landmarks are in pixels."""
 
     images: UInt8[np.ndarray, "n h w 3"]
     landmarks: Float[np.ndarray, "n 68 2"]
@@ -24,48 +24,55 @@ class GroundTruth:
 
 @dataclass(frozen=True)
 class MeasurementSetup:
-    """What every run is measured by: the same trials, the training faces in the judge's features, FID's if asked for.
-
-    `truth` is None where nobody knows it.
-    """
+    """Inputs of `measure` that all runs of an ablation share."""
 
     faces: Faces
+    """Faces that `trials` refers to."""
     trials: Trials
     reference: ReferenceFeatures
+    """Training faces in the regressor's features."""
     inception: FeatureSpace | None
+    """Feature space of FID, or None to omit FID."""
     truth: GroundTruth | None
+    """None if the faces have no ground truth."""
 
 
 def measure(models: Trained, setting: MeasurementSetup) -> dict[str, float | None]:
-    """The MEASURES of one run: RMSE by the judge, distances to the training faces, and those to the truth."""
+    """Compute the scores MEASURES of the models of one run.
+
+    They are the RMSE of the regressor's predictions against the targets, the Fréchet distances to the training faces,
+    and the landmark error and PSNR against the ground truth. A score without its input in `setting` is None.
+    """
     faces, trials, truth = setting.faces, setting.trials, setting.truth
-    emotions, features, seen, errors, likeness = [], [], [], [], []
+    predicted, regressor_features, inception_features, landmark_errors, psnr = [], [], [], [], []
     for start in range(0, len(trials.sources), PICTURES_PER_CHUNK):
         chunk = slice(start, start + PICTURES_PER_CHUNK)
         sources, targets = trials.sources[chunk], trials.targets[chunk]
         output = models.convert["avlandmarkgan"](faces.images[sources], faces.landmarks[sources], targets)
-        read, pooled = models.regress(output)
-        emotions.append(read)
-        features.append(pooled)
+        emotions, features = models.regress(output)
+        predicted.append(emotions)
+        regressor_features.append(features)
         if setting.inception is not None:
-            seen.append(setting.inception.extract(output))
+            inception_features.append(setting.inception.extract(output))
         if truth is not None:
             moved = models.convert_landmarks(faces.landmarks[sources], targets)
-            errors.append(normalised_mean_error(moved, truth.landmarks[chunk]))
-            likeness.append(metrics.psnr(output, truth.images[chunk]))
+            landmark_errors.append(normalised_mean_error(moved, truth.landmarks[chunk]))
+            psnr.append(metrics.psnr(output, truth.images[chunk]))
     inception = setting.inception
     return {
-        "rmse": metrics.rmse(np.concatenate(emotions), trials.targets),
-        "frechet_regressor": _distance(features, setting.reference),
-        "fid": _distance(seen, inception.reference) if inception is not None else None,
-        "truth_landmark_nme": _mean(errors),
-        "truth_psnr": _mean(likeness),
+        "rmse": metrics.rmse(np.concatenate(predicted), trials.targets),
+        "frechet_regressor": _distance(regressor_features, setting.reference),
+        "fid": _distance(inception_features, inception.reference) if inception is not None else None,
+        "truth_landmark_nme": _mean(landmark_errors),
+        "truth_psnr": _mean(psnr),
     }
 
 
 def _distance(features: list[np.ndarray], reference: ReferenceFeatures) -> float:
+    """Return the Fréchet distance between features, given in chunks, and all training faces."""
     return metrics.frechet_distance(metrics.moments(np.concatenate(features)), reference.moments["all"])
 
 
 def _mean(chunks: list[np.ndarray]) -> float | None:
+    """Return the mean of values given in chunks, or None if there are no chunks."""
     return float(np.mean(np.concatenate(chunks), dtype=np.float64)) if chunks else None

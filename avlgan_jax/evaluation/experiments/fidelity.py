@@ -1,7 +1,8 @@
-"""What an eye that nobody trained here sees: are the landmarks where they were asked for, and is it the same person?
+"""Independent checks with dlib's pretrained models: landmark error against the target landmarks, and identity distance.
 
-dlib's shape predictor finds the landmarks of a generated picture, dlib's face descriptor says how alike two people are
-(0.6 is its author's limit for one person). Both are used where they are installed, and were made for photographs.
+dlib's shape predictor finds the landmarks of a generated image. The distance between two of dlib's face descriptors
+measures identity; the threshold of its author for the same person is 0.6. Both models were made for photographs, and
+they are optional.
 """
 
 from dataclasses import dataclass
@@ -17,10 +18,11 @@ from avlgan_jax.faces.detectors import dlib as predictor
 from avlgan_jax.faces.landmarks import in_plane, normalised_mean_error
 from avlgan_jax.models.inference import Trained
 
-# The descriptor takes longer than all the rest of a trial, so one in forty is looked at: 250 of the paper's 10,000.
+# Only one trial in forty is checked (250 of the paper's 10,000), because the descriptor takes longer than the rest of a
+# trial.
 EVERY = 40
 
-# dlib's models were trained on faces of some size; smaller pictures are enlarged to this side.
+# Smaller images are enlarged to this side in pixels, because dlib's models were trained on larger faces.
 SIDE = 256
 
 DESCRIPTOR = "dlib_face_recognition_resnet_model_v1.dat"
@@ -28,18 +30,24 @@ DESCRIPTOR = "dlib_face_recognition_resnet_model_v1.dat"
 
 @dataclass(frozen=True)
 class Fidelity:
-    """Of k trials: NME of the landmarks found to those asked for, and the distance of the person to the input's.
-
-    By model, and beside them "real" (the predictor on the real faces and their own landmarks: its own error) and
-    "others" (each input beside another person's: what a lost identity comes to). avGAN is asked for no landmarks.
-    """
+    """Results of k trials."""
 
     landmark_nme: dict[str, Float[np.ndarray, "k"]]
+    """NME between the landmarks that dlib finds and the reference landmarks, as a fraction of the outer eye distance.
+    "avlandmarkgan": the model's outputs and the converted landmarks; "real": the inputs and their own landmarks, which
+    is the error of dlib's predictor. avGAN has no target landmarks."""
     identity: dict[str, Float[np.ndarray, "k"]]
+    """Distance between face descriptors. "avlandmarkgan", "avgan": the output and its input; "others": the input and
+    the input of another person, which is the distance of a lost identity."""
 
 
 class DlibProbe:
-    """dlib's two models, loaded. Raises UserError or ModuleNotFoundError where they are not installed."""
+    """dlib's shape predictor and face descriptor, loaded from the installed package.
+
+    Raises:
+        UserError: The package with the models is not installed, or its predictor is not the published file.
+        ModuleNotFoundError: dlib is not installed.
+    """
 
     def __init__(self):
         import dlib
@@ -52,61 +60,82 @@ class DlibProbe:
     def landmarks(
         self, images: UInt8[np.ndarray, "n h w 3"], near: Float[np.ndarray, "n 68 2"]
     ) -> Float[np.ndarray, "n 68 2"]:
-        """The 68 points as found in each picture, in its pixels, searched in the box of the points `near`."""
+        """Find the 68 landmarks in each image.
+
+        Args:
+            images: Images to search.
+            near: Approximate landmarks in pixels; their bounding box is the face box given to dlib.
+
+        Returns:
+            The landmarks in pixels.
+        """
         found = []
         for image, points in zip(images, near, strict=True):
             large, scale = _enlarged(image)
             shape = self._predict(large, self._box(points * scale))
-            # dlib counts from the first pixel's centre, this project from its corner.
+            # dlib's origin is the centre of the first pixel, this project's is its corner.
             found.append([((point.x + 0.5) / scale, (point.y + 0.5) / scale) for point in shape.parts()])
         return np.array(found, np.float32)
 
     def people(
         self, images: UInt8[np.ndarray, "n h w 3"], landmarks: Float[np.ndarray, "n 68 2"]
     ) -> Float[np.ndarray, "n 128"]:
-        """The descriptor of the person in each picture, whose landmarks are given in pixels."""
-        described = []
+        """Compute the face descriptor of each image from its landmarks in pixels."""
+        descriptors = []
         for image, points in zip(images, landmarks, strict=True):
             large, scale = _enlarged(image)
             parts = self._dlib.points([self._dlib.point(*map(int, np.round(p * scale - 0.5))) for p in points])
             face = self._dlib.full_object_detection(self._box(points * scale), parts)
-            described.append(np.array(self._describe.compute_face_descriptor(large, face)))
-        return np.stack(described)
+            descriptors.append(np.array(self._describe.compute_face_descriptor(large, face)))
+        return np.stack(descriptors)
 
     def _box(self, points: Float[np.ndarray, "68 2"]):
+        """Return the bounding box of the points as a dlib rectangle."""
         left, top, right, bottom = (int(edge) for edge in (*points.min(axis=0), *points.max(axis=0)))
         return self._dlib.rectangle(left, top, right, bottom)
 
 
 def measure(models: Trained, faces: Faces, trials: Trials) -> Fidelity | None:
-    """Look at every EVERY-th trial; None where dlib or its models are not installed."""
+    """Run the models on every EVERY-th trial and check the outputs with dlib.
+
+    Args:
+        models: Models to run.
+        faces: Faces that `trials` refers to.
+        trials: Trials to choose from.
+
+    Returns:
+        The results, or None if dlib or its models are not installed.
+    """
     try:
-        eye = DlibProbe()
+        probe = DlibProbe()
     except (UserError, ModuleNotFoundError):
         return None
     sources, targets = trials.sources[::EVERY], trials.targets[::EVERY]
     images, landmarks = faces.images[sources], np.asarray(faces.landmarks[sources])
     outputs = {name: models.convert[name](images, landmarks, targets) for name in MODELS}
-    # dlib knows the picture's plane only.
+    # dlib's landmarks are 2-D.
     landmarks, moved = in_plane(landmarks), in_plane(models.convert_landmarks(landmarks, targets))
-    own = eye.people(images, landmarks)
+    own = probe.people(images, landmarks)
     others = _others(np.asarray(faces.subjects)[sources])
     return Fidelity(
         landmark_nme={
-            "avlandmarkgan": normalised_mean_error(eye.landmarks(outputs["avlandmarkgan"], moved), moved),
-            "real": normalised_mean_error(eye.landmarks(images, landmarks), landmarks),
+            "avlandmarkgan": normalised_mean_error(probe.landmarks(outputs["avlandmarkgan"], moved), moved),
+            "real": normalised_mean_error(probe.landmarks(images, landmarks), landmarks),
         },
-        # Where avGAN puts the features nobody knows, so its face is cut out by the input's landmarks.
+        # avGAN's outputs have no landmarks, so the input's landmarks locate the face.
         identity={
-            "avlandmarkgan": np.linalg.norm(eye.people(outputs["avlandmarkgan"], moved) - own, axis=1),
-            "avgan": np.linalg.norm(eye.people(outputs["avgan"], landmarks) - own, axis=1),
+            "avlandmarkgan": np.linalg.norm(probe.people(outputs["avlandmarkgan"], moved) - own, axis=1),
+            "avgan": np.linalg.norm(probe.people(outputs["avgan"], landmarks) - own, axis=1),
             "others": np.linalg.norm(own[others] - own, axis=1),
         },
     )
 
 
 def to_metrics(found: Fidelity | None) -> dict:
-    """`fidelity` of `metrics.json`: the means, and of how many trials; None throughout where nothing was measured."""
+    """Return `fidelity` of `metrics.json`: the number of trials, and the means over them.
+
+    If `found` is None, the number is 0 and the means are None.
+    """
     if found is None:
         return {"samples": 0, "landmark_nme": None, "identity_distance": None}
     return {
@@ -117,13 +146,14 @@ def to_metrics(found: Fidelity | None) -> dict:
 
 
 def _others(subjects: np.ndarray) -> np.ndarray:
-    """For each row, the next row of another person (the row itself where there is nobody else)."""
+    """Return for each row the next row of another person, or the row itself if there is only one person."""
     count = len(subjects)
     ahead = [np.flatnonzero(np.roll(subjects, -row) != subjects[row]) for row in range(count)]
     return np.array([(row + steps[0]) % count if len(steps) else row for row, steps in enumerate(ahead)], np.int64)
 
 
 def _enlarged(image: UInt8[np.ndarray, "h w 3"]) -> tuple[UInt8[np.ndarray, "h2 w2 3"], float]:
+    """Enlarge the image to a height of SIDE if it is smaller; return it and the scale factor."""
     scale = max(SIDE / image.shape[0], 1.0)
     size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
     return np.ascontiguousarray(Image.fromarray(np.asarray(image)).resize(size, Image.Resampling.BICUBIC)), scale

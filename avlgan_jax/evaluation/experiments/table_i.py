@@ -1,7 +1,7 @@
-"""Table I: what becomes of realism and of the emotion as each loss weight alone is changed.
+"""Table I: effect of each loss weight on realism and on the emotion, changing one weight at a time.
 
-Each landmark converter paints through the workdir's own image converter, which is why one weight more costs minutes;
-each image converter has been trained anew.
+The landmark converters are evaluated with the workdir's own image converter, so another value of their weights costs
+only minutes of training. Each image converter is trained from scratch.
 """
 
 from collections.abc import Callable
@@ -48,19 +48,26 @@ PAPER = {
     },
 }
 
-# And what follows it in Section IV-A: (FID, RMSE) with 3-D landmarks, and of Table I's own model with 2-D ones.
+# From the text after Table I (Section IV-A): (FID, RMSE) with 3-D landmarks, and with the 2-D landmarks of Table I.
 PAPER_3D, PAPER_2D = (26.7, 0.211), (22.13, 0.200)
 
 
 def to_metrics(runs: AblationModels, setting: MeasurementSetup) -> dict:
-    """`table_i` of `metrics.json`: by weight a list of rows, one for each value, in order.
+    """Measure all runs of Table I and return `table_i` of `metrics.json`.
 
-    A row has the mean over its runs of each of MEASURES, its `seeds`' values of each, and the `paper`'s FID and RMSE
-    where it has that value; `own` marks the value that the workdir itself was trained with.
+    Args:
+        runs: The trained runs.
+        setting: Trials and references that all runs share.
+
+    Returns:
+        By loss weight a list of rows, one for each value in ascending order. A row has the value, the mean of each of
+        MEASURES over its runs, the scores of each run (`seeds`), and the paper's FID and RMSE for this value (`paper`,
+        None if it has no such value). `own` is true for the value that the workdir was trained with.
     """
     found: dict[Callable, dict] = {}
 
     def measured(load: Callable[[], Trained]) -> dict:
+        """Measure a run once, also if it belongs to two weights."""
         if load not in found:
             found[load] = measure(load(), setting)
         return found[load]
@@ -76,10 +83,12 @@ def to_metrics(runs: AblationModels, setting: MeasurementSetup) -> dict:
 
 
 def _row(runs: list[dict[str, float | None]]) -> dict:
+    """Return the scores of one value's runs: means, and the score of each run; a mean over None is None."""
     columns = {name: [run[name] for run in runs] for name in MEASURES}
     means = {name: float(np.mean(column)) if None not in column else None for name, column in columns.items()}
     return {**means, "seeds": columns}
 
 
 def _paper(weight: str, value: float) -> dict[str, float] | None:
+    """Return the paper's scores for this value, or None if the paper has no such value."""
     return dict(zip(("fid", "rmse"), PAPER[weight][value], strict=True)) if value in PAPER[weight] else None

@@ -1,1 +1,1 @@
-"""The report of an evaluation: names, tables, figures, the HTML page, and `docs/results.md`."""
+"""Report of an evaluation: names, tables, figures, the HTML page, and `docs/results.md`."""

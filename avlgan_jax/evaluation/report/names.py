@@ -1,20 +1,21 @@
-"""Names and symbols under which results are shown."""
+"""Display names and symbols of models, table rows and loss weights."""
 
 NAMES = {"avlandmarkgan": "avLandmarkGAN", "avgan": "avGAN", "truth": "truth"}
+# The rows of the result table. "regressor" holds the regressor's scores on real faces.
 ROW_NAMES = {
     "avlandmarkgan": "avLandmarkGAN",
     "avgan": "avGAN",
     "do_nothing": "doing nothing",
     "regressor": "real faces",
 }
-# The weights of Table I in words.
+# The loss weights of Table I, for tables.
 WEIGHTS = {
     "landmark.emotion_weight": "emotion, landmark converter",
     "landmark.centre_weight": "face feature centres",
     "image.emotion_weight": "emotion, image converter",
     "image.landmark_weight": "landmarks, image converter",
 }
-# The weights of Table I by the paper's signs.
+# The paper's symbols of the loss weights of Table I, as Matplotlib math text.
 WEIGHT_NAMES = {
     "landmark.emotion_weight": "$\\lambda_e^l$",
     "landmark.centre_weight": "$\\lambda_{ffc}$",

@@ -1,4 +1,4 @@
-"""The report: `metrics.json`, the figures, and one self-contained page that shows both to a person."""
+"""Report of an evaluation: `metrics.json`, the figures, and one self-contained HTML page that shows both."""
 
 import base64
 import io
@@ -24,10 +24,11 @@ from avlgan_jax.evaluation.report.tables import (
 )
 from avlgan_jax.faces import emotions
 from avlgan_jax.training.ablation.recipe import RECIPE_PARTS
+from avlgan_jax.training.workdir import METRICS
 
 
 def template(name: str) -> jinja2.Template:
-    """A page's template, with the filters that write numbers; what comes from data is escaped in HTML."""
+    """Return the template `name`, with the filters that format numbers. In HTML, values from the data are escaped."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("avlgan_jax.evaluation.report"),
         autoescape=jinja2.select_autoescape(),
@@ -41,7 +42,13 @@ def template(name: str) -> jinja2.Template:
 
 
 def render_page(scores: dict, shown: list[Figure], matrices: list[EmotionGrid]) -> str:
-    """The whole report as one HTML document without a single outside reference."""
+    """Return the report as one HTML document without references to other files.
+
+    Args:
+        scores: Content of `metrics.json`. Sections of experiments that it lacks are left out.
+        shown: Figures in the order of the page.
+        matrices: Faces of the interactive plane; it is left out where there are none.
+    """
     return template("report.html").render(
         scores=scores,
         weight_names=WEIGHTS,
@@ -57,19 +64,19 @@ def render_page(scores: dict, shown: list[Figure], matrices: list[EmotionGrid]) 
 
 
 def _tables(scores: dict) -> dict:
-    """What the page shows in tables, as far as it was measured."""
-    told: dict = {}
+    """Return the content of the page's tables, without those whose experiments `scores` lacks."""
+    tables: dict = {}
     if "models" in scores:
-        told |= {"table": table(scores), "columns": table_columns(scores), "compared": comparisons(scores)}
-        told["nearer"] = nearer_to_truth(scores)
+        tables |= {"table": table(scores), "columns": table_columns(scores), "compared": comparisons(scores)}
+        tables["nearer"] = nearer_to_truth(scores)
     if "table_ii" in scores:
         paper = emotions.TABLE_II.tolist()
-        told["means"] = list(zip(emotions.EXPRESSIONS, scores["table_ii"].values(), paper, strict=True))
-    return told
+        tables["means"] = list(zip(emotions.EXPRESSIONS, scores["table_ii"].values(), paper, strict=True))
+    return tables
 
 
 def _pad_face(matrix: EmotionGrid) -> dict:
-    """A face for the page's interactive plane: its input and one sheet of all its outputs for each model, as JPEG."""
+    """Return a face of the interactive plane: the input, and for each model one sheet of all outputs, as JPEG."""
     sheets = {
         name: _jpeg(grid.transpose(0, 2, 1, 3, 4).reshape(grid.shape[0] * grid.shape[2], -1, 3))
         for name, grid in matrix.grids.items()
@@ -84,7 +91,7 @@ def _jpeg(pixels: np.ndarray) -> str:
 
 
 def _webp(png: bytes) -> str:
-    """A figure for the page: like JPEG a fifth of the size, but with the transparency that JPEG lacks."""
+    """Return a figure as WebP: a fifth of the size, as with JPEG, but with transparency, which JPEG lacks."""
     buffer = io.BytesIO()
     Image.open(io.BytesIO(png)).save(buffer, "WEBP", quality=90)
     return _data_uri(buffer.getvalue(), "webp")
@@ -95,12 +102,24 @@ def _data_uri(data: bytes, kind: str) -> str:
 
 
 def write_report(directory: Path, scores: dict, shown: list[Figure], matrices: list[EmotionGrid]) -> Path:
-    """Write `metrics.json`, `index.html` and one PNG a figure to `directory`; returns the path of the page.
+    """Write `metrics.json`, `index.html` and a PNG file for each figure to `directory`.
 
-    An older report there is replaced by the whole new one or not touched at all.
+    The write is atomic: an older report is replaced by the complete new one, or stays unchanged after an error.
+
+    Args:
+        directory: Folder of the report; its content is replaced.
+        scores: Content of `metrics.json`.
+        shown: Figures in the order of the page.
+        matrices: Faces of the interactive plane.
+
+    Returns:
+        The path of `index.html`.
+
+    Raises:
+        ValueError: `scores` holds NaN or infinity, which JSON cannot represent.
     """
     with atomic_files.atomic_folder(directory) as fresh:
-        (fresh / "metrics.json").write_text(json.dumps(scores, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        (fresh / METRICS).write_text(json.dumps(scores, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         for figure in shown:
             (fresh / f"{figure.name}.png").write_bytes(figure.png)
         (fresh / "index.html").write_text(render_page(scores, shown, matrices), encoding="utf-8")

@@ -1,4 +1,7 @@
-"""The report's plots: arrays in, Pillow pictures out. As `figures`, they stand on light and on dark."""
+"""Plots of the report: arrays in, Pillow pictures out.
+
+As in `sheets`, the background is transparent and the text grey, so one file serves light and dark pages.
+"""
 
 import contextlib
 import io
@@ -12,6 +15,7 @@ from PIL import Image
 GREY = "#808086"
 ADULT, INFANT = "#3f86d6", "#e07b39"
 WIDTH_INCHES = 9.2
+# Straight-edged slices per cell of a plane map, so that the cell's edge looks like an arc.
 SLICES = 8
 
 
@@ -19,14 +23,19 @@ def scatter(
     panels: Sequence[tuple[str, Float[np.ndarray, "n"], Float[np.ndarray, "n"], Bool[np.ndarray, "n"]]],
     columns: int = 2,
 ) -> Image.Image:
-    """Asked against judged, one panel for each (title, expected, predicted, is it an infant), as in Figure 7."""
+    """Plot target against predicted values in [-1, 1], as in Figure 7.
+
+    Args:
+        panels: For each panel the title, the targets, the predictions, and whether each trial shows an infant.
+        columns: Panels per row.
+    """
     with _plots(len(panels), columns) as (axes, finish):
         for axis, (title, expected, predicted, infants) in zip(axes, panels, strict=True):
             axis.plot([-1, 1], [-1, 1], color=GREY, linewidth=1, zorder=0)
             for members, colour, label in ((~infants, ADULT, "adults"), (infants, INFANT, "infants")):
                 if members.any():
                     axis.scatter(expected[members], predicted[members], 9, colour, alpha=0.5, lw=0, label=label)
-            axis.set(title=title, xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), xlabel="asked", ylabel="judged", aspect=1)
+            axis.set(title=title, xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), xlabel="target", ylabel="predicted", aspect=1)
             axis.set(xticks=(-1, -0.5, 0, 0.5, 1), yticks=(-1, -0.5, 0, 0.5, 1))
         if any(infants.any() and not infants.all() for *_, infants in panels):
             axes[0].legend(frameon=False, markerscale=2, loc="upper left")
@@ -36,15 +45,19 @@ def scatter(
 def plane_maps(
     panels: Sequence[tuple[str, Float[np.ndarray, "t"], str]], radii: Sequence[float], angles: int, columns: int
 ) -> Image.Image:
-    """Values over the valence-arousal plane, one disc for each (title, values, unit); above 0 is blue, below it red.
+    """Plot values over the valence-arousal plane as coloured discs: blue above 0, red below.
 
-    The values stand in the order of `circumplex.targets`: the centre, then each ring of `radii`, anticlockwise from
-    pleasure. Panels of one unit share one scale of colours.
+    Args:
+        panels: For each disc the title, the values, and their unit. The values are in the order of
+            `circumplex.targets`: the centre, then each ring of `radii`, anticlockwise from positive valence. Panels
+            with the same unit share a colour scale.
+        radii: Radii of the rings, ascending.
+        angles: Values per ring.
+        columns: Discs per row.
     """
     limits = {unit: max(np.abs(v).max() for _, v, u in panels if u == unit) for unit in {u for _, _, u in panels}}
     middles = [0.0, *radii]
     edges = [0.0, *((a + b) / 2 for a, b in itertools.pairwise(middles)), 1.5 * middles[-1] - 0.5 * middles[-2]]
-    # Each cell is cut into slices, whose straight edges then pass for an arc.
     turn = 2 * np.pi * (np.arange(angles * SLICES + 1) / SLICES - 0.5) / angles
     x, y = (np.outer(edges, function(turn)) for function in (np.cos, np.sin))
     with _plots(len(panels), columns, height=1.3) as (axes, finish):
@@ -65,14 +78,21 @@ def plane_maps(
 def plane_arrows(
     panels: Sequence[tuple[str, Float[np.ndarray, "t 2"], Float[np.ndarray, "t 2"], bool]], columns: int
 ) -> Image.Image:
-    """From each emotion asked (a dot) to the one judged, a disc for each (title, asked, judged, are they infants)."""
+    """Plot arrows over the valence-arousal plane from target emotions (grey dots) to predicted ones.
+
+    Args:
+        panels: For each disc the title, the targets, the predictions, and whether its people are infants.
+        columns: Discs per row.
+    """
     with _plots(len(panels), columns) as (axes, finish):
-        for axis, (title, asked, judged, infants) in zip(axes, panels, strict=True):
+        for axis, (title, targets, predicted, infants) in zip(axes, panels, strict=True):
             turn = np.linspace(0, 2 * np.pi, 200)
             axis.plot(np.cos(turn), np.sin(turn), color=GREY, linewidth=1, alpha=0.5)
             colour = INFANT if infants else ADULT
-            axis.scatter(*asked.T, 16, GREY, linewidths=0)
-            axis.quiver(*asked.T, *(judged - asked).T, color=colour, units="xy", scale=1, width=0.016, headwidth=5)
+            axis.scatter(*targets.T, 16, GREY, linewidths=0)
+            axis.quiver(
+                *targets.T, *(predicted - targets).T, color=colour, units="xy", scale=1, width=0.016, headwidth=5
+            )
             axis.set(title=title, xlim=(-1.1, 1.1), ylim=(-1.1, 1.1), xlabel="valence", ylabel="arousal", aspect=1)
             axis.set(xticks=(-1, 0, 1), yticks=(-1, 0, 1))
         return finish()
@@ -84,9 +104,13 @@ def curves(
     marks: dict[str, float],
     axis_name: str,
 ) -> Image.Image:
-    """Values in [-1, 1] over time, one panel below the other: by label the values, the colour and the style of a line.
+    """Plot values in [-1, 1] over time, in panels below one another.
 
-    `marks` are named times, drawn through all panels.
+    Args:
+        times: Times of the values, the same for all panels.
+        panels: For each panel the title, and by label the values, colour and Matplotlib style of a line.
+        marks: Times by name, drawn as vertical lines through all panels.
+        axis_name: Label of the time axis.
     """
     with _plots(len(panels), 1, height=0.27) as (axes, finish):
         for axis, (title, lines) in zip(axes, panels, strict=True):
@@ -103,9 +127,14 @@ def curves(
 
 
 def weight_curves(panels: Sequence[tuple[str, Sequence[dict], str, str]], columns: int) -> Image.Image:
-    """A measure over a loss weight, one panel for each (title, rows of `table_i`, our measure, the paper's).
+    """Plot a measure over the values of a loss weight, with the paper's curve on a second scale.
 
-    The weights stand evenly spaced, for they go from 0 over powers of ten.
+    The weights are evenly spaced, because they start at 0 and then grow roughly by powers of ten.
+
+    Args:
+        panels: For each panel the title, the rows of one weight in `table_i` of `metrics.json`, the key of the measure
+            in a row, and the key of the paper's measure in its `paper`.
+        columns: Panels per row.
     """
     with _plots(len(panels), columns, height=0.95) as (axes, finish):
         for axis, (title, rows, measure, theirs) in zip(axes, panels, strict=True):
@@ -117,10 +146,10 @@ def weight_curves(panels: Sequence[tuple[str, Sequence[dict], str, str]], column
                 if row["own"]:
                     axis.scatter(place, row[measure], 90, "none", edgecolors=INFANT, linewidths=1.8, zorder=3)
             paper = [(place, row["paper"][theirs]) for place, row in enumerate(rows) if row["paper"]]
-            beside = axis.twinx()
-            beside.plot(*zip(*paper, strict=True), "--", color=GREY, linewidth=1.3)
-            beside.tick_params(labelsize=8, colors=GREY)
-            beside.locator_params(axis="y", nbins=4)
+            right = axis.twinx()
+            right.plot(*zip(*paper, strict=True), "--", color=GREY, linewidth=1.3)
+            right.tick_params(labelsize=8, colors=GREY)
+            right.locator_params(axis="y", nbins=4)
             axis.tick_params(labelsize=8)
             axis.set_title(title, fontsize=11)
             axis.set_xticks(places, [f"{row['value']:g}" for row in rows])
@@ -129,9 +158,9 @@ def weight_curves(panels: Sequence[tuple[str, Sequence[dict], str, str]], column
 
 @contextlib.contextmanager
 def _plots(count: int, columns: int, height: float = 1.0) -> Iterator[tuple[list, Callable[[], Image.Image]]]:
-    """`count` Matplotlib axes in the style of the report, and a function that makes the picture of them.
+    """Yield `count` Matplotlib axes in the report's style, and a function that renders them to a picture.
 
-    A panel is `height` times as high as it is wide.
+    The height of a panel is `height` times its width.
     """
     import matplotlib
 

@@ -1,7 +1,7 @@
-"""The report's sheets of faces: arrays in, Pillow pictures out.
+"""Sheets of faces for the report: arrays in, Pillow pictures out.
 
-They have no background of their own and their writing is a grey that reads on white and on near-black alike, so one
-file serves a page in light and in dark.
+The background is transparent and the text is a grey that is readable on white and on near-black, so one file serves
+light and dark pages.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from avlgan_jax.faces.drawing import GAP, blank_canvas, framed_face, landmark_fa
 
 
 def chain(shown: ExampleRows) -> Image.Image:
-    """Figure 2: input, its landmarks, the converted landmarks and the output, one face a row with its target."""
+    """Draw Figure 2: a row per face with its target, input, landmarks, converted landmarks and output."""
     side, resolution = 168, shown.images.shape[1]
     rows = [
         [
@@ -29,7 +29,7 @@ def chain(shown: ExampleRows) -> Image.Image:
 
 
 def against_truth(shown: ExampleRows) -> Image.Image:
-    """Each row: input, avGAN, avLandmarkGAN and (where it is known) the true face at the same target."""
+    """Draw a row per face: target, input, avGAN, avLandmarkGAN and, where `shown` has it, the ground truth."""
     side = 168
     names = [name for name in ("avgan", "avlandmarkgan", "truth") if name in shown.outputs]
     columns = ["input", *(NAMES[name] for name in names)]
@@ -39,7 +39,12 @@ def against_truth(shown: ExampleRows) -> Image.Image:
 
 
 def recipe_sheet(shown: ExampleRows, titles: dict[str, str]) -> Image.Image:
-    """Each row: input, what each run of `titles` made of it, and (where it is known) the true face."""
+    """Draw a row per face: target, input, and a column for each of `shown.outputs`.
+
+    Args:
+        shown: Faces and their outputs by name of the run, and "truth" where it is known.
+        titles: Column headings by name of the run; a name without a heading is its own heading.
+    """
     side = 108
     columns = {"input": shown.images} | {titles.get(name, name): made for name, made in shown.outputs.items()}
     rows = [[framed_face(pictures[k], side) for pictures in columns.values()] for k in range(len(shown.images))]
@@ -47,7 +52,7 @@ def recipe_sheet(shown: ExampleRows, titles: dict[str, str]) -> Image.Image:
 
 
 def transfer_sheet(found: TransferResult) -> Image.Image:
-    """Figure 8 above its curves: for each moment the filmed pair, and below it the pair that performs."""
+    """Draw the faces of Figure 8: for each moment the filmed pair, and below it the pair it is transferred to."""
     side, gap = 108, 26
     count = len(found.moments)
     canvas = blank_canvas(150 + count * (2 * side + GAP + gap) - gap, 34 + 2 * (side + GAP) - GAP)
@@ -66,4 +71,5 @@ def transfer_sheet(found: TransferResult) -> Image.Image:
 
 
 def _targets(shown: ExampleRows) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return for each row the face's own emotion and its target."""
     return list(zip(shown.emotions, shown.targets, strict=True))

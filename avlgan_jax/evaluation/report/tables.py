@@ -1,14 +1,15 @@
-"""The tables of a report: which numbers, in which order, and how they are written."""
+"""Tables of the report: the choice and order of the scores, and the format of the numbers."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from avlgan_jax.data.records import AGE_GROUPS
 from avlgan_jax.evaluation.report.names import ROW_NAMES
-from avlgan_jax.evaluation.trials import GROUPS, MODELS
+from avlgan_jax.evaluation.trials import MODELS
 
-# The columns of the result table: key in metrics.json, heading, decimals, and whether more is better. A column without
-# a single number is left out.
+# The columns of the result table: key in metrics.json, heading, decimals, and whether more is better. A column in which
+# neither model has a number is left out.
 COLUMNS = (
     ("rmse", "RMSE", 3, False),
     ("rmse_valence", "V", 3, False),
@@ -24,18 +25,24 @@ COLUMNS = (
     ("truth_ssim", "SSIM", 3, True),
 )
 EMPTY = "–"
-# What the difference of the two models is told of.
+# The scores whose difference between the two models is shown: key in metrics.json, name, and whether more is better.
 COMPARED = (
     ("rmse", "RMSE", False),
     ("pcc_valence", "correlation of valence", True),
     ("pcc_arousal", "correlation of arousal", True),
-    ("truth_psnr", "PSNR to the truth, dB", True),
+    ("truth_psnr", "PSNR to the ground truth, dB", True),
 )
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of the result table; `best` marks the better of the two models, `interval` is "low to high" or ""."""
+    """One number of the result table.
+
+    Attributes:
+        text: The formatted number, or EMPTY.
+        best: Whether it is the better score of the two models.
+        interval: Its 95 % interval as "low to high"; empty where there is none.
+    """
 
     text: str
     best: bool = False
@@ -44,19 +51,32 @@ class Cell:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What landmarks change: avLandmarkGAN less avGAN in one score, for each group; `verdict` says which is better."""
+    """The difference avLandmarkGAN minus avGAN in one score.
+
+    Attributes:
+        name: Name of the score.
+        cells: For each group the difference, its 95 % interval, and "better", "worse" or "undecided": whether
+            avLandmarkGAN is better, with an interval that excludes 0.
+    """
 
     name: str
-    cells: list[tuple[str, str, str]]  # difference, interval, verdict
+    cells: list[tuple[str, str, str]]
 
 
 def table_columns(scores: dict) -> list[tuple[str, str, int, bool]]:
-    """Those of COLUMNS in which avGAN or avLandmarkGAN has a number."""
+    """Return the COLUMNS in which avGAN or avLandmarkGAN has a number."""
     return [column for column in COLUMNS if any(scores["models"][name][column[0]] is not None for name in MODELS)]
 
 
 def table(scores: dict) -> list[tuple[str, list[tuple[str, list[Cell]]]]]:
-    """The result table: for everyone, adults and infants, the rows by name with a Cell for each of `columns`."""
+    """Return the result table.
+
+    Args:
+        scores: Content of `metrics.json`, with the scores of the trials.
+
+    Returns:
+        For everyone and each group with trials: its title, and its rows as (name, a Cell for each of `table_columns`).
+    """
     return [
         (title, [(ROW_NAMES[row], _cells(table_columns(scores), rows, bounds, row)) for row in ROW_NAMES])
         for title, rows, bounds in _blocks(scores)
@@ -64,19 +84,19 @@ def table(scores: dict) -> list[tuple[str, list[tuple[str, list[Cell]]]]]:
 
 
 def _blocks(scores: dict) -> list[tuple[str, dict, dict]]:
-    """For everyone and each group somebody is in: its title, its rows of scores and its rows of intervals."""
+    """Return title, rows of scores and rows of intervals for everyone and for each group that has trials."""
     bounds = scores["intervals"]
     everyone = {**scores["models"], "do_nothing": scores["do_nothing"], "regressor": scores["regressor"]}
     blocks = [("everyone", everyone, {**bounds["models"], **bounds})]
     return blocks + [
         (f"{group}s", scores["groups"][group], bounds["groups"][group])
-        for group in GROUPS
+        for group in AGE_GROUPS
         if scores["groups"][group]["samples"]
     ]
 
 
 def comparisons(scores: dict) -> tuple[list[str], list[Comparison]]:
-    """The groups, and how the two models differ in each of COMPARED that could be measured."""
+    """Return the titles of the groups, and a Comparison for each of COMPARED that avGAN has a score for."""
     blocks = _blocks(scores)
     rows = []
     for key, name, more in COMPARED:
@@ -86,12 +106,12 @@ def comparisons(scores: dict) -> tuple[list[str], list[Comparison]]:
         for _, values, bounds in blocks:
             difference = values["avlandmarkgan"][key] - values["avgan"][key]
             interval = bounds["difference"][key]
-            cells.append((_signed(difference, 3), value_range(interval, 3), _verdict(interval, more)))
+            cells.append((_signed(difference, 3), value_range(interval, 3), _outcome(interval, more)))
         rows.append(Comparison(name, cells))
     return [title for title, _, _ in blocks], rows
 
 
-def _verdict(interval: list[float] | None, more: bool) -> str:
+def _outcome(interval: list[float] | None, more: bool) -> str:
     if interval is None or interval[0] <= 0.0 <= interval[1]:
         return "undecided"
     return "better" if (interval[0] > 0.0) == more else "worse"
@@ -102,7 +122,7 @@ def _signed(value: float, decimals: int) -> str:
 
 
 def value_range(interval: list[float] | None, decimals: int = 2) -> str:
-    """An interval as "low to high"; nothing where there is none."""
+    """Return an interval as "low to high", or "" for None."""
     return " to ".join(number(bound, decimals) for bound in interval) if interval else ""
 
 
@@ -117,7 +137,7 @@ def _cells(columns: list[tuple], rows: dict, bounds: dict, row: str) -> list[Cel
 
 
 def text_table(scores: dict) -> str:
-    """The result table in plain text, for a terminal; nothing where the models were not put to trial."""
+    """Return the result table as plain text for a terminal, or "" where `scores` has no scores of the trials."""
     if "models" not in scores:
         return ""
     lines = []
@@ -129,21 +149,25 @@ def text_table(scores: dict) -> str:
 
 
 def number(value: float | None, decimals: int = 2) -> str:
-    """A number as the report writes it: a typographic minus, and a dash where there is none."""
+    """Return a number in the report's format: with a typographic minus, and EMPTY for None."""
     if value is None:
         return EMPTY
-    # Adding 0.0 turns a negative zero into a plain one.
+    # Adding 0.0 turns a negative zero into a positive one.
     return f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")
 
 
 def spread(seeds: list[float | None], decimals: int) -> str:
-    """The standard deviation of the seeds as " ± ...", nothing of one."""
+    """Return the standard deviation over the seeds as " ± ...", or "" for fewer than two seeds or a missing value."""
     if len(seeds) < 2 or None in seeds:
         return ""
     return f" ± {np.std(seeds, ddof=1):.{decimals}f}"
 
 
 def nearer_to_truth(scores: dict) -> float | None:
-    """By what share the converted landmarks are nearer to the truth than the landmarks left as they were."""
+    """Return the share by which the landmark converter lowers the NME of the unchanged landmarks.
+
+    Returns:
+        A fraction, negative where the NME rises; None where there is no ground truth.
+    """
     nothing = scores["do_nothing"]["truth_landmark_nme"]
     return 1.0 - scores["models"]["avlandmarkgan"]["truth_landmark_nme"] / nothing if nothing else None

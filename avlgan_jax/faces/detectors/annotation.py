@@ -1,4 +1,4 @@
-"""Landmarks that come with a data set, in the place of a detector's."""
+"""Landmarks annotated in a data set, used instead of a detector."""
 
 import math
 
@@ -11,7 +11,7 @@ NAME = "annotation"
 
 
 def points(numbers) -> Float[np.ndarray, "68 2"] | None:
-    """68 points from 136 numbers x0, y0, x1, y1, ...; None unless there are as many, all finite."""
+    """Return 68 points from the numbers x0, y0, x1, y1, ..., or None unless there are 136 finite numbers."""
     values = np.asarray(numbers, np.float64).ravel()
     if values.size != 2 * landmarks.COUNT or not np.isfinite(values).all():
         return None
@@ -19,7 +19,7 @@ def points(numbers) -> Float[np.ndarray, "68 2"] | None:
 
 
 def parse(text: str | None) -> Float[np.ndarray, "68 2"] | None:
-    """68 points from "x0;y0;x1;y1;...", as AffectNet writes them; None where they are missing, `NULL` or broken."""
+    """Parse "x0;y0;x1;y1;...", the format of AffectNet. Return None if points are missing, `NULL` or malformed."""
     try:
         return points([float(number) for number in (text or "").split(";")])
     except ValueError:
@@ -27,7 +27,7 @@ def parse(text: str | None) -> Float[np.ndarray, "68 2"] | None:
 
 
 def box_of(found: Float[np.ndarray, "68 2"] | None) -> tuple[float, float, float, float] | None:
-    """The extent (left, top, right, bottom) of annotated points: where the face that is meant must be."""
+    """Return the extent (left, top, right, bottom) of annotated points, or None if there are none or it has no area."""
     if found is None or not math.prod(np.ptp(found, axis=0)) > 0.0:
         return None
     return (*map(float, found.min(axis=0)), *map(float, found.max(axis=0)))

@@ -1,7 +1,7 @@
-"""FAN, the detector of the paper (Bulat and Tzimiropoulos 2017), through the `face-alignment` package.
+"""FAN (Bulat and Tzimiropoulos 2017), the paper's landmark detector, from the `face-alignment` package.
 
-The package and its weights are BSD-3; the weights were trained on 300-W-LP, whose licence excludes commercial use.
-They are not in the package: it keeps them in torch's hub folder and fetches them when they are missing.
+The package and its weights are BSD-3. The weights were trained on 300-W-LP, whose licence excludes commercial use.
+They are not part of the package: they are downloaded into torch's hub folder when they are missing.
 """
 
 import multiprocessing
@@ -21,13 +21,13 @@ from avlgan_jax.faces import landmarks
 from avlgan_jax.faces.detectors import Candidate
 
 _HOST = "https://www.adrianbulat.com/downloads"
-# Where face-alignment 1.5.0 gets its networks, and the file names under which it keeps and looks for them.
+# The file names under which face-alignment 1.5.0 stores its networks in the hub folder, and their addresses.
 NETWORKS = {
     "2DFAN4-11f355bf06.pth.tar": f"{_HOST}/python-fan/2DFAN4-11f355bf06.pth.tar",
     "3DFAN4-7835d9f11d.pth.tar": f"{_HOST}/python-fan/3DFAN4-7835d9f11d.pth.tar",
     "depth-2a464da4ea.pth.tar": f"{_HOST}/python-fan/depth-2a464da4ea.pth.tar",
 }
-# The same for the detectors that find the face first.
+# The same for the face detectors, which find the faces for FAN.
 FINDERS = {
     "sfd": {"s3fd-619a316812.pth": f"{_HOST}/python-fan/s3fd-619a316812.pth"},
     "yunet": {
@@ -38,19 +38,25 @@ FINDERS = {
         "blazeface.pth": "https://github.com/hollance/BlazeFace-PyTorch/blob/master/blazeface.pth?raw=true",
         "anchors.npy": "https://github.com/hollance/BlazeFace-PyTorch/blob/master/anchors.npy?raw=true",
     },
-    "dlib": {},  # its frontal detector on a CPU, which needs no file
+    "dlib": {},  # the frontal detector on a CPU, which needs no file
 }
 
-_BATCH = 16  # faces in one pass of a network
-# FAN looks at a square around the box, 200/195 times its width and height together and 0.12 of its height further up
-# (face_alignment.api). Each face is given this much room, in sides of its box, so that it sees none of its neighbours.
-_ROOM = 1.5
+_BATCH = 16  # faces per forward pass
+# FAN crops a square whose side is 200/195 times the sum of the box's width and height, centred 0.12 times its height
+# above the box's centre (face_alignment.api). A face's patch extends this far from the box's centre, in multiples of
+# the box's longer side, so that the crop includes no neighbouring patch.
+_REACH = 1.5
 
 
 class Fan:
-    """2-D landmarks. `finder` names the face detector that goes first. About 1 s a face on two CPU cores.
+    """Detector of 2-D landmarks. It takes about 1 s per face on two CPU cores, and uses a GPU if torch finds one.
 
-    Uses a GPU when torch sees one. Raises UserError naming every file that is missing and its folder.
+    Args:
+        finder: The face detector, a key of `FINDERS`.
+        network_size: The number of FAN's hourglass modules.
+
+    Raises:
+        UserError: If `finder` is unknown, or a file is missing and cannot be downloaded, or a file cannot be read.
     """
 
     name = "fan"
@@ -60,14 +66,15 @@ class Fan:
 
     def __init__(self, finder: str = "sfd", network_size: int = 4):
         self.fetch(finder)
-        # Its small loops are compiled by numba at the first call: 13 to 23 s, to save a millisecond a face.
-        if "numba" not in sys.modules:  # once imported, it must not find its mind changed
+        # numba would compile small loops of the package at the first call, which takes 13 to 23 s and saves 1 ms per
+        # face. It reads the variable when it is imported.
+        if "numba" not in sys.modules:
             os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
         import face_alignment
         import torch
 
         if multiprocessing.parent_process() is not None:
-            torch.set_num_threads(1)  # one of several workers
+            torch.set_num_threads(1)  # this is one of several worker processes
         kinds = face_alignment.LandmarksType
         options = {
             "device": "cuda" if torch.cuda.is_available() else "cpu",
@@ -78,42 +85,50 @@ class Fan:
         }
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # it calls its dlib finder deprecated
-                self._flat = face_alignment.FaceAlignment(kinds.TWO_D, **options)
-                self._deep = face_alignment.FaceAlignment(kinds.THREE_D, **options) if self.three_d else None
+                warnings.simplefilter("ignore")  # the package warns that its dlib face detector is deprecated
+                self._fan_2d = face_alignment.FaceAlignment(kinds.TWO_D, **options)
+                self._fan_3d = face_alignment.FaceAlignment(kinds.THREE_D, **options) if self.three_d else None
         except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
             files = ", ".join(weights(type(self), finder))
             raise UserError(
-                f"FAN's weights in {_folder()} cannot be read ({type(error).__name__}); delete {files} there"
+                f"FAN's weights in {_folder()} cannot be read ({type(error).__name__}); delete {files} and try again"
             ) from error
 
     @classmethod
     def fetch(cls, option: str) -> None:
-        """Make sure that the weights of FAN, and of the face detector `option` before it, are in torch's hub folder."""
+        """Download missing weights of FAN and of its face detector into torch's hub folder.
+
+        Args:
+            option: The face detector, a key of `FINDERS`; "" for "sfd".
+
+        Raises:
+            UserError: If `option` is unknown, or a file is missing and cannot be downloaded.
+        """
         _fetch(weights(cls, option or "sfd"))
 
     def detect(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[list[Candidate]]:
-        """The faces of each image. The faces of all images go through the network together."""
+        """Return the faces of each image. The faces of all images are batched through the network."""
         boxes = [
-            [np.array(box, np.float64) for box in self._flat.face_detector.detect_from_image(image.copy())]
+            [np.array(box, np.float64) for box in self._fan_2d.face_detector.detect_from_image(image.copy())]
             for image in images
         ]
         jobs = [(image, box[:4]) for image, faces in zip(images, boxes, strict=True) for box in faces]
         if not jobs:
             return [[] for _ in images]
-        flat = _align(self._flat, jobs)
-        deep = _align(self._deep, jobs) if self._deep is not None else [None] * len(jobs)
-        results = iter(zip(flat, deep, strict=True))
+        points = _align(self._fan_2d, jobs)
+        points_3d = _align(self._fan_3d, jobs) if self._fan_3d is not None else [None] * len(jobs)
+        results = iter(zip(points, points_3d, strict=True))
         return [[self._candidate(box, *next(results)) for box in faces] for faces in boxes]
 
-    def _candidate(self, box: np.ndarray, points: np.ndarray, deep: np.ndarray | None) -> Candidate:
+    def _candidate(self, box: np.ndarray, points: np.ndarray, points_3d: np.ndarray | None) -> Candidate:
+        """Return a face from its box and its landmarks."""
         area = float((box[2] - box[0]) * (box[3] - box[1]))
-        score = float(box[4]) if len(box) > 4 else area  # dlib's gives none: then the largest face is meant
-        return Candidate(points, box[:4].astype(np.float32), score, deep)
+        score = float(box[4]) if len(box) > 4 else area  # dlib gives no score; the largest box then counts as the best
+        return Candidate(points, box[:4].astype(np.float32), score, points_3d)
 
 
 class Fan3d(Fan):
-    """2-D landmarks as `Fan`, and beside them 3-D ones: x and y in pixels, z in the same unit."""
+    """Detector of 2-D landmarks, like `Fan`, and of 3-D landmarks with x, y and z in pixels."""
 
     name = "fan3d"
     networks = tuple(NETWORKS)
@@ -121,13 +136,18 @@ class Fan3d(Fan):
 
 
 def weights(kind: type[Fan], finder: str) -> dict[str, str]:
-    """File names and addresses of what a detector needs. Raises UserError for an unknown finder."""
+    """Return the file names and addresses of the weights of a detector and its face detector.
+
+    Raises:
+        UserError: If `finder` is not a key of `FINDERS`.
+    """
     if finder not in FINDERS:
-        raise UserError(f"unknown face detector {finder!r} for FAN; there are {', '.join(FINDERS)}")
+        raise UserError(f"unknown face detector {finder!r} for FAN: expected one of {', '.join(FINDERS)}")
     return {file: NETWORKS[file] for file in kind.networks} | FINDERS[finder]
 
 
 def _fetch(files: dict[str, str]) -> None:
+    """Download those of the files that are missing. Raises UserError with the missing files if that fails."""
     folder = _folder()
     missing = {file: address for file, address in files.items() if not (folder / file).exists()}
     if not missing:
@@ -137,29 +157,30 @@ def _fetch(files: dict[str, str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         for file, address in missing.items():
-            named = HASH_REGEX.search(file)  # a file name may end in the beginning of its SHA-256
-            download_url_to_file(address, str(folder / file), named.group(1) if named else None)
+            prefix = HASH_REGEX.search(file)  # a file name may end in the first digits of the file's SHA-256
+            download_url_to_file(address, str(folder / file), prefix.group(1) if prefix else None)
     except (urllib.error.URLError, OSError, RuntimeError) as error:
-        left = [f"{file} from {address}" for file, address in missing.items() if not (folder / file).exists()]
+        still_missing = [f"{file} from {address}" for file, address in missing.items() if not (folder / file).exists()]
         raise UserError(
-            f"FAN's weights are missing and could not be fetched ({error}): put {', '.join(left)} into {folder}, "
-            "or use --landmarks dlib"
+            f"FAN's weights are missing and cannot be downloaded ({error}): "
+            f"put {', '.join(still_missing)} into {folder}, or use --landmarks dlib"
         ) from error
 
 
 def _folder() -> Path:
+    """Return the folder of downloaded weights in torch's hub folder."""
     import torch.hub
 
     return Path(torch.hub.get_dir(), "checkpoints")
 
 
 def _align(network, jobs: list[tuple[np.ndarray, np.ndarray]]) -> list[Float[np.ndarray, "68 d"]]:
-    """Landmarks (68, 2) or (68, 3) of each (image, box), in pixels of its image, in as few passes as possible.
+    """Return the landmarks (68, 2) or (68, 3) of each (image, box) in pixels of its image.
 
-    The package batches the faces of one image only. So the surroundings of every face are laid under one another in
-    one tall image, far enough apart (black, as beyond an image's border), and handed to it as the faces of that one.
+    The package batches only the faces of one image. To need few forward passes, the patches around all faces are
+    stacked into one tall image. Each patch is black beyond its image's border, as in the package's own crops.
     """
-    patches, corners = zip(*(_surroundings(image, box) for image, box in jobs), strict=True)
+    patches, corners = zip(*(_patch(image, box) for image, box in jobs), strict=True)
     sheet = np.zeros((sum(len(p) for p in patches), max(p.shape[1] for p in patches), 3), np.uint8)
     tops = np.cumsum([0] + [len(patch) for patch in patches[:-1]])
     shifts = [np.array([0, top]) - corner for top, corner in zip(tops, corners, strict=True)]
@@ -172,9 +193,9 @@ def _align(network, jobs: list[tuple[np.ndarray, np.ndarray]]) -> list[Float[np.
     return [points.astype(np.float32)[: landmarks.COUNT] for points in found]
 
 
-def _surroundings(image: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The part of an image that FAN may look at for a box, black beyond the image, and its left top corner."""
-    centre, reach = (box[:2] + box[2:]) / 2.0, _ROOM * (box[2:] - box[:2]).max() + 2.0
+def _patch(image: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the patch of an image that FAN can crop for a box, black beyond the image, and its top left corner."""
+    centre, reach = (box[:2] + box[2:]) / 2.0, _REACH * (box[2:] - box[:2]).max() + 2.0
     low = np.floor(centre - reach).astype(int)
     side = int(np.ceil(2.0 * reach)) + 1
     patch = np.zeros((side, side, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""Procedural faces: people drawn from a seed, whose expression is a function of valence and arousal.
+"""Procedural faces: a person is sampled from a seed, and the expression is a function of valence and arousal.
 
 `python -m avlgan_jax.faces.procedural OUT.png` draws a contact sheet.
 """

@@ -1,4 +1,4 @@
-"""`python -m avlgan_jax.faces.procedural OUT.png`: a contact sheet of procedural faces, and how fast they are drawn."""
+"""Draw a contact sheet of procedural faces and measure the drawing speed."""
 
 import argparse
 import time
@@ -14,17 +14,34 @@ from avlgan_jax.faces.procedural import Face, render, sample_face
 
 
 def contact_sheet(faces: list[Face], resolution: int) -> UInt8[np.ndarray, "h w 3"]:
-    """One row for each face, one column for each of Table II's eight expressions, named above."""
+    """Draw one row per face and one column per expression of Table II, under a header with the expressions' names.
+
+    Args:
+        faces: the faces to draw, from top to bottom; at least one.
+        resolution: side of each face in pixels, 32 to 256.
+
+    Returns:
+        An RGB picture; the header is its top 24 rows.
+    """
     rows = [np.hstack([render(face, *emotion, resolution).image for emotion in TABLE_II.tolist()]) for face in faces]
     header = np.full((24, rows[0].shape[1], 3), 255, np.uint8)
     for column, name in enumerate(EXPRESSIONS):
-        place = (column * resolution + 6, 17)
-        cv2.putText(header, name, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (40, 40, 40), 1, cv2.LINE_AA)
+        position = (column * resolution + 6, 17)
+        cv2.putText(header, name, position, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (40, 40, 40), 1, cv2.LINE_AA)
     return np.vstack([header, *rows])
 
 
 def matrix(face: Face, resolution: int, steps: int = 9) -> UInt8[np.ndarray, "h w 3"]:
-    """One face over the plane: valence grows to the right, arousal upward; white outside the unit disc."""
+    """Draw one face over the valence-arousal plane: valence grows to the right, arousal upward.
+
+    Args:
+        face: the face to draw.
+        resolution: side of each face in pixels, 32 to 256.
+        steps: faces along each axis, from -0.98 to 0.98.
+
+    Returns:
+        An RGB picture. A cell whose emotion lies outside the unit disc is white.
+    """
     axis = np.linspace(-0.98, 0.98, steps)
     blank = np.full((resolution, resolution, 3), 255, np.uint8)
     rows = [
@@ -35,7 +52,12 @@ def matrix(face: Face, resolution: int, steps: int = 9) -> UInt8[np.ndarray, "h 
 
 
 def speed(count: int = 200, resolution: int = 64) -> float:
-    """Faces drawn in a second of one core's time, each with a face and an emotion of its own."""
+    """Measure the faces drawn per second of CPU time, with a new face and a new emotion in each drawing.
+
+    Args:
+        count: faces to draw.
+        resolution: side of each face in pixels, 32 to 256.
+    """
     generator = np.random.default_rng(0)
     emotions = generator.uniform(-0.7, 0.7, (count, 2)).tolist()
     render(sample_face(0, 0, 0, False), 0.0, 0.0, resolution)
@@ -47,32 +69,45 @@ def speed(count: int = 200, resolution: int = 64) -> float:
 
 @errors.command
 def main() -> None:
-    """Parse the command line, draw, write."""
+    """Parse the command line, draw the faces and write the PNG.
+
+    Raises:
+        UserError: the resolution or the number of rows is out of range, or the PNG cannot be written.
+    """
     parser = argparse.ArgumentParser(prog="python -m avlgan_jax.faces.procedural", description=__doc__)
-    parser.add_argument("out", type=Path, help="the PNG to write")
-    parser.add_argument("--matrix", action="store_true", help="one face over the valence-arousal plane instead")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the faces (default 0)")
-    parser.add_argument("--subject", type=int, default=0, help="first subject (default 0)")
+    parser.add_argument("out", type=Path, help="PNG file to write")
+    parser.add_argument("--matrix", action="store_true", help="draw one face over the valence-arousal plane")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the identities and photographs (default 0)")
+    parser.add_argument("--subject", type=int, default=0, help="index of the first subject (default 0)")
     parser.add_argument("--adults", type=int, default=6, help="rows of adults (default 6)")
-    parser.add_argument("--infants", type=int, default=3, help="rows of infants; with --matrix, 1 or more draws one")
-    parser.add_argument("--resolution", type=int, default=128, help="side of each picture, 32 to 256 (default 128)")
-    choice = parser.parse_args()
-    if not 32 <= choice.resolution <= 256:
-        raise errors.UserError(f"--resolution {choice.resolution} is outside 32 to 256; choose one inside")
-    if choice.adults < 0 or choice.infants < 0 or choice.adults + choice.infants == 0:
-        raise errors.UserError("there is nothing to draw: give --adults or --infants a number above 0")
-    if not choice.out.parent.is_dir() or choice.out.suffix.lower() != ".png":
-        raise errors.UserError(f"cannot write {choice.out}: expected a .png file in a directory that exists")
-    first, last = choice.subject, choice.subject + choice.adults
-    faces = [sample_face(choice.seed, subject, 0, False) for subject in range(first, last)]
-    faces += [sample_face(choice.seed, subject, 0, True) for subject in range(last, last + choice.infants)]
-    picture = matrix(faces[-1], choice.resolution) if choice.matrix else contact_sheet(faces, choice.resolution)
-    with atomic_files.atomic_file(choice.out) as partial:
+    parser.add_argument(
+        "--infants",
+        type=int,
+        default=3,
+        help="rows of infants (default 3); --matrix draws the last row's face, an adult with --infants 0",
+    )
+    parser.add_argument(
+        "--resolution", type=int, default=128, help="side of each face in pixels, 32 to 256 (default 128)"
+    )
+    options = parser.parse_args()
+    if not 32 <= options.resolution <= 256:
+        raise errors.UserError(f"--resolution {options.resolution}: expected 32 to 256")
+    if options.adults < 0 or options.infants < 0 or options.adults + options.infants == 0:
+        raise errors.UserError(
+            f"--adults {options.adults} --infants {options.infants}: expected numbers from 0, at least one above 0"
+        )
+    if not options.out.parent.is_dir() or options.out.suffix.lower() != ".png":
+        raise errors.UserError(f"cannot write {options.out}: expected the path of a .png file in an existing directory")
+    first, last = options.subject, options.subject + options.adults
+    faces = [sample_face(options.seed, subject, 0, False) for subject in range(first, last)]
+    faces += [sample_face(options.seed, subject, 0, True) for subject in range(last, last + options.infants)]
+    picture = matrix(faces[-1], options.resolution) if options.matrix else contact_sheet(faces, options.resolution)
+    with atomic_files.atomic_file(options.out) as partial:
         if not cv2.imwrite(str(partial), picture[..., ::-1]):
             raise errors.UserError(
-                f"cannot write {choice.out}: the directory cannot be written to; choose another place"
+                f"cannot write {options.out}: OpenCV failed to write the PNG; choose a writable directory"
             )
-    print(f"{choice.out}: {picture.shape[1]} x {picture.shape[0]}")
+    print(f"{options.out}: {picture.shape[1]} x {picture.shape[0]}")
     print(f"{speed():.0f} faces/s on one core at 64 px")
 
 

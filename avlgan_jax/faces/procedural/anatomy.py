@@ -1,9 +1,9 @@
-"""The face in 3-D: where its 68 landmarks and its other control points lie at rest, for a given person.
+"""The 3-D positions of a person's 68 landmarks and other control points with the face at rest.
 
-Face units and axes as in `faces`. Tables give the half on the picture's left (the person's right); the other half is
-its mirror image. Proportions follow facial anthropometry (Farkas 1994): with the distance between the cheekbones as
-2, the eyes stand 0.92 apart, the mouth lies at two thirds of the lower face; an infant's face is as wide as it is
-high, its features lie low and close, its eyes are as large as an adult's.
+Units and axes are those of the module `identity`. The tables list the half of the face on the picture's left (the
+person's right); the other half is its mirror image. Proportions follow facial anthropometry (Farkas 1994): where the
+cheekbones are 2 apart, the eyes are 0.92 apart. The mouth lies at two thirds of the lower face. An infant's face is as
+wide as it is high, its features lie low and close together, and its eyes are as large as an adult's.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from jaxtyping import Float
 from avlgan_jax.faces import landmarks
 from avlgan_jax.faces.procedural.identity import Identity
 
-# Landmarks 0-8 (jaw), 17-21 (brow), 27-33 (nose), 36-41 (eye), 48-51, 57-62, 66, 67 (mouth): x, y, z.
+# Landmarks 0-8 (jaw), 17-21 (brow), 27-33 (nose), 36-41 (eye), 48-51, 57-62, 66, 67 (mouth): (x, y, z).
 _ADULT = {
     0: (-1.00, -0.04, -0.22), 1: (-0.985, 0.25, -0.20), 2: (-0.95, 0.53, -0.15), 3: (-0.885, 0.80, -0.07),
     4: (-0.775, 1.05, 0.02), 5: (-0.615, 1.27, 0.11), 6: (-0.42, 1.445, 0.20), 7: (-0.21, 1.56, 0.27),
@@ -45,7 +45,8 @@ _INFANT = {
     60: (-0.25, 0.745, 0.52), 61: (-0.095, 0.745, 0.60), 62: (0.0, 0.757, 0.61), 66: (0.0, 0.757, 0.61),
     67: (-0.095, 0.745, 0.60),
 }  # fmt: skip
-# The head's outline above the ears and the hair line, from the picture's left up to the middle.
+# (x, y) of the head's outline above the ears, and of the hairline, from the picture's left up to the middle.
+# The key is `Identity.infant`.
 _SKULL = {
     False: np.array([(-1.01, -0.35), (-1.0, -0.68), (-0.92, -1.02), (-0.74, -1.31), (-0.42, -1.51), (0.0, -1.58)]),
     True: np.array([(-1.03, -0.30), (-1.06, -0.62), (-1.0, -0.96), (-0.82, -1.25), (-0.47, -1.45), (0.0, -1.52)]),
@@ -60,14 +61,15 @@ class Anatomy(NamedTuple):
     """Control points of a head at rest, in face units."""
 
     landmarks: Float[np.ndarray, "68 3"]
-    skull: Float[np.ndarray, "11 3"]  # left temple over the crown to the right temple
+    skull: Float[np.ndarray, "11 3"]  # from the picture's left temple over the crown to the right temple
     hairline: Float[np.ndarray, "9 3"]
-    ears: Float[np.ndarray, "2 3"]  # their centres
-    mouth: Float[np.ndarray, "3"]  # the middle of the closed mouth: the teeth hang on it
-    height: float  # from hair line to chin
+    ears: Float[np.ndarray, "2 3"]  # centres of the ears
+    mouth: Float[np.ndarray, "3"]  # middle of the closed mouth; the teeth are placed relative to it
+    height: float  # from hairline to chin
 
 
 def _table(half: dict[int, tuple[float, float, float]]) -> np.ndarray:
+    """Return all 68 landmarks from the table of one half."""
     points = np.zeros((landmarks.COUNT, 3))
     for index, point in half.items():
         points[index] = point
@@ -79,65 +81,74 @@ _REST = {False: _table(_ADULT), True: _table(_INFANT)}
 
 
 def mirrored(half: Float[np.ndarray, "n 2"], depth: float) -> Float[np.ndarray, "m 3"]:
-    """A symmetric 3-D curve at `depth` from its left half, which ends in the middle."""
-    whole = np.concatenate([half, half[-2::-1] * (-1.0, 1.0)])
-    return np.concatenate([whole, np.full((len(whole), 1), depth)], axis=1)
+    """Return a symmetric 3-D curve at z = `depth`.
+
+    Args:
+        half: (x, y) of the left half; the last point lies in the middle (x = 0) and is not repeated.
+        depth: z of every point.
+    """
+    curve = np.concatenate([half, half[-2::-1] * (-1.0, 1.0)])
+    return np.concatenate([curve, np.full((len(curve), 1), depth)], axis=1)
 
 
-def _around(points: np.ndarray, rows: slice | list[int], scale: tuple[float, float]) -> None:
-    """Scale some points about their own centre, in x and y."""
+def _scale_about_centre(points: np.ndarray, rows: slice | list[int], scale: tuple[float, float]) -> None:
+    """Scale the `rows` of `points` in place about their centre, by `scale` in x and y."""
     part = points[rows]
     centre = part.mean(axis=0)
     points[rows] = centre + (part - centre) * (*scale, 1.0)
 
 
 def rest(identity: Identity) -> Anatomy:
-    """The person's control points with a resting face (not quite neutral: mouth, brows and lids have their habits)."""
-    who = identity
-    points = _REST[who.infant].copy()
+    """Return the person's control points at rest.
+
+    The resting face is not exactly neutral: the identity offsets its mouth corners, brows and lids.
+    """
+    points = _REST[identity.infant].copy()
     lip_line = points[62].copy()
 
-    # Jaw: from the cheekbones' width to the jaw's own, and a longer or shorter chin.
+    # Jaw: the width changes from the cheekbones' to the jaw's, and the chin is lengthened or shortened.
     toward_chin = 1.0 - np.abs(np.arange(17) - 8) / 8.0
     middle = np.clip(2.2 * toward_chin, 0.0, 1.0)
-    points[0:17, 0] *= who.width * (1.0 + (who.jaw_width - 1.0) * middle + 0.03 * (who.cheek - 0.5) * middle)
-    points[0:17, 1] += (who.chin - 1.0) * 0.35 * np.clip(toward_chin * 2.0 - 0.6, 0.0, 1.0)
+    points[0:17, 0] *= identity.width * (
+        1.0 + (identity.jaw_width - 1.0) * middle + 0.03 * (identity.cheek - 0.5) * middle
+    )
+    points[0:17, 1] += (identity.chin - 1.0) * 0.35 * np.clip(toward_chin * 2.0 - 0.6, 0.0, 1.0)
 
     # Eyes and brows.
     sides = ((slice(36, 42), slice(17, 22), -1.0), (slice(42, 48), slice(22, 27), 1.0))
     for eye, brow, side in sides:
-        _around(points, eye, (who.eye_size, who.eye_size))
-        points[eye, 0] += side * who.eye_spacing
+        _scale_about_centre(points, eye, (identity.eye_size, identity.eye_size))
+        points[eye, 0] += side * identity.eye_spacing
         lean = (points[eye, 0] * side - 0.46) / 0.2
-        points[eye, 1] -= who.eye_tilt * lean
-        points[brow, 0] += side * 0.5 * who.eye_spacing
+        points[eye, 1] -= identity.eye_tilt * lean
+        points[brow, 0] += side * 0.5 * identity.eye_spacing
         across = (points[brow, 0] * side - 0.5) / 0.3
-        points[brow, 1] += -who.brow_tilt * across - who.brow_arch * (1.0 - across**2)
-        points[brow, 1] -= who.rest_brow + side * who.asymmetry
-    points[[37, 38, 43, 44], 1] -= who.rest_lid
+        points[brow, 1] += -identity.brow_tilt * across - identity.brow_arch * (1.0 - across**2)
+        points[brow, 1] -= identity.rest_brow + side * identity.asymmetry
+    points[[37, 38, 43, 44], 1] -= identity.rest_lid
 
     # Nose.
     bridge = points[27, 1]
-    points[27:36, 1] = bridge + (points[27:36, 1] - bridge) * who.nose_length
-    points[31:36, 0] *= who.nose_width
-    points[28:31, 2] = 0.58 + (points[28:31, 2] - 0.58) * who.nose_depth
+    points[27:36, 1] = bridge + (points[27:36, 1] - bridge) * identity.nose_length
+    points[31:36, 0] *= identity.nose_width
+    points[28:31, 2] = 0.58 + (points[28:31, 2] - 0.58) * identity.nose_depth
 
-    # Mouth: width, fullness of each lip about the mouth line, the habit of its corners.
-    points[48:68, 0] *= who.mouth_width
-    points[49:54, 1] = lip_line[1] + (points[49:54, 1] - lip_line[1]) * who.upper_lip
-    points[55:60, 1] = lip_line[1] + (points[55:60, 1] - lip_line[1]) * who.lower_lip
-    habit = np.clip(np.abs(points[48:68, 0]) / abs(points[48, 0]), 0.0, 1.0) ** 2
-    points[48:68, 1] -= who.rest_corner * habit + who.asymmetry * points[48:68, 0]
+    # Mouth: its width, the fullness of each lip about the mouth line, the height of the corners at rest.
+    points[48:68, 0] *= identity.mouth_width
+    points[49:54, 1] = lip_line[1] + (points[49:54, 1] - lip_line[1]) * identity.upper_lip
+    points[55:60, 1] = lip_line[1] + (points[55:60, 1] - lip_line[1]) * identity.lower_lip
+    corner_weight = np.clip(np.abs(points[48:68, 0]) / abs(points[48, 0]), 0.0, 1.0) ** 2
+    points[48:68, 1] -= identity.rest_corner * corner_weight + identity.asymmetry * points[48:68, 0]
 
-    skull, hairline = mirrored(_SKULL[who.infant], -0.25), mirrored(_HAIRLINE[who.infant], 0.12)
-    hairline[:, 1] -= who.hairline
+    skull, hairline = mirrored(_SKULL[identity.infant], -0.25), mirrored(_HAIRLINE[identity.infant], 0.12)
+    hairline[:, 1] -= identity.hairline
     hairline[:, 2] += 0.25 * (1.0 - np.abs(hairline[:, 0]))
-    skull[:, 0] *= who.width
-    hairline[:, 0] *= who.width
-    ear_y = 0.30 if not who.infant else 0.22
-    ears = np.array([(-1.02 * who.width, ear_y, -0.42), (1.02 * who.width, ear_y, -0.42)])
+    skull[:, 0] *= identity.width
+    hairline[:, 0] *= identity.width
+    ear_y = 0.30 if not identity.infant else 0.22
+    ears = np.array([(-1.02 * identity.width, ear_y, -0.42), (1.02 * identity.width, ear_y, -0.42)])
     everything = (points, skull, hairline, ears)
     for part in everything:
-        part[:, 1] *= who.length
-    lip_line[1] *= who.length
+        part[:, 1] *= identity.length
+    lip_line[1] *= identity.length
     return Anatomy(points, skull, hairline, ears, lip_line, float(points[8, 1] - hairline[4, 1]))

@@ -1,13 +1,13 @@
-"""From an emotion to facial action units, and how emotions are spread in the wild.
+"""Facial action units as a function of the emotion, and the distribution of emotions in photographs.
 
 Action units (AUs) are those of FACS (Ekman and Friesen 1978) and, for infants, Baby FACS (Oster 2006). Intensities
-run from 0 (rest) to 1 (as strong as an ordinary person shows it); a little more than 1 is an extreme face.
+run from 0 (rest) to 1 (the strongest that an average person shows); values above 1 are extreme expressions.
 """
 
 import numpy as np
 from jaxtyping import Float
 
-# Every number of a `dict` that `action_units` gives. The last rows are no AUs of FACS but go with them.
+# The keys of the dictionary that `action_units` returns, and their meanings. The last four are not AUs of FACS.
 ACTION_UNITS = {
     "AU1": "inner brow raiser",
     "AU2": "outer brow raiser",
@@ -35,8 +35,9 @@ ACTION_UNITS = {
     "pupil": "widening of the pupil",
 }
 
-# Directions on the circumplex, in degrees from pleasure towards arousal, at which an aroused emotion shows its own
-# face: the angles of Table II's centroids, and how far (standard deviation) each reaches to either side.
+# The emotions of positive arousal on the circumplex: (angle, standard deviation of the angle) in degrees, where 0 is
+# positive valence and 90 positive arousal. The angles are near those of Table II's centroids, except that of delight,
+# which Table II does not list.
 _SECTORS = {
     "delight": (32.0, 18.0),
     "surprise": (70.0, 13.0),
@@ -47,26 +48,35 @@ _SECTORS = {
 }
 
 
-def _above(x: float) -> float:
-    """max(x, 0) with its corner rounded: 0.02 at 0."""
+def _soft_positive(x: float) -> float:
+    """Return a smooth approximation of max(x, 0): 0.02 at 0."""
     return 0.5 * (x + float(np.sqrt(x * x + 0.0016)))
 
 
 def _sectors(valence: float, arousal: float) -> dict[str, float]:
-    """How much of each aroused emotion is in (valence, arousal): 1 at its Table II centroid, more beyond it."""
+    """Return the strength of each emotion of `_SECTORS` at (valence, arousal): about 1 at its centroid, up to 1.25."""
     radius = float(np.hypot(valence, arousal))
     strength = min(radius / 0.78, 1.25) * float(np.clip(radius / 0.25, 0.0, 1.0))
     angle = float(np.degrees(np.arctan2(arousal, valence)))
-    away = {name: (angle - centre + 180.0) % 360.0 - 180.0 for name, (centre, _) in _SECTORS.items()}
-    return {name: strength * float(np.exp(-0.5 * (away[name] / _SECTORS[name][1]) ** 2)) for name in _SECTORS}
+    offsets = {name: (angle - centre + 180.0) % 360.0 - 180.0 for name, (centre, _) in _SECTORS.items()}
+    return {name: strength * float(np.exp(-0.5 * (offsets[name] / _SECTORS[name][1]) ** 2)) for name in _SECTORS}
 
 
 def action_units(valence: float, arousal: float, infant: bool) -> dict[str, float]:
-    """Intensities of the named ACTION_UNITS for one emotion, smooth over the plane, each in [0, 1.5] (gaze from -1).
+    """Return the intensity of each of ACTION_UNITS for one emotion. Intensities are smooth over the plane.
 
-    Pleasure raises lip corners and cheeks, displeasure lowers corners and brows; arousal opens eyes and mouth, its
-    lack lets the lids fall. The aroused emotions lie side by side on the circumplex and are told apart by sectors of
-    angle (EMFACS prototypes: fear 1+2+4+5+20+25, anger 4+5+7+23, disgust 9+10, contempt a one-sided 14).
+    Positive valence raises lip corners and cheeks, negative valence lowers lip corners and brows. Positive arousal
+    opens eyes and mouth, negative arousal lowers the lids. The emotions of positive arousal are neighbours on the
+    circumplex; sectors of angle separate them (EMFACS prototypes: fear 1+2+4+5+20+25, anger 4+5+7+23, disgust 9+10,
+    contempt a one-sided 14).
+
+    Args:
+        valence: in [-1, 1].
+        arousal: in [-1, 1].
+        infant: whether to use the infant's expressions (Baby FACS) instead of the adult's.
+
+    Returns:
+        Intensities in [0, 1.5], except `gaze` in [-1, 1] and `AU43` in [0, 1].
     """
     units = _infant_units(valence, arousal) if infant else _adult_units(valence, arousal)
     limited = {name: float(np.clip(units.get(name, 0.0), 0.0, 1.5)) for name in ACTION_UNITS}
@@ -76,14 +86,15 @@ def action_units(valence: float, arousal: float, infant: bool) -> dict[str, floa
 
 
 def _adult_units(valence: float, arousal: float) -> dict[str, float]:
-    pleased, displeased = _above(valence), _above(-valence)
-    aroused, sleepy = _above(arousal), _above(-arousal)
-    felt = _sectors(valence, arousal)
-    delight, surprise, fear = felt["delight"], felt["surprise"], felt["fear"]
-    anger, contempt, disgust = felt["anger"], felt["contempt"], felt["disgust"]
-    # Contempt is a closed, cold face between two hot ones: it keeps them down.
+    """Return the unlimited intensities of an adult (FACS)."""
+    pleased, displeased = _soft_positive(valence), _soft_positive(-valence)
+    aroused, sleepy = _soft_positive(arousal), _soft_positive(-arousal)
+    sectors = _sectors(valence, arousal)
+    delight, surprise, fear = sectors["delight"], sectors["surprise"], sectors["fear"]
+    anger, contempt, disgust = sectors["anger"], sectors["contempt"], sectors["disgust"]
+    # Contempt lies between anger and disgust on the circumplex but is a restrained face: it attenuates both.
     anger, disgust = anger * (1.0 - 0.75 * min(contempt, 1.0)), disgust * (1.0 - 0.75 * min(contempt, 1.0))
-    sad = displeased * float(np.exp(-_above(arousal) / 0.28))
+    sad = displeased * float(np.exp(-_soft_positive(arousal) / 0.28))
     calm = 1.0 - min(anger + 0.7 * disgust + 0.7 * contempt, 1.0)
     return {
         "AU1": 0.75 * surprise + 0.85 * fear + 0.95 * sad + 0.3 * aroused * calm,
@@ -127,15 +138,18 @@ def _adult_units(valence: float, arousal: float) -> dict[str, float]:
 
 
 def _infant_units(valence: float, arousal: float) -> dict[str, float]:
-    """Baby FACS: distress is a cry face (brows bulged, eyes squeezed shut, a square mouth, the tongue taut)."""
-    pleased, displeased = _above(valence), _above(-valence)
-    aroused, sleepy = _above(arousal), _above(-arousal)
-    felt = _sectors(valence, arousal)
-    surprise, fear = felt["surprise"], felt["fear"]
-    anger, disgust = felt["anger"] + 0.5 * felt["contempt"], felt["disgust"] + 0.3 * felt["contempt"]
-    sad = displeased * float(np.exp(-_above(arousal) / 0.28))
+    """Return the unlimited intensities of an infant (Baby FACS).
+
+    Distress is a cry face: bulging brows, eyes squeezed shut, a square mouth, a taut tongue.
+    """
+    pleased, displeased = _soft_positive(valence), _soft_positive(-valence)
+    aroused, sleepy = _soft_positive(arousal), _soft_positive(-arousal)
+    sectors = _sectors(valence, arousal)
+    surprise, fear = sectors["surprise"], sectors["fear"]
+    anger, disgust = sectors["anger"] + 0.5 * sectors["contempt"], sectors["disgust"] + 0.3 * sectors["contempt"]
+    sad = displeased * float(np.exp(-_soft_positive(arousal) / 0.28))
     cry = displeased * (0.45 + 0.75 * aroused) / (1.0 + 0.6 * sleepy) + 0.15 * anger
-    squeeze = _above(displeased - 0.25) * 2.4 * (0.15 + 1.4 * aroused)
+    squeeze = _soft_positive(displeased - 0.25) * 2.4 * (0.15 + 1.4 * aroused)
     return {
         "AU1": 0.8 * surprise + 0.8 * fear + 0.9 * sad + 0.6 * cry + 0.2 * aroused - 0.4 * anger,
         "AU2": 0.85 * surprise + 0.4 * fear + 0.25 * aroused * pleased,
@@ -146,15 +160,15 @@ def _infant_units(valence: float, arousal: float) -> dict[str, float]:
         "AU9": 0.9 * disgust + 0.55 * cry,
         "AU10": 0.6 * disgust + 0.7 * anger + 0.7 * cry * aroused + 0.25 * pleased,
         "AU12": 1.15 * pleased * (1.0 - 0.3 * min(surprise, 1.0)),
-        "AU14": 0.9 * felt["contempt"],
+        "AU14": 0.9 * sectors["contempt"],
         "AU15": 1.1 * displeased * (1.0 - 0.45 * min(aroused, 1.0)),
         "AU16": 0.8 * anger + 0.8 * cry * aroused,
         "AU17": 0.9 * sad + 0.3 * disgust,
         "AU19": 0.7 * disgust + 0.8 * cry * aroused + 0.55 * pleased,
         "AU20": 0.7 * fear + 0.7 * anger + 0.8 * cry * aroused,
-        "AU25": 0.75 * pleased + 0.6 * felt["delight"] + 0.7 * surprise + 0.6 * fear + 0.8 * anger + 0.6 * disgust
+        "AU25": 0.75 * pleased + 0.6 * sectors["delight"] + 0.7 * surprise + 0.6 * fear + 0.8 * anger + 0.6 * disgust
         + 1.1 * cry * aroused + 0.25 * sleepy - 0.3 * sad,
-        "AU26": 0.25 * pleased + 0.5 * pleased * aroused + 0.35 * felt["delight"] * aroused + 0.75 * surprise
+        "AU26": 0.25 * pleased + 0.5 * pleased * aroused + 0.35 * sectors["delight"] * aroused + 0.75 * surprise
         + 0.35 * fear + 0.4 * anger + 0.9 * cry * aroused + 0.1 * sleepy,
         "AU27": 0.3 * cry * aroused + 0.2 * surprise * aroused,
         "AU43": 0.95 * sleepy**1.1 + 1.1 * squeeze + 0.1 * sad,
@@ -165,10 +179,11 @@ def _infant_units(valence: float, arousal: float) -> dict[str, float]:
     }  # fmt: skip
 
 
-# The wild of AffectNet as a mixture over the plane: weight, mean (valence, arousal), standard deviations, correlation.
-# Means are Table II's; weights follow the class counts of AffectNet's training set (happy 47 %, neutral 26 %, anger
-# 9 %, sad 9 %, surprise 5 %, fear 2 %, disgust and contempt 1 % each), flattened a little towards the rare ones, and
-# a last, broad part fills the disc so that every emotion occurs.
+# The distribution of AffectNet's labels as a Gaussian mixture over the plane. Each component is (weight, mean
+# (valence, arousal), standard deviations, correlation). Means are Table II's, in the order of `emotions.EXPRESSIONS`.
+# Weights follow the class counts of AffectNet's training set (happy 47 %, neutral 26 %, anger 9 %, sad 9 %,
+# surprise 5 %, fear 2 %, disgust and contempt 1 % each), with more weight on the rare classes. The last component is
+# broad and fills the disc, so that every emotion occurs.
 MIXTURE = (
     (0.23, (0.004, 0.004), (0.10, 0.11), 0.0),
     (0.30, (0.665, 0.134), (0.16, 0.15), 0.25),
@@ -183,10 +198,10 @@ MIXTURE = (
 
 
 def sample_emotion(generator: np.random.Generator) -> Float[np.ndarray, "2"]:
-    """One (valence, arousal) inside the unit disc, distributed like AffectNet's labels (see MIXTURE).
+    """Draw one (valence, arousal) inside the unit disc, distributed like AffectNet's labels (see MIXTURE).
 
-    A draw that falls outside the disc is pulled back on its ray to a radius in (0.9, 1), so none is thrown away and
-    a draw always takes the same amount of randomness.
+    Each draw has a random limit in [0.9, 0.999). A radius above the limit is reduced to it, along the same direction.
+    No draw is rejected, so each takes the same number of random values.
     """
     part = int(generator.choice(len(MIXTURE), p=[weight for weight, *_ in MIXTURE]))
     _, mean, deviation, correlation = MIXTURE[part]

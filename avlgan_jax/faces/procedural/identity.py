@@ -1,6 +1,6 @@
-"""Who is drawn and how the picture is taken: identities and shots, sampled from a seed.
+"""Identities (the person) and shots (the conditions of a photograph), sampled from a seed.
 
-Lengths are in face units: 1 is half the width of an adult's face between the cheekbones. x runs to the right of
+Lengths are in face units: 1 is half the width of an adult's face between the cheekbones. x points to the right of
 the picture, y down, z toward the viewer; the eyes lie at y = 0. Colours are RGB in [0, 1].
 """
 
@@ -14,7 +14,7 @@ Vector = tuple[float, float, float]
 
 
 class Style(NamedTuple):
-    """How much of a feeling a person puts into each part of the face, about 1."""
+    """Factors near 1 on a person's action units, one for each part of the face."""
 
     brows: float
     lids: float
@@ -25,84 +25,87 @@ class Style(NamedTuple):
 
 @dataclass(frozen=True)
 class Identity:
-    """A person: everything that stays from picture to picture. Factors are about 1, offsets about 0."""
+    """A person: all properties that stay the same in every picture.
+
+    Factors are near 1. Offsets are in face units and near 0. Amounts lie in [0, 1].
+    """
 
     infant: bool
     female: bool
     age: float  # years
     # Proportions.
-    width: float
-    length: float
-    jaw_width: float
-    chin: float
-    cheek: float
-    eye_size: float
-    eye_spacing: float
-    eye_tilt: float
-    eye_fold: float  # height of the lid crease, 0 for a single lid
-    brow_weight: float
-    brow_arch: float
-    brow_tilt: float
-    nose_width: float
-    nose_length: float
-    nose_depth: float
-    mouth_width: float
-    upper_lip: float
-    lower_lip: float
-    asymmetry: float
-    # The face at rest, and how strongly it shows what it feels.
-    rest_brow: float
-    rest_corner: float
-    rest_lid: float
-    rest_part: float  # lips parted, as AU25
-    strength: float
+    width: float  # factor
+    length: float  # factor
+    jaw_width: float  # factor
+    chin: float  # factor of the chin's length
+    cheek: float  # amount of fullness
+    eye_size: float  # factor
+    eye_spacing: float  # offset of each eye outward
+    eye_tilt: float  # offset of the eyes' outer corners upward
+    eye_fold: float  # amount: height of the lid crease, 0 for a single lid
+    brow_weight: float  # factor of the brows' thickness
+    brow_arch: float  # offset of the brows' middle upward
+    brow_tilt: float  # offset of the brows' outer ends upward
+    nose_width: float  # factor
+    nose_length: float  # factor
+    nose_depth: float  # factor
+    mouth_width: float  # factor
+    upper_lip: float  # factor of the lip's height
+    lower_lip: float  # factor of the lip's height
+    asymmetry: float  # offset between the brows' heights, and slope of the mouth
+    # The face at rest, and the strength of its expressions.
+    rest_brow: float  # offset of the brows upward
+    rest_corner: float  # offset of the mouth's corners upward
+    rest_lid: float  # offset of the upper lids upward
+    rest_part: float  # parting of the lips, added to the intensity of AU25
+    strength: float  # factor of the action units
     style: Style
     # Colours and skin.
     skin: Colour
     lips: Colour
     hair: Colour
-    brow: Colour
+    brow: Colour  # of brows and beard
     iris: Colour
-    wrinkles: float
-    freckles: float
-    stubble: float
-    beard: float
-    makeup: float
+    wrinkles: float  # amount
+    freckles: float  # amount
+    stubble: float  # amount
+    beard: float  # amount
+    makeup: float  # amount
     # Hair.
-    hair_style: str
-    hair_volume: float
-    hairline: float
-    parting: float
-    wave: float
-    texture: int  # seed of skin and hair grain
+    hair_style: str  # one of the names in HAIR_STYLES
+    hair_volume: float  # amount
+    hairline: float  # offset upward
+    parting: float  # side and distance of the parting from the middle, in [-0.5, 0.5]
+    wave: float  # amount
+    texture: int  # seed of the textures of skin and hair
 
 
 @dataclass(frozen=True)
 class Shot:
-    """A photograph: pose, framing, light, background and camera."""
+    """The conditions of a photograph: pose, framing, light, background and camera."""
 
-    yaw: float  # radians, positive turns the face to the picture's right
-    pitch: float  # positive looks up
-    roll: float  # positive tilts the head clockwise
-    height: float  # of the face from hairline to chin, as a share of the picture
-    offset: tuple[float, float]  # of the face from its place, as a share of the picture
-    gaze: tuple[float, float]  # how far the eyes look away, in face units on the eyeball
-    light: Vector  # unit vector toward the light
-    key: float
-    ambient: float
-    warmth: float
-    exposure: float
-    backdrop: tuple[Colour, Colour]
+    yaw: float  # radians; positive turns the face to the picture's right
+    pitch: float  # radians; positive turns the face up
+    roll: float  # radians; positive tilts the head clockwise
+    height: float  # height of the face from hairline to chin, as a share of the picture
+    offset: tuple[float, float]  # (x, y) displacement of the face from its usual position, as a share of the picture
+    gaze: tuple[float, float]  # (x, y) displacement of the irises, in face units
+    light: Vector  # unit vector toward the key light
+    key: float  # intensity of the key light
+    ambient: float  # intensity of the ambient light
+    warmth: float  # added to the gain of red and subtracted from that of blue
+    exposure: float  # factor
+    backdrop: tuple[Colour, Colour]  # the two colours that the background mixes
     clothes: Colour
-    blur: float
-    noise: float
-    texture: int  # seed of background and camera noise
-    frame: int = 0  # of a sequence: each has camera noise of its own
+    blur: float  # standard deviation, as a share of the picture's side
+    noise: float  # standard deviation of the camera noise, where the picture's range is [0, 1]
+    texture: int  # seed of the background and of the camera noise
+    frame: int = 0  # frame of a sequence; each frame has different camera noise
 
 
 @dataclass(frozen=True)
 class Face:
-    """A person in a photograph, with every emotion still open: `render` draws it."""
+    """A person and the conditions of a photograph, without an emotion: `render` draws it at a given emotion."""
 
     seed: int
     subject: int
@@ -112,16 +115,16 @@ class Face:
 
     @property
     def infant(self) -> bool:
-        """Whether this is an infant (about half a year to one year old)."""
+        """Whether the person is an infant (about half a year to one year old)."""
         return self.identity.infant
 
     @property
     def key(self) -> tuple[int, int, int]:
-        """(seed, subject, shot) as given to `sample_face`; (seed, index, frame) for a face of a `dyad`."""
+        """The arguments (seed, subject, shot) of `sample_face`, or (seed, index, frame) for a face of a `dyad`."""
         return self.seed, self.subject, self.shot_index
 
 
-# Skin from fair to deep, as photographs show it under neutral light.
+# Skin colours from fair to deep, as in photographs under neutral light.
 _SKIN = np.array(
     [
         (0.945, 0.795, 0.715),
@@ -134,7 +137,7 @@ _SKIN = np.array(
         (0.340, 0.220, 0.165),
     ]
 )
-# Black, dark brown, brown, chestnut, auburn, dark blond, blond, red.
+# Hair colours: black, dark brown, brown, chestnut, auburn, dark blond, blond, red.
 _HAIR = np.array(
     [
         (0.075, 0.065, 0.065),
@@ -148,7 +151,7 @@ _HAIR = np.array(
     ]
 )
 _GREY = np.array((0.62, 0.61, 0.60))
-# Dark brown, brown, hazel, green, grey, blue.
+# Iris colours: dark brown, brown, hazel, green, grey, blue.
 _IRIS = np.array(
     [
         (0.140, 0.080, 0.050),
@@ -179,18 +182,27 @@ HAIR_STYLES = {
 
 
 def _colour(values: np.ndarray) -> Colour:
+    """Return RGB values clipped to [0, 1]."""
     return tuple(float(v) for v in np.clip(values, 0.0, 1.0))
 
 
 def sample_identity(
     generator: np.random.Generator, infant: bool, female: bool | None = None, tone: float | None = None
 ) -> Identity:
-    """A person. `female` and `tone` (0 fair to 1 deep skin) are drawn unless they are given.
+    """Sample a person.
 
-    Offsets of the resting face stay within a quarter of what an expression moves, `strength` in [0.8, 1.2].
+    The offsets of the face at rest stay within a quarter of the movement of an expression. `strength` lies in
+    [0.8, 1.2].
+
+    Args:
+        generator: the source of random numbers.
+        infant: whether the person is an infant of 0.4 to 1.1 years instead of an adult of 18 to 68.
+        female: the sex; sampled if None.
+        tone: the skin tone from 0 (fair) to 1 (deep); sampled if None.
     """
 
     def spread(deviation: float) -> float:
+        """Sample a normal value of mean 0, clipped at 2.2 standard deviations."""
         return float(np.clip(generator.normal(0.0, deviation), -2.2 * deviation, 2.2 * deviation))
 
     drawn_female, drawn_tone = bool(generator.random() < 0.5), float(generator.beta(0.9, 1.1))
@@ -199,16 +211,16 @@ def sample_identity(
     age = float(generator.uniform(0.4, 1.1) if infant else generator.uniform(18.0, 68.0))
     wrinkles = 0.0 if infant else float(np.clip((age - 28.0) / 36.0, 0.0, 1.0))
 
-    place = tone * (len(_SKIN) - 1)
-    skin = np.array([np.interp(place, np.arange(len(_SKIN)), _SKIN[:, c]) for c in range(3)])
+    position = tone * (len(_SKIN) - 1)
+    skin = np.array([np.interp(position, np.arange(len(_SKIN)), _SKIN[:, c]) for c in range(3)])
     skin = skin * (1.0 + 0.02 * generator.standard_normal(3)) * (1.02 if infant else 1.0)
-    darkest = tone > 0.45 or generator.random() < 0.2
-    hair = _HAIR[int(generator.integers(0, 2))] if darkest else _HAIR[int(generator.integers(1, len(_HAIR)))]
+    dark_colouring = tone > 0.45 or generator.random() < 0.2
+    hair = _HAIR[int(generator.integers(0, 2))] if dark_colouring else _HAIR[int(generator.integers(1, len(_HAIR)))]
     hair = hair * generator.uniform(0.85, 1.15)
     brow = 0.75 * hair + 0.25 * skin * 0.5
     grey = float(np.clip((age - 46.0) / 20.0 + 0.3 * generator.standard_normal(), 0.0, 0.9)) if age > 42.0 else 0.0
     hair = hair * (1.0 - grey) + _GREY * grey
-    iris = _IRIS[int(generator.integers(0, 2))] if darkest else _IRIS[int(generator.integers(1, len(_IRIS)))]
+    iris = _IRIS[int(generator.integers(0, 2))] if dark_colouring else _IRIS[int(generator.integers(1, len(_IRIS)))]
     makeup = float(generator.random() < 0.5) * float(generator.uniform(0.3, 1.0)) if female and not infant else 0.0
     lips = skin * ((0.88, 0.62, 0.62) if female else (0.86, 0.70, 0.68)) + np.array((0.04, 0.0, 0.01))
     lips = lips * (1.0 - 0.45 * makeup) + 0.45 * makeup * np.array((0.70, 0.20, 0.25))
@@ -267,16 +279,22 @@ def sample_identity(
 
 
 def sample_shot(generator: np.random.Generator, tone: Colour) -> Shot:
-    """A photograph of someone whose skin is `tone`: pose, light, background, camera."""
+    """Sample the conditions of a photograph.
+
+    Args:
+        generator: the source of random numbers.
+        tone: the RGB colour of the person's skin, which sets the exposure.
+    """
 
     def spread(deviation: float, limit: float) -> float:
+        """Sample a normal value of mean 0, clipped to [-limit, limit]."""
         return float(np.clip(generator.normal(0.0, deviation), -limit, limit))
 
     azimuth, elevation = generator.uniform(-1.0, 1.0), generator.uniform(0.2, 0.95)
     light = np.array([np.sin(azimuth) * np.cos(elevation), -np.sin(elevation), np.cos(azimuth) * np.cos(elevation)])
     key = float(generator.uniform(0.38, 0.68))
-    # Dark skin is exposed for, as a photographer or a camera's meter would.
-    lift = 0.30 * (0.62 - float(np.mean(tone)))
+    # The exposure is raised for dark skin, as a photographer or a light meter does.
+    exposure_lift = 0.30 * (0.62 - float(np.mean(tone)))
     base = generator.uniform(0.10, 0.85) * (1.0 + 0.22 * generator.uniform(-1.0, 1.0, 3))
     other = np.clip(base * generator.uniform(0.45, 1.5) + 0.05 * generator.standard_normal(3), 0.03, 0.97)
     return Shot(
@@ -290,7 +308,7 @@ def sample_shot(generator: np.random.Generator, tone: Colour) -> Shot:
         key=key,
         ambient=float(1.0 - key + generator.uniform(-0.02, 0.06)),
         warmth=spread(0.025, 0.05),
-        exposure=1.0 + lift + spread(0.04, 0.08),
+        exposure=1.0 + exposure_lift + spread(0.04, 0.08),
         backdrop=(_colour(np.clip(base, 0.03, 0.97)), _colour(other)),
         clothes=_colour(_CLOTHES[int(generator.integers(0, len(_CLOTHES)))] * generator.uniform(0.8, 1.2, 3)),
         blur=float(generator.uniform(0.0, 0.0035)),
@@ -300,9 +318,15 @@ def sample_shot(generator: np.random.Generator, tone: Colour) -> Shot:
 
 
 def sample_face(seed: int, subject: int, shot: int, infant: bool) -> Face:
-    """The face of `subject` in its `shot`-th photograph. Pure: the same arguments give the same face everywhere.
+    """Return the face of `subject` in its `shot`-th photograph. The same arguments give the same face.
 
-    The identity depends on (seed, subject, infant) only; the shot (pose, light, background, camera) on all four.
+    The identity depends on (seed, subject, infant); the shot (pose, light, background, camera) on all four arguments.
+
+    Args:
+        seed: seed of the random numbers, together with the other arguments.
+        subject: index of the person.
+        shot: index of the person's photograph.
+        infant: whether the person is an infant.
     """
     identity = sample_identity(np.random.default_rng((seed, subject, int(infant), 0)), infant)
     generator = np.random.default_rng((seed, subject, int(infant), 1, shot))

@@ -1,4 +1,4 @@
-"""Action units as displacements of the landmarks (FACS: which way each muscle pulls the skin)."""
+"""Action units as displacements of the landmarks, in the directions in which the muscles of FACS pull the skin."""
 
 import numpy as np
 from jaxtyping import Float
@@ -7,8 +7,9 @@ from avlgan_jax.faces import landmarks
 from avlgan_jax.faces.procedural.anatomy import Anatomy
 from avlgan_jax.faces.procedural.identity import Identity
 
-# For each AU, at intensity 1, in face units of an adult: landmark (half on the picture's left): (dx, dy, dz).
-_PULLS = {
+# For each AU: {landmark: (dx, dy, dz)} at intensity 1, in face units of an adult. Only the half of the face on the
+# picture's left is listed; the other half is its mirror image.
+_DISPLACEMENTS = {
     "AU1": {21: (0.01, -0.17, 0), 20: (0, -0.13, 0), 19: (0, -0.06, 0)},
     "AU2": {17: (0, -0.08, 0), 18: (0, -0.15, 0), 19: (0, -0.14, 0), 20: (0, -0.07, 0)},
     "AU4": {21: (0.055, 0.13, 0), 20: (0.05, 0.11, 0), 19: (0.035, 0.07, 0), 18: (0.02, 0.03, 0), 17: (0.01, 0.01, 0)},
@@ -65,11 +66,12 @@ _PULLS = {
         51: (0, -0.03, 0), 61: (0.02, -0.035, 0), 62: (0, -0.04, 0),
     },
 }  # fmt: skip
-# What an infant's smaller mouth and jaw and softer brow make of an adult's pull.
+# Factors of an infant's displacements: its mouth and jaw are smaller, its brow is softer. Keys are landmark groups.
 _INFANT_SCALE = {"jaw": 0.72, "right_brow": 0.85, "left_brow": 0.85, "nose": 0.8, "mouth": 0.72}
 
 
-def _pull(half: dict[int, tuple[float, float, float]], infant: bool) -> np.ndarray:
+def _displacement_array(half: dict[int, tuple[float, float, float]], infant: bool) -> np.ndarray:
+    """Return the displacements of all 68 landmarks from the table of one half."""
     move = np.zeros((landmarks.COUNT, 3))
     for index, displacement in half.items():
         move[index] = displacement
@@ -80,17 +82,19 @@ def _pull(half: dict[int, tuple[float, float, float]], infant: bool) -> np.ndarr
     return move
 
 
-_NAMES = tuple(_PULLS)
-_MOVES = {
-    infant: np.stack([_pull(half, infant) for half in _PULLS.values()]).reshape(len(_PULLS), -1)
+_NAMES = tuple(_DISPLACEMENTS)
+_DISPLACEMENT_MATRICES = {
+    infant: np.stack([_displacement_array(half, infant) for half in _DISPLACEMENTS.values()]).reshape(
+        len(_DISPLACEMENTS), -1
+    )
     for infant in (False, True)
 }
-# Contempt: the corner of the person's left side (the picture's right) is pulled in and up.
+# AU14 (contempt): the mouth corner on the person's left side (the picture's right) moves outward, up and back.
 _DIMPLE = {54: (0.06, -0.12, -0.05), 64: (0.055, -0.11, -0.05), 53: (0.02, -0.05, 0), 55: (0.04, -0.05, 0),
            63: (0.01, -0.03, 0), 65: (0.01, -0.03, 0), 52: (0.0, -0.02, 0), 35: (0.01, -0.02, 0),
            24: (0, -0.05, 0), 25: (0, -0.07, 0),
            26: (0, -0.04, 0), 23: (0, -0.02, 0)}  # fmt: skip
-# The part of the face that moves, for the person's own style (`Identity.style`).
+# The field of `Style` whose factor applies to each AU.
 _REGIONS = {
     **dict.fromkeys(("AU1", "AU2", "AU4"), "brows"),
     **dict.fromkeys(("AU5", "AU7"), "lids"),
@@ -98,20 +102,29 @@ _REGIONS = {
     **dict.fromkeys(("AU12", "AU14", "AU15", "AU20"), "corners"),
     **dict.fromkeys(("AU10", "AU16", "AU25", "AU26", "AU27"), "jaw"),
 }
-_LIMITS = {"AU5": 1.25, "AU12": 1.6, "AU20": 1.1, "AU26": 1.2, "AU27": 0.5}  # skin and joint go no further
-# Pairs (upper, lower): lids and lips that may meet but not cross.
+# Largest intensities that the skin and the jaw joint allow.
+_LIMITS = {"AU5": 1.25, "AU12": 1.6, "AU20": 1.1, "AU26": 1.2, "AU27": 0.5}
+# Pairs (upper, lower) of landmarks of lids and lips, which may meet but not cross.
 _LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))
 _LIPS = ((61, 67), (62, 66), (63, 65))
 
 
 def show(units: dict[str, float], identity: Identity) -> dict[str, float]:
-    """Action units as this person shows them: no two people put as much of a feeling into brow, eyes and mouth."""
+    """Return the action units as this person shows them.
+
+    Args:
+        units: the intensities that `action_units` returns.
+        identity: the person, whose `strength`, `style` and `rest_part` change the intensities.
+
+    Returns:
+        The intensities of the same keys. Those of `_LIMITS` saturate smoothly at their limits.
+    """
     shown = {}
     for name, value in units.items():
         gain = identity.strength * (getattr(identity.style, _REGIONS[name]) if name in _REGIONS else 1.0)
         shown[name] = value * gain
     shown["gaze"] = units["gaze"]
-    # Shut eyes are shut in everyone; how heavy the lids of the tired are is their own.
+    # An intensity of 1 shuts the eyes of every person; a partial closure depends on the person.
     gain = identity.strength * identity.style.lids
     shown["AU43"] = units["AU43"] ** (1.0 / gain) if units["AU43"] > 0.0 else 0.0
     shown["AU25"] += identity.rest_part
@@ -121,9 +134,18 @@ def show(units: dict[str, float], identity: Identity) -> dict[str, float]:
 
 
 def move(anatomy: Anatomy, units: dict[str, float], infant: bool) -> Float[np.ndarray, "68 3"]:
-    """The 68 landmarks, in face units, of a head at rest moved by the action units it shows."""
-    pulls = np.array([units[name] for name in _NAMES])
-    points = anatomy.landmarks + (pulls @ _MOVES[infant]).reshape(landmarks.COUNT, 3)
+    """Return the landmarks of a head at rest, moved by action units.
+
+    Args:
+        anatomy: the head at rest.
+        units: the intensities that `show` returns.
+        infant: whether to use an infant's smaller displacements.
+
+    Returns:
+        The moved landmarks, in face units.
+    """
+    intensities = np.array([units[name] for name in _NAMES])
+    points = anatomy.landmarks + (intensities @ _DISPLACEMENT_MATRICES[infant]).reshape(landmarks.COUNT, 3)
     scale = 0.78 if infant else 1.0
     for index, displacement in _DIMPLE.items():
         points[index] += np.array(displacement) * (units["AU14"] * scale)
@@ -131,8 +153,8 @@ def move(anatomy: Anatomy, units: dict[str, float], infant: bool) -> Float[np.nd
     for upper, lower in _LIPS:
         if points[lower, 1] < points[upper, 1]:
             points[[upper, lower], 1] = points[[upper, lower], 1].mean()
-    # The red of the lips rolls in but does not vanish: the outer edge stays beyond the inner one; and the upper lip
-    # goes no higher than the nose lets it.
+    # The red of the lips gets thinner but does not vanish: the outer edge keeps a distance from the inner one. The
+    # upper lip stays below the nose.
     ceiling = points[33, 1] + 0.06
     for outer, inner in ((50, 61), (51, 62), (52, 63)):
         points[inner, 1] = max(points[inner, 1], ceiling + 0.035)
@@ -143,16 +165,16 @@ def move(anatomy: Anatomy, units: dict[str, float], infant: bool) -> Float[np.nd
 
 
 def _move_lids(points: np.ndarray, units: dict[str, float]) -> None:
-    """Open, tighten and close the eyes, in shares of their own opening; shut lids meet on one line."""
+    """Move the lids in place, by shares of the opening at rest. Shut lids meet on one line."""
     closure, wide, tight, raised = (units[name] for name in ("AU43", "AU5", "AU7", "AU6"))
     for upper, lower in _LIDS:
         opening = points[lower, 1] - points[upper, 1]
         top = points[upper, 1] - opening * (0.36 * wide - 0.20 * tight)
         bottom = points[lower, 1] - opening * (0.22 * tight + 0.24 * raised - 0.05 * wide)
-        meet = 0.8 * points[lower, 1] + 0.2 * points[upper, 1]
-        least = 0.12 * opening * (1.0 - closure)
-        top, bottom = top + closure * (meet - top), bottom + closure * (meet - bottom)
+        closed = 0.8 * points[lower, 1] + 0.2 * points[upper, 1]
+        minimum = 0.12 * opening * (1.0 - closure)
+        top, bottom = top + closure * (closed - top), bottom + closure * (closed - bottom)
         middle = 0.5 * (top + bottom)
-        points[upper, 1], points[lower, 1] = min(top, middle - 0.5 * least), max(bottom, middle + 0.5 * least)
-    # Squinting draws the outer corner down a little, a raised inner brow lifts the upper lid's inner end.
+        points[upper, 1], points[lower, 1] = min(top, middle - 0.5 * minimum), max(bottom, middle + 0.5 * minimum)
+    # A raised cheek (AU6) lowers the outer corners a little, a raised upper lid (AU5) lifts them.
     points[[36, 45], 1] += 0.012 * raised - 0.008 * wide

@@ -1,4 +1,4 @@
-"""Drawn faces by name: `procedural:SEED` for an adult, `procedural-infant:SEED` for an infant."""
+"""Procedural faces by name: `procedural:SEED` for an adult, `procedural-infant:SEED` for an infant."""
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -6,37 +6,69 @@ from jaxtyping import Float, UInt8
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import procedural
 
-DRAWN = {"procedural": False, "procedural-infant": True}
-DRAWN_SIDE = 256
-# The seed of drawn faces: none of them is in a data set, whose seeds are small.
+DRAWN = {"procedural": False, "procedural-infant": True}  # whether each name is an infant's
+DRAWN_SIDE = 256  # default side of the picture in pixels
+# The first argument of `sample_face`; the SEED of a name is its subject. Data sets have small seeds, so they contain
+# none of these faces.
 _SEED = 0xD4A3
 
 
 def seed_of(name: str) -> tuple[int, bool] | None:
-    """The seed of a drawn face's name (`procedural:7`) and whether it is an infant, or None for another kind of name.
+    """Return the seed in a procedural face's name, and whether the face is an infant's.
 
-    Raises UserError where the seed is no number.
+    Args:
+        name: `procedural:7` or `procedural-infant:7`; without a colon the seed is 0.
+
+    Returns:
+        (seed, infant), or None if `name` does not name a procedural face.
+
+    Raises:
+        UserError: the text after the colon is not a number of 1 to 9 digits.
     """
     kind, colon, seed = name.partition(":")
     if kind not in DRAWN:
         return None
     if colon and not (seed.isascii() and seed.isdigit() and len(seed) < 10):
-        raise UserError(f"{name}: expected a number after the colon, as in {kind}:7")
+        raise UserError(f"{name}: expected a number of 1 to 9 digits after the colon, as in {kind}:7")
     return int(seed or 0), DRAWN[kind]
 
 
 def draw_by_name(
     name: str, side: int = DRAWN_SIDE, dimensions: int = 2
 ) -> tuple[UInt8[np.ndarray, "height width 3"], Float[np.ndarray, "68 dimensions"]] | None:
-    """The picture and landmarks of a drawn face by name, or None if it is none. Raises UserError as `seed_of`."""
-    meant = seed_of(name)
-    return None if meant is None else draw_face(*meant, side, dimensions=dimensions)
+    """Draw the procedural face of a name, with a neutral expression.
+
+    Args:
+        name: `procedural:SEED` or `procedural-infant:SEED`.
+        side: side of the picture in pixels, 32 to 256.
+        dimensions: 2 for landmarks (x, y), 3 for (x, y, z).
+
+    Returns:
+        The RGB picture and the landmarks in pixels, or None if `name` does not name a procedural face.
+
+    Raises:
+        UserError: the text after the colon is not a number of 1 to 9 digits.
+    """
+    parsed = seed_of(name)
+    return None if parsed is None else draw_face(*parsed, side, dimensions=dimensions)
 
 
 def draw_face(
     seed: int, infant: bool, side: int, valence: float = 0.0, arousal: float = 0.0, dimensions: int = 2
 ) -> tuple[UInt8[np.ndarray, "height width 3"], Float[np.ndarray, "68 dimensions"]]:
-    """A drawn face and its landmarks in pixels, of 2 or 3 `dimensions`: somebody else for every seed."""
+    """Draw the procedural face of a seed.
+
+    Args:
+        seed: selects the person; each seed gives a different one.
+        infant: whether the person is an infant.
+        side: side of the picture in pixels, 32 to 256.
+        valence: in [-1, 1].
+        arousal: in [-1, 1].
+        dimensions: 2 for landmarks (x, y), 3 for (x, y, z).
+
+    Returns:
+        The RGB picture and the landmarks in pixels.
+    """
     face = procedural.sample_face(_SEED, seed, 0, infant)
     image, landmarks, landmarks_3d = procedural.render(face, valence, arousal, side)
     return image, landmarks_3d if dimensions == 3 else landmarks

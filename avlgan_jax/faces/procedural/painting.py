@@ -1,8 +1,7 @@
-"""Brushes: smooth curves, anti-aliased masks and blending on float RGB canvases.
+"""Smooth curves, anti-aliased masks and blending on float RGB canvases.
 
-A canvas is (3, h, w), one plane for each colour: numpy lays a mask over planes five times as fast as over pixels.
-
-Points are (x, y) canvas pixels measured from the top left corner, the first pixel's centre at (0.5, 0.5).
+A canvas is (3, h, w), one plane per colour: numpy applies a mask to planes five times as fast as to interleaved
+pixels. Points are (x, y) in canvas pixels from the top left corner; the centre of the first pixel is (0.5, 0.5).
 """
 
 import functools
@@ -14,12 +13,12 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-_SHIFT = 4  # cv2 draws at 1/16 pixel
-_SMALL = 4096  # boxes up to this many pixels are drawn four times as fine, larger ones twice
+_SHIFT = 4  # fractional bits of cv2's coordinates: it draws at 1/16 pixel
+_SMALL = 4096  # masks of at most this many pixels are drawn at 4 times the resolution, larger ones at 2 times
 
 
 class Box(NamedTuple):
-    """A rectangle of the canvas: what a brush touches."""
+    """A rectangle of the canvas in pixels, to which a painting function is limited."""
 
     x0: int
     y0: int
@@ -28,19 +27,24 @@ class Box(NamedTuple):
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """Index of the rectangle in a mask."""
+        """The index of the rectangle in a mask (h, w)."""
         return slice(self.y0, self.y1), slice(self.x0, self.x1)
 
     @property
     def planes(self) -> tuple[slice, slice, slice]:
-        """Index of the rectangle in a canvas."""
+        """The index of the rectangle in a canvas (3, h, w)."""
         return slice(None), slice(self.y0, self.y1), slice(self.x0, self.x1)
 
 
 def box_around(points: Float[np.ndarray, "n 2"], margin: float, size: int) -> Box:
-    """The smallest box of whole pixels that holds `points` and `margin` pixels around them, cut to the canvas.
+    """Return the smallest box that contains `points` and a margin, clipped to the canvas.
 
-    Outside the canvas it is one pixel at its border, so that every box holds something.
+    A box outside the canvas becomes one pixel wide or high at its border, so that no box is empty.
+
+    Args:
+        points: canvas pixels.
+        margin: margin around the points in pixels.
+        size: side of the canvas in pixels.
     """
     (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
     x0 = min(max(math.floor(left - margin), 0), size - 1)
@@ -53,36 +57,50 @@ def box_around(points: Float[np.ndarray, "n 2"], margin: float, size: int) -> Bo
 def fill(
     box: Box, polygons: Sequence[Float[np.ndarray, "n 2"]], blur: float = 0.0, levels: Sequence[float] | None = None
 ) -> Float[np.ndarray, "h w"]:
-    """Coverage in [0, 1] of closed polygons inside `box`, softened by a Gaussian of `blur` pixels.
+    """Return the coverage in [0, 1] of filled polygons.
 
-    With `levels` a polygon covers no more than its own level; a later one replaces an earlier one. cv2's own
-    anti-aliasing would make every shape 0.65 pixels larger all around; drawing finer and averaging costs no more and
-    leaves 0.1 to 0.2.
+    Polygons are drawn at a higher resolution and averaged, which makes them 0.1 to 0.2 pixels larger on each side.
+    cv2's own anti-aliasing costs as much and makes them 0.65 pixels larger.
+
+    Args:
+        box: the rectangle that the mask covers.
+        polygons: closed outlines in canvas pixels.
+        blur: standard deviation in pixels of a Gaussian blur of the mask.
+        levels: the coverage inside each polygon, 1 if None; a larger value counts as 1. Where polygons overlap, the
+            last one counts.
     """
     height, width = box.y1 - box.y0, box.x1 - box.x0
-    # A wide blur needs no fine mask: it is drawn and blurred at half the size.
-    fine = 0.5 if blur > 2.4 and min(height, width) > 8 else 4 if height * width <= _SMALL else 2
-    shape = (round(width * fine), round(height * fine))
+    # A wide blur needs no high resolution: the mask is drawn and blurred at half the size.
+    zoom = 0.5 if blur > 2.4 and min(height, width) > 8 else 4 if height * width <= _SMALL else 2
+    shape = (round(width * zoom), round(height * zoom))
     mask = np.zeros(shape[::-1], np.uint8)
-    one = 1 << _SHIFT
-    scale = (shape[0] / width * one, shape[1] / height * one)
-    corner = (box.x0 * scale[0] + one / 2, box.y0 * scale[1] + one / 2)
+    subpixels = 1 << _SHIFT
+    scale = (shape[0] / width * subpixels, shape[1] / height * subpixels)
+    corner = (box.x0 * scale[0] + subpixels / 2, box.y0 * scale[1] + subpixels / 2)
     for index, polygon in enumerate(polygons):
         value = 255 if levels is None else int(255.0 * min(levels[index], 1.0))
         outline = polygon * scale
         outline -= corner
         cv2.fillPoly(mask, [np.rint(outline, out=outline).astype(np.int32)], value, cv2.LINE_8, _SHIFT)
-    if fine < 1.0:
-        return cv2.resize(soften(_coverage(mask), blur * fine), (width, height), interpolation=cv2.INTER_LINEAR)
+    if zoom < 1.0:
+        return cv2.resize(soften(_coverage(mask), blur * zoom), (width, height), interpolation=cv2.INTER_LINEAR)
     return soften(_coverage(cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA)), blur)
 
 
 def _coverage(mask: UInt8[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+    """Return a mask of 0 to 255 as coverage in [0, 1]."""
     return np.multiply(mask, np.float32(1.0 / 255.0), dtype=np.float32)
 
 
 def lines(box: Box, curves: Float[np.ndarray, "k n 2"], thickness: int, blur: float = 0.0) -> Float[np.ndarray, "h w"]:
-    """Coverage of open curves of equal length drawn `thickness` whole pixels wide."""
+    """Return the coverage in [0, 1] of open curves.
+
+    Args:
+        box: the rectangle that the mask covers.
+        curves: points in canvas pixels.
+        thickness: width of each line in pixels.
+        blur: standard deviation in pixels of a Gaussian blur of the mask.
+    """
     mask = np.zeros((box.y1 - box.y0, box.x1 - box.x0), np.uint8)
     points = np.rint((curves - (box.x0 + 0.5, box.y0 + 0.5)) * (1 << _SHIFT)).astype(np.int32)
     cv2.polylines(mask, list(points), False, 255, thickness, cv2.LINE_AA, _SHIFT)
@@ -90,7 +108,10 @@ def lines(box: Box, curves: Float[np.ndarray, "k n 2"], thickness: int, blur: fl
 
 
 def soften(mask: Float[np.ndarray, "h w"], blur: float) -> Float[np.ndarray, "h w"]:
-    """`mask` under a Gaussian of `blur` pixels; nothing outside the array."""
+    """Return `mask` blurred by a Gaussian of standard deviation `blur` pixels.
+
+    Values beyond the mask's border are copies of the border. A `blur` below 0.3 returns the mask unchanged.
+    """
     if blur < 0.3:
         return mask
     return cv2.GaussianBlur(mask, (0, 0), blur, borderType=cv2.BORDER_REPLICATE)
@@ -102,17 +123,31 @@ def tint(
     mask: Float[np.ndarray, "h w"],
     colour: Sequence[float] | Float[np.ndarray, "3 h w"],
 ) -> None:
-    """Lay `colour` (one, or one for each pixel of the box) over the canvas where `mask` covers it."""
+    """Blend `colour` into the canvas, in place.
+
+    Args:
+        canvas: RGB planes.
+        box: the rectangle of the mask.
+        mask: the opacity of the colour, in [0, 1].
+        colour: one RGB colour, or one per pixel of the box.
+    """
     part = canvas[box.planes]
-    over = np.asarray(colour, np.float32).reshape(3, 1, 1) - part if np.ndim(colour) == 1 else colour - part
-    over *= mask
-    part += over
+    difference = np.asarray(colour, np.float32).reshape(3, 1, 1) - part if np.ndim(colour) == 1 else colour - part
+    difference *= mask
+    part += difference
 
 
 def shade(
     canvas: Float[np.ndarray, "3 h w"], box: Box, mask: Float[np.ndarray, "h w"], factor: Sequence[float]
 ) -> None:
-    """Multiply the canvas by `factor` where `mask` covers it: shadow below 1, light above."""
+    """Multiply the canvas by `factor`, in place.
+
+    Args:
+        canvas: RGB planes.
+        box: the rectangle of the mask.
+        mask: the strength of the effect: 0 changes nothing, 1 applies the full factor.
+        factor: for red, green and blue; below 1 for shadow, above 1 for light.
+    """
     change = mask * (np.array(factor, np.float32).reshape(3, 1, 1) - np.float32(1.0))
     change += np.float32(1.0)
     canvas[box.planes] *= change
@@ -120,7 +155,7 @@ def shade(
 
 @functools.cache
 def _spline_matrix(count: int, per_span: int, closed: bool) -> np.ndarray:
-    """Weights that take `count` knots to a Catmull-Rom curve with `per_span` points between knots."""
+    """Return the weights from `count` knots to a Catmull-Rom curve with `per_span` points per span between knots."""
     spans = count if closed else count - 1
     t = np.linspace(0.0, 1.0, per_span, endpoint=False)
     basis = 0.5 * np.stack(
@@ -133,7 +168,7 @@ def _spline_matrix(count: int, per_span: int, closed: bool) -> np.ndarray:
             knot = span + k - 1
             if closed:
                 weights[rows, knot % count] += basis[:, k]
-            elif knot < 0:  # the knot before the first lies opposite the second
+            elif knot < 0:  # the knot before the first mirrors the second one about the first
                 weights[rows, 0] += 2 * basis[:, k]
                 weights[rows, 1] -= basis[:, k]
             elif knot >= count:
@@ -147,12 +182,23 @@ def _spline_matrix(count: int, per_span: int, closed: bool) -> np.ndarray:
 
 
 def curve(knots: Float[np.ndarray, "*b n d"], per_span: int = 6, closed: bool = False) -> Float[np.ndarray, "*b m d"]:
-    """A smooth curve through every one of `knots`, which stand in it at every `per_span`-th place."""
+    """Return a Catmull-Rom curve through `knots`.
+
+    Args:
+        knots: points of any dimension.
+        per_span: points of the curve per span; knot k is point `k * per_span` of the curve.
+        closed: whether the last knot connects to the first one.
+    """
     return _spline_matrix(knots.shape[-2], per_span, closed) @ knots
 
 
 def ribbon(spine: Float[np.ndarray, "*b n 2"], widths: Float[np.ndarray, "*b n"]) -> Float[np.ndarray, "*b m 2"]:
-    """The closed outline of a brush stroke (or of many alike) of full width `widths` along `spine`."""
+    """Return the closed outline of a stroke, or of a batch of strokes.
+
+    Args:
+        spine: the centre line.
+        widths: the full width at each point of the spine.
+    """
     half = np.empty_like(spine)
     along = spine[..., 1:, :] - spine[..., :-1, :]
     half[..., 1:-1, 0] = -(along[..., 1:, 1] + along[..., :-1, 1])
@@ -165,7 +211,7 @@ def ribbon(spine: Float[np.ndarray, "*b n 2"], widths: Float[np.ndarray, "*b n"]
 
 @functools.cache
 def taper(count: int, start: float, end: float) -> Float[np.ndarray, "count"]:
-    """Stroke widths that swell to 1 in the middle and fall to `start` and `end` at the ends."""
+    """Return `count` relative stroke widths: 1 in the middle, `start` and `end` at the ends."""
     t = np.linspace(0.0, 1.0, count)
     bell = np.sin(np.pi * t)
     return bell + (1.0 - bell) * (start * (1.0 - t) + end * t)
@@ -173,6 +219,7 @@ def taper(count: int, start: float, end: float) -> Float[np.ndarray, "count"]:
 
 @functools.cache
 def _circle(count: int) -> Float[np.ndarray, "count 2"]:
+    """Return `count` points of the unit circle."""
     t = np.linspace(0.0, 2.0 * np.pi, count, endpoint=False)
     return np.stack([np.cos(t), np.sin(t)], axis=-1)
 
@@ -180,7 +227,14 @@ def _circle(count: int) -> Float[np.ndarray, "count 2"]:
 def ellipse(
     centre: Float[np.ndarray, "2"], radii: tuple[float, float], angle: float = 0.0, count: int = 24
 ) -> Float[np.ndarray, "count 2"]:
-    """Outline of an ellipse turned by `angle` radians."""
+    """Return the outline of an ellipse.
+
+    Args:
+        centre: in canvas pixels.
+        radii: the radii along the ellipse's x and y, in pixels.
+        angle: clockwise rotation in radians.
+        count: points of the outline.
+    """
     cos, sin = math.cos(angle), math.sin(angle)
     turn = np.array([[radii[0] * cos, radii[0] * sin], [-radii[1] * sin, radii[1] * cos]])
     return _circle(count) @ turn + centre

@@ -1,4 +1,4 @@
-"""A face and an emotion to a picture and its landmarks."""
+"""Rendering of a face at an emotion: the picture and its landmarks."""
 
 from typing import NamedTuple
 
@@ -10,33 +10,41 @@ from avlgan_jax.faces.procedural import anatomy, camera, eyes, folds, hair, ligh
 from avlgan_jax.faces.procedural.expression import action_units
 from avlgan_jax.faces.procedural.identity import Face
 
-RESOLUTIONS = (32, 256)  # smallest and largest side of a picture
+RESOLUTION_RANGE = (32, 256)  # smallest and largest side of a picture in pixels
 
 
 class Rendering(NamedTuple):
-    """A drawn face."""
+    """The picture and the landmarks of a drawn face."""
 
     image: UInt8[np.ndarray, "h w 3"]
-    landmarks: Float[np.ndarray, "68 2"]  # pixels of the picture
-    landmarks_3d: Float[np.ndarray, "68 3"]  # the same with z toward the viewer, in pixels
+    landmarks: Float[np.ndarray, "68 2"]  # (x, y) in pixels of the picture
+    landmarks_3d: Float[np.ndarray, "68 3"]  # (x, y, z) in pixels, z toward the viewer
 
 
 def _oversampling(resolution: int) -> int:
-    """Canvas pixels per picture pixel and axis: small pictures need more to hold an eye."""
+    """Return the canvas pixels per picture pixel along each axis. Small pictures need more to resolve the eyes."""
     return 4 if resolution < 40 else 3 if resolution < 60 else 2
 
 
 def render(face: Face, valence: float, arousal: float, resolution: int = 128) -> Rendering:
-    """Draw `face` feeling (`valence`, `arousal`) as a square RGB picture of side `resolution` (32 to 256).
+    """Draw a face at an emotion. The same arguments give the same bytes.
 
-    The ground truth of every conversion: the same face at another emotion differs only in what expression moves;
-    pose, light, background and camera noise are the face's own. The same arguments give the same bytes.
-    Raises ValueError for a resolution or an emotion out of range.
+    Renderings of one face at two emotions differ only in the expression: pose, light, background and camera noise
+    belong to the face. A rendering at the target emotion is therefore the ground truth of an edit.
+
+    Args:
+        face: the person and the conditions of the photograph.
+        valence: in [-1, 1].
+        arousal: in [-1, 1].
+        resolution: side of the square picture in pixels, 32 to 256.
+
+    Raises:
+        ValueError: the resolution or the emotion is out of range.
     """
-    if not RESOLUTIONS[0] <= resolution <= RESOLUTIONS[1]:
-        raise ValueError(f"resolution {resolution} is outside {RESOLUTIONS[0]} to {RESOLUTIONS[1]}")
+    if not RESOLUTION_RANGE[0] <= resolution <= RESOLUTION_RANGE[1]:
+        raise ValueError(f"resolution {resolution}: expected {RESOLUTION_RANGE[0]} to {RESOLUTION_RANGE[1]}")
     if not (-1.0 <= valence <= 1.0 and -1.0 <= arousal <= 1.0):
-        raise ValueError(f"emotion ({valence}, {arousal}) is outside [-1, 1]")
+        raise ValueError(f"emotion ({valence}, {arousal}): expected valence and arousal in [-1, 1]")
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
@@ -46,14 +54,15 @@ def render(face: Face, valence: float, arousal: float, resolution: int = 128) ->
 
 
 def _draw(face: Face, valence: float, arousal: float, resolution: int) -> Rendering:
+    """Paint the canvas from back to front and photograph it."""
     size = resolution * _oversampling(resolution)
     rest = anatomy.rest(face.identity)
     view = camera.frame(rest, face.shot, face.infant, size)
     units = muscles.show(action_units(valence, arousal, face.infant), face.identity)
     moved = muscles.move(rest, units, face.infant)
-    seen = view.project(moved)
+    projected = view.project(moved)
     canvas = scene.background(face, size)
-    sheet = scene.Sheet(canvas, face, rest, view, units, moved, seen[:, :2], view.rotation[:2, :2] * view.scale)
+    sheet = scene.Sheet(canvas, face, rest, view, units, moved, projected[:, :2], view.rotation[:2, :2] * view.scale)
 
     hair.paint_back(sheet)
     scene.paint_body(sheet)
@@ -64,19 +73,22 @@ def _draw(face: Face, valence: float, arousal: float, resolution: int) -> Render
     eyes.paint_eyes(sheet)
     eyes.paint_brows(sheet)
     mouth.paint_mouth(sheet)
-    lamp = light.shine(face, view, moved, units, size)
-    canvas *= 1.0 + cover * (lamp.factor - 1.0)
-    canvas += cover * lamp.gloss * (1.0 - 0.5 * canvas)
+    lighting = light.shine(face, view, moved, units, size)
+    canvas *= 1.0 + cover * (lighting.factor - 1.0)
+    canvas += cover * lighting.gloss * (1.0 - 0.5 * canvas)
     skin.paint_tears(sheet)
     hair.paint_front(sheet)
 
     image = _photograph(face, canvas, resolution)
     scale = np.float32(resolution / size)
-    return Rendering(image, (seen[:, :2] * scale).astype(np.float32), (seen * scale).astype(np.float32))
+    return Rendering(image, (projected[:, :2] * scale).astype(np.float32), (projected * scale).astype(np.float32))
 
 
 def _photograph(face: Face, canvas: Float[np.ndarray, "3 h w"], resolution: int) -> UInt8[np.ndarray, "r r 3"]:
-    """Lens, sensor and 8 bits: softness, vignette, noise. The noise is the shot's own, whatever is in the picture."""
+    """Return the canvas as an 8-bit picture with lens blur, vignette and noise.
+
+    The noise depends on the shot and the resolution, not on the expression.
+    """
     shot = face.shot
     softness = shot.blur * canvas.shape[-1]
     if softness > 0.3:

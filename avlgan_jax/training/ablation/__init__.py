@@ -1,1 +1,1 @@
-"""Trainings behind the ablations: Table I, and the parts of the recipe."""
+"""Training runs of the ablations: the loss weights of Table I and the parts of the recipe."""

@@ -1,8 +1,9 @@
-"""The trainings that show what each part of the recipe is worth: the workdir's own again, each without one part.
+"""Ablation of the recipe: the workdir's training repeated without one part of the recipe at a time.
 
-Without a part means with the paper's values of its fields (preset `paper`), all else as the workdir has it.
+"Without a part" means with the values of preset `paper` for the fields of the part; all other fields are those of the
+workdir.
 
-WORKDIR/ablation/recipe/PART/    an ordinary workdir, in which the one model that the part belongs to is trained
+WORKDIR/ablation/recipe/PART/    an ordinary workdir, in which only the model that the part belongs to is trained
 """
 
 import functools
@@ -20,41 +21,46 @@ from avlgan_jax.training.ablation.runs import FOLDER, finished, take_landmark_co
 
 @dataclass(frozen=True)
 class RecipePart:
-    """A part of the recipe: its fields, all of one model, and what it is in words and at the head of a column."""
+    """A part of the recipe."""
 
     fields: tuple[str, ...]
+    """Fields of the config as "section.field", all of the same section."""
     words: str
+    """Description, for tables and messages."""
     title: str
+    """Short name, for column headings."""
 
     @property
     def model(self) -> ModelName:
-        """The model that is trained without it."""
+        """Model that the part belongs to."""
         return self.fields[0].split(".")[0]
 
 
-# What preset `modern` changes of the paper's losses and steps, by the names in metrics.json.
+# The changes of preset `modern` to the paper's losses and training, by their keys in metrics.json.
 RECIPE_PARTS = {
-    "reading_first": RecipePart(("image.d_warmup",), "the discriminator reads real faces before it judges", "reading"),
-    "mask": RecipePart(("image.masked", "image.mask_weight"), "a mask blends the picture with the input", "mask"),
-    "uniform_targets": RecipePart(("image.targets",), "targets spread over the disc", "targets"),
+    "reading_first": RecipePart(("image.d_warmup",), "a warm-up of the discriminator on real faces", "reading"),
+    "mask": RecipePart(("image.masked", "image.mask_weight"), "a mask that blends the output with the input", "mask"),
+    "uniform_targets": RecipePart(("image.targets",), "target emotions spread over the disc", "targets"),
     "nonsaturating": RecipePart(("image.adversarial_loss",), "the non-saturating adversarial loss", "loss"),
-    "faster_discriminator": RecipePart(("image.d_rate_factor",), "a discriminator that learns faster", "faster D"),
+    "faster_discriminator": RecipePart(
+        ("image.d_rate_factor",), "a higher learning rate of the discriminator", "faster D"
+    ),
     "averaged_weights": RecipePart(("image.ema_decay",), "averaged weights", "average"),
-    "displacement": RecipePart(("landmark.residual",), "the landmark converter gives a displacement", "displaced"),
-    "light_centres": RecipePart(("landmark.centre_weight",), "a light loss of face feature centres", "centres"),
+    "displacement": RecipePart(("landmark.residual",), "a landmark converter that outputs a displacement", "displaced"),
+    "light_centres": RecipePart(("landmark.centre_weight",), "a low weight of the face feature centre loss", "centres"),
 }
 
-# The name of the workdir's own models, which have every part.
+# Key of the workdir's own models, trained with every part.
 FULL_RECIPE = "whole"
 
 
 def enabled_parts(config: Config) -> dict[str, RecipePart]:
-    """Those of PARTS that a config has."""
+    """Return the parts of RECIPE_PARTS whose fields differ from the paper's values in `config`."""
     return {name: part for name, part in RECIPE_PARTS.items() if config_without(config, part) != config}
 
 
 def config_without(config: Config, part: RecipePart) -> Config:
-    """The config with the paper's values of the part's fields."""
+    """Return the config with the paper's values for the fields of a part."""
     paper = presets.paper()
     for field in part.fields:
         section, name = field.split(".")
@@ -63,7 +69,17 @@ def config_without(config: Config, part: RecipePart) -> Config:
 
 
 def train(config: Config, directory: Path, name: str) -> None:
-    """Train the model of part `name` without it, to its last step. Raises as `loop.train` does."""
+    """Train the model of part `name` without this part, to its last step.
+
+    Args:
+        config: Config of the workdir.
+        directory: The workdir. The run is in its subfolder ablation/recipe/NAME.
+        name: Key of RECIPE_PARTS.
+
+    Raises:
+        UserError: As `loop.train`.
+        signals.Interrupted: As `loop.train`.
+    """
     part, folder = RECIPE_PARTS[name], _folder(directory, name)
     if part.model == "image":
         take_landmark_converter(directory, folder)
@@ -72,9 +88,16 @@ def train(config: Config, directory: Path, name: str) -> None:
 
 
 def load(directory: Path) -> dict[str, Callable[[], Trained]] | None:
-    """What assembles the models of every run that has been trained to its end, the workdir's own (WHOLE) first.
+    """Return functions that assemble the models of every finished run.
 
-    None where there is none but that.
+    Args:
+        directory: The workdir.
+
+    Returns:
+        By part, first the workdir's own models (FULL_RECIPE); None if no run without a part is finished.
+
+    Raises:
+        UserError: As `states.read`, if there are ablation runs.
     """
     if not (directory / FOLDER / "recipe").is_dir():
         return None
@@ -84,10 +107,11 @@ def load(directory: Path) -> dict[str, Callable[[], Trained]] | None:
         changed = config_without(config, part)
         state = finished(_folder(directory, name), changed, part.model)
         if state is not None:
-            own = states.weights_of(state, part.model)
-            runs[name] = functools.partial(inference.assemble, changed, weights | own, steps)
+            retrained = states.weights_of(state, part.model)
+            runs[name] = functools.partial(inference.assemble, changed, weights | retrained, steps)
     return runs if len(runs) > 1 else None
 
 
 def _folder(directory: Path, name: str) -> Path:
+    """Return the workdir of the run without part `name`."""
     return directory / FOLDER / "recipe" / name

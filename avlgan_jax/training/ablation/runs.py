@@ -1,4 +1,4 @@
-"""What all ablations share: where their runs lie, and what of a run is taken over."""
+"""Helpers shared by the ablations: changed configs, copied landmark converters and finished runs."""
 
 import dataclasses
 import shutil
@@ -14,21 +14,24 @@ FOLDER = "ablation"
 
 
 def with_value(config: Config, name: str, value: object) -> Config:
-    """The config with one field, as "section.field", changed."""
+    """Return the config with one field changed; `name` is "section.field", such as "image.emotion_weight"."""
     section, field = name.split(".")
     return dataclasses.replace(config, **{section: dataclasses.replace(getattr(config, section), **{field: value})})
 
 
 def take_landmark_converter(directory: Path, folder: Path) -> None:
-    """Give the workdir `folder` the landmark converter of `directory`, unless it has one."""
-    theirs = workdir.checkpoints(folder, "landmark")
-    if not theirs.is_dir():
-        with atomic_files.atomic_folder(theirs) as copy:
+    """Copy the landmark converter's checkpoints from workdir `directory` to workdir `folder`, unless it has them."""
+    target = workdir.checkpoints(folder, "landmark")
+    if not target.is_dir():
+        with atomic_files.atomic_folder(target) as copy:
             shutil.copytree(workdir.checkpoints(directory, "landmark"), copy, dirs_exist_ok=True)
 
 
 def finished(folder: Path, config: Config, name: ModelName) -> State | None:
-    """The state of model `name` in a workdir, None before the last step of `config`."""
+    """Return the state of a model in the workdir `folder`.
+
+    Returns None if the model cannot be restored or has fewer steps than `config` has for it.
+    """
     try:
         state = states.restore(folder, config, name)
     except UserError:

@@ -1,7 +1,7 @@
-"""The trainings behind Table I: each of four loss weights at every value of the grid, all else as in a trained workdir.
+"""Training runs of Table I: each of four loss weights at each of its values, all other fields as in a trained workdir.
 
-WORKDIR/ablation/plan.json                 what is trained; another plan is refused
-WORKDIR/ablation/landmark/checkpoints      all landmark converters, which train together (`grid`)
+WORKDIR/ablation/plan.json                 the plan of the runs; a different plan is refused
+WORKDIR/ablation/landmark/checkpoints      all landmark converters, trained together (`landmark_grid`)
 WORKDIR/ablation/image/NAME=VALUE/         an ordinary workdir for each image converter (`train_image`)
 """
 
@@ -24,17 +24,21 @@ from avlgan_jax.training.ablation import landmark_grid
 from avlgan_jax.training.ablation.landmark_grid import LandmarkGrid
 from avlgan_jax.training.ablation.runs import FOLDER, finished, take_landmark_converter, with_value
 
-# Table I: the values, and the four weights in the order of the paper's columns, by their names in the config.
+# Table I: the values of each weight, and the four weights in the order of the paper's columns, by their config fields.
 VALUES = (0.0, 0.1, 1.0, 5.0, 10.0, 100.0)
 COLUMNS = ("landmark.emotion_weight", "landmark.centre_weight", "image.emotion_weight", "image.landmark_weight")
 
 
 @dataclass(frozen=True)
 class AblationPlan:
-    """How long, and how often, the runs of Table I are trained."""
+    """The numbers of runs and steps of Table I.
+
+    Raises:
+        UserError: A number is below 1.
+    """
 
     seeds: int = 3
-    """Runs of each landmark converter; the image converters, which cost far more, have one."""
+    """Runs (seeds) of each landmark converter. Image converters, which cost far more, have one run."""
     landmark_steps: int | None = None
     """Steps of a landmark converter; None takes those of the config."""
     image_steps: int | None = None
@@ -49,37 +53,43 @@ class AblationPlan:
 
 @dataclass(frozen=True)
 class AblationModels:
-    """The trained runs of Table I: by weight and value what assembles the models, one for each seed.
-
-    `own` are the values that the workdir itself was trained with. A run that serves two weights is in both.
-    """
+    """The trained models of Table I."""
 
     cells: dict[str, dict[float, list[Callable[[], Trained]]]]
+    """Functions that assemble the models, one per seed, by weight and value. A run with the config's own values of two
+    weights is listed under both."""
     own: dict[str, float]
+    """The value of each weight in the workdir's config."""
 
 
 def values(config: Config, column: str) -> list[float]:
-    """The values of a weight in Table I, among them the config's own."""
+    """Return the values of a weight in Table I, including the config's own value, in ascending order."""
     return sorted({*VALUES, _configured_value(config, column)})
 
 
 def claim(directory: Path, plan: AblationPlan) -> None:
-    """Write the plan, or see that it is the one there. Raises UserError if another one is."""
+    """Write the plan, or check that it equals the plan of an earlier start.
+
+    Raises:
+        UserError: The workdir's ablation has a different plan.
+    """
     path = directory / FOLDER / "plan.json"
     if path.is_file() and read_plan(directory) != plan:
-        raise UserError(f"{path.parent} has another plan ({read_plan(directory)}); follow it, or move the folder away")
+        raise UserError(
+            f"{path.parent} has another plan ({read_plan(directory)}); give the same options, or move the folder away"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic_files.write_text(path, json.dumps(dataclasses.asdict(plan)) + "\n")
 
 
 def read_plan(directory: Path) -> AblationPlan | None:
-    """The plan of the ablation in a workdir, None where there is none."""
+    """Return the plan of a workdir's ablation, or None if there is none."""
     path = directory / FOLDER / "plan.json"
     return AblationPlan(**json.loads(path.read_text())) if path.is_file() else None
 
 
 def planned_config(config: Config, plan: AblationPlan) -> Config:
-    """The config with the plan's steps; the discriminator's time alone keeps its share of them."""
+    """Return the config with the plan's steps; `d_warmup` is scaled by the same factor."""
     sections = {}
     for name, steps in (("landmark", plan.landmark_steps), ("image", plan.image_steps)):
         section = getattr(config, name)
@@ -89,11 +99,11 @@ def planned_config(config: Config, plan: AblationPlan) -> Config:
     return dataclasses.replace(config, **sections)
 
 
-# --- the landmark converters, in one program -------------------------------------------------------------------------
+# --- landmark converters, trained together ---------------------------------------------------------------------------
 
 
 def landmark_loss_weights(config: Config) -> list[LossWeights]:
-    """The weights of every landmark converter of Table I, the config's own first, each once."""
+    """Return the loss weights of every landmark converter of Table I, without duplicates, the config's own first."""
     own = LossWeights(config.landmark.emotion_weight, config.landmark.centre_weight)
     emotions = [own._replace(emotion=value) for value in values(config, COLUMNS[0])]
     centres = [own._replace(centre=value) for value in values(config, COLUMNS[1])]
@@ -101,27 +111,43 @@ def landmark_loss_weights(config: Config) -> list[LossWeights]:
 
 
 def train_landmarks(config: Config, plan: AblationPlan, directory: Path) -> LandmarkGrid:
-    """Train all landmark converters of Table I, `plan.seeds` of each. Raises as `grid.train` does."""
+    """Train all landmark converters of Table I, `plan.seeds` of each.
+
+    Raises:
+        UserError: As `landmark_grid.train`.
+        signals.Interrupted: As `landmark_grid.train`.
+    """
     folder = _landmark_checkpoints(directory)
     return landmark_grid.train(
         planned_config(config, plan), landmark_loss_weights(config), _seeds(config, plan), folder
     )
 
 
-# --- the image converters, one after another -------------------------------------------------------------------------
+# --- image converters, trained one after another ---------------------------------------------------------------------
 
 
 def image_cells(config: Config) -> list[tuple[str, float]]:
-    """The (column, value) of every image converter of Table I, the config's own first, each once."""
+    """Return the (column, value) of every image converter of Table I, without duplicates, the config's own first."""
     others = [(column, value) for column in COLUMNS[2:] for value in values(config, column)]
     own = (COLUMNS[2], _configured_value(config, COLUMNS[2]))
     return [own, *(cell for cell in others if cell[1] != _configured_value(config, cell[0]))]
 
 
 def train_image(config: Config, plan: AblationPlan, directory: Path, column: str, value: float) -> None:
-    """Train the image converter of one cell to its last step, through the landmark converter of `directory`.
+    """Train the image converter of one cell to its last step, with the landmark converter of `directory`.
 
-    Raises as `loop.train` does.
+    Does nothing if the workdir's own image converter serves for the cell.
+
+    Args:
+        config: Config of the workdir.
+        plan: Plan of the ablation.
+        directory: The workdir.
+        column: Weight that is changed, one of the last two of COLUMNS.
+        value: Value of this weight.
+
+    Raises:
+        UserError: As `loop.train`.
+        signals.Interrupted: As `loop.train`.
     """
     folder = image_folder(config, plan, directory, column, value)
     if folder == directory:
@@ -132,9 +158,13 @@ def train_image(config: Config, plan: AblationPlan, directory: Path, column: str
 
 
 def image_folder(config: Config, plan: AblationPlan, directory: Path, column: str, value: float) -> Path:
-    """The workdir of a cell; the cell that the workdir itself has trained, with as many steps, is its own."""
-    trained_alike = planned_config(config, plan).image == config.image
-    if trained_alike and value == _configured_value(config, column):
+    """Return the workdir of a cell.
+
+    It is `directory` itself for the config's own value if the plan has the config's steps. Otherwise the cells of the
+    two columns with the config's own values share one folder.
+    """
+    same_steps = planned_config(config, plan).image == config.image
+    if same_steps and value == _configured_value(config, column):
         return directory
     if value == _configured_value(config, column):
         column = COLUMNS[2]  # one run serves both columns
@@ -142,11 +172,15 @@ def image_folder(config: Config, plan: AblationPlan, directory: Path, column: st
     return directory / FOLDER / "image" / f"{column.split('.')[1]}={value:g}"
 
 
-# --- what came out ---------------------------------------------------------------------------------------------------
+# --- trained models --------------------------------------------------------------------------------------------------
 
 
 def load(directory: Path) -> AblationModels | None:
-    """The runs of Table I that have been trained to their end, None where there are none."""
+    """Return the models of all finished runs of Table I, or None if there are none.
+
+    Raises:
+        UserError: As `states.read`, if there is a plan.
+    """
     plan = read_plan(directory)
     if plan is None:
         return None
@@ -154,6 +188,7 @@ def load(directory: Path) -> AblationModels | None:
     cells: dict[str, dict[float, list]] = {column: {} for column in COLUMNS}
 
     def with_parts(**parts: Params) -> Callable[[], Trained]:
+        """Return a function that assembles the workdir's models with some of the weights replaced."""
         return functools.partial(inference.assemble, config, weights | parts, steps)
 
     landmarks = [[with_parts(landmark=p) for p in seeds] for seeds in _load_landmarks(config, plan, directory)]
@@ -177,7 +212,7 @@ def load(directory: Path) -> AblationModels | None:
 
 
 def _load_landmarks(config: Config, plan: AblationPlan, directory: Path) -> list[list[Params]]:
-    """The evaluated weights of each of `members`, one for each seed; none before the end."""
+    """Return the evaluated weights for each of `landmark_loss_weights`, one per seed; empty before the last step."""
     folder = _landmark_checkpoints(directory)
     if not folder.is_dir():
         return []
@@ -189,7 +224,7 @@ def _load_landmarks(config: Config, plan: AblationPlan, directory: Path) -> list
 
 
 def _landmark_cells(config: Config) -> Iterator[tuple[str, float, int]]:
-    """(column, value, place among `members`)."""
+    """Yield (column, value, index into `landmark_loss_weights`)."""
     weights = landmark_loss_weights(config)
     for column, field in zip(COLUMNS[:2], ("emotion", "centre"), strict=True):
         for value in values(config, column):
@@ -197,13 +232,16 @@ def _landmark_cells(config: Config) -> Iterator[tuple[str, float, int]]:
 
 
 def _seeds(config: Config, plan: AblationPlan) -> list[int]:
+    """Return the seeds of the landmark converters, the config's own first."""
     return [config.seed + k for k in range(plan.seeds)]
 
 
 def _configured_value(config: Config, column: str) -> float:
+    """Return the config's own value of a weight."""
     section, field = column.split(".")
     return float(getattr(getattr(config, section), field))
 
 
 def _landmark_checkpoints(directory: Path) -> Path:
+    """Return the folder of the landmark converters' checkpoints."""
     return directory / FOLDER / "landmark" / "checkpoints"

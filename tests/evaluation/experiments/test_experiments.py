@@ -41,7 +41,7 @@ def test_around_the_plane_the_truth_is_reached_by_the_one_and_left_by_the_other(
         assert found.nme["avlandmarkgan"].max() == 0.0
         assert found.ssim["avlandmarkgan"].min() == pytest.approx(1.0)
         np.testing.assert_array_equal(found.psnr["avgan"], found.psnr["do_nothing"])
-        np.testing.assert_allclose(found.judged["avlandmarkgan"][0], circumplex.targets())
+        np.testing.assert_allclose(found.predicted["avlandmarkgan"][0], circumplex.targets())
         assert found.response["avgan"][0] == 0.0
         assert found.response["avlandmarkgan"][0] == found.response["truth"][0] > 0.01
 
@@ -143,7 +143,7 @@ def test_people_who_differ_do_not_pass_for_a_model_that_follows():
     target = np.tile(np.linspace(-0.3, 0.3, 20), 2) + np.repeat([-0.5, 0.5], 20)
     ignores = np.repeat([-0.4, 0.6], 20) + np.tile([0.01, -0.01, -0.01, 0.01], 10)
     follows = 0.5 * target
-    frames = baby.JudgedFrames(target, {"avgan": ignores, "avlandmarkgan": follows}, people, np.arange(40).astype(str))
+    frames = baby.FramePredictions(target, {"avgan": ignores, "avlandmarkgan": follows}, people, np.arange(40).astype(str))
     told = baby.to_metrics({"infant": frames}, seed=0)["infant"]
     assert told["avgan"]["pcc_valence"] > 0.8
     assert abs(told["avgan"]["pcc_valence_within"]) < 0.05
@@ -154,7 +154,7 @@ def test_a_model_that_hardly_moves_has_little_concordance():
     target = np.linspace(-0.8, 0.8, 30)
     hardly, fully = 0.05 * target, target
     names = np.arange(30).astype(str)
-    frames = baby.JudgedFrames(target, {"avgan": hardly, "avlandmarkgan": fully}, np.full(30, "one"), names)
+    frames = baby.FramePredictions(target, {"avgan": hardly, "avlandmarkgan": fully}, np.full(30, "one"), names)
     told = baby.to_metrics({"parent": frames}, seed=0)["parent"]
     assert told["avgan"]["pcc_valence"] == pytest.approx(1.0)
     assert told["avgan"]["ccc_valence"] == pytest.approx(2 * 0.05 / (1 + 0.05**2))

@@ -43,7 +43,7 @@ def test_photographs_have_no_figure_of_the_truth():
 
 def test_the_figure_of_infants_tells_the_papers_numbers():
     line = np.linspace(-1, 1, 9)
-    frames = baby.JudgedFrames(
+    frames = baby.FramePredictions(
         line, {"avgan": line / 2, "avlandmarkgan": line}, np.full(9, "one"), np.arange(9).astype(str)
     )
     figure = figures.baby({"infant": frames})

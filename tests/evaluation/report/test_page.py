@@ -35,7 +35,7 @@ def written(tmp_path_factory):
         )
     line = np.linspace(-1, 1, 9)
     judged = {"avgan": line / 2, "avlandmarkgan": line, "real": line}
-    dyads = baby.JudgedFrames(line, judged, np.full(9, "one"), np.arange(9).astype(str))
+    dyads = baby.FramePredictions(line, judged, np.full(9, "one"), np.arange(9).astype(str))
     numbers = told.numbers | {
         "baby": baby.to_metrics({"infant": dyads}, seed=0),
         "fidelity": {
@@ -184,7 +184,7 @@ def test_a_page_of_one_experiment_tells_that_alone(written, tmp_path):
     alone = {name: numbers[name] for name in ("schema_version", "baby", "protocol", "provenance")}
     page = write_report(tmp_path / "baby", alone, [figures[-1]], []).read_text()
     assert "Infants and their parents" in page and "within people" in page
-    assert "The numbers" not in page and "Try it" not in page and "<script>" not in page
+    assert "<h2>Scores" not in page and "Try it" not in page and "<script>" not in page
     assert tables.text_table(alone) == ""
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 
+import chex
 import jax
 import numpy as np
 import pytest
@@ -48,8 +49,8 @@ def test_a_member_is_what_the_same_training_gives_alone(config, grid):
         batch = batches.assemble_batch(faces, plan, with_images=False)
         state, _ = step(state, batch, jax.random.key(0), kind=model.trainer.step_kind(number))
     assert weights[place] != weights[0]
-    for together, single in zip(jax.tree.leaves(found.members.ema), jax.tree.leaves(state.ema), strict=True):
-        np.testing.assert_allclose(together[seed, place], single, atol=2e-5)
+    together = jax.tree.map(lambda leaf: leaf[seed, place], found.members.ema)
+    chex.assert_trees_all_close(together, state.ema, atol=2e-5)
     assert int(found.step) == 5 and np.all(found.members.step == 5)
 
 
@@ -65,4 +66,4 @@ def test_a_run_that_was_stopped_goes_on_where_it_stood(config, grid, tmp_path):
     shutil.copytree(folder, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "ablation" / "landmark" / "checkpoints" / "5")
     again = table_i.train_landmarks(config, AblationPlan(seeds=2), tmp_path / "run")
-    jax.tree.map(np.testing.assert_array_equal, again.members, whole.members)
+    chex.assert_trees_all_equal(again.members, whole.members)
