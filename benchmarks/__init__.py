@@ -1,1 +1,1 @@
-"""Measurements, each a command: `python -m benchmarks.NAME`. Ratios, medians, one run."""
+"""Benchmarks, each a command: `python -m benchmarks.NAME`."""

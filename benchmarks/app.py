@@ -1,8 +1,8 @@
-"""When the app's face is there, and how often a second it follows a dragged point: `python -m benchmarks.app`.
+"""Start-up time and update rate of the app: `python -m benchmarks.app`.
 
-The page is opened in a real browser, the point goes round the plane, and the faces that were drawn are counted: fast
-inference at the weights' own size for each, nothing precomputed. Needs Playwright and a Chromium on the machine.
-`--screenshot OUT.png` takes a picture of the page instead.
+Opens the page in a real browser, drags the point around the plane and counts the faces that are drawn. Each face is
+computed at the resolution of the weights; none is precomputed. Needs Playwright and an installed Chromium.
+`--screenshot OUT.png` saves a picture of the page instead.
 """
 
 import math
@@ -18,12 +18,17 @@ SECONDS = 5.0
 
 
 def browser_path() -> str | None:
-    """The Chromium of this machine, if there is one."""
+    """Return the path of an installed Chromium or Chrome, or None."""
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 def updates_per_second(page, seconds: float = SECONDS) -> float:
-    """Faces drawn in a second while the point is dragged on an open page (of Playwright)."""
+    """Return the number of faces drawn per second while the point is dragged.
+
+    Args:
+        page: The app's page, opened by Playwright.
+        seconds: Duration of the dragging.
+    """
     box = page.locator("#plane").bounding_box()
     x, y, radius = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, box["width"] * 0.3
 
@@ -41,7 +46,7 @@ def updates_per_second(page, seconds: float = SECONDS) -> float:
 
 
 def take(page, out: Path) -> None:
-    """The page as a person sees it who has just gone to "surprise" with the landmarks shown."""
+    """Save a picture of the page at the expression "surprise", with the landmarks shown."""
     page.check("#show-landmarks")
     page.click("#expressions button:text-is('surprise')")
     page.wait_for_selector("#face[aria-label*='+0.23']")
@@ -51,7 +56,11 @@ def take(page, out: Path) -> None:
 
 
 def main(screenshot: Path | None = None) -> None:
-    """Start the app, open it, drag, print."""
+    """Measure the app and print the results.
+
+    Args:
+        screenshot: PNG file to save a picture of the page to, instead of measuring.
+    """
     from playwright.sync_api import sync_playwright
 
     command = [sys.executable, "-m", "avlgan_jax.app", "--port", "0", "--no-browser"]
@@ -63,7 +72,7 @@ def main(screenshot: Path | None = None) -> None:
             page.goto(program.stdout.readline().split()[0])
             page.wait_for_selector("html[data-ready=yes]", timeout=120_000)
             if screenshot is None:
-                print(f"the face is there {time.monotonic() - started:.0f} s after the command")
+                print(f"first face drawn {time.monotonic() - started:.0f} s after the command")
                 print(f"{updates_per_second(page):.0f} updates/s while the point is dragged")
             else:
                 take(page, screenshot)

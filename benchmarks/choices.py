@@ -1,5 +1,8 @@
-"""What three choices of the set-up are worth, each beside the case without it: initial states compiled in haste, freed
-memory kept, one BLAS thread for each process that draws."""
+"""Effect of three set-up choices, each compared with the default behaviour.
+
+The choices are: compiling initial states without optimisation, keeping freed memory in the process, and one BLAS thread
+for each process that draws faces.
+"""
 
 import dataclasses
 import json
@@ -20,15 +23,15 @@ ROOT = Path(__file__).parents[1]
 
 
 def choices(setting: Setting) -> Iterator[Case]:
-    """The three of them; `ours` is what train.py and prepare.py do."""
-    yield from _haste(setting)
+    """Yield a case for each choice; the contender `ours` does what train.py and prepare.py do."""
+    yield from _unoptimised(setting)
     if setting.device == "cpu":
         yield _memory(setting)
     yield _threads(setting)
 
 
-def _haste(setting: Setting) -> Iterator[Case]:
-    """Compiling the initial state of each converter that sees images."""
+def _unoptimised(setting: Setting) -> Iterator[Case]:
+    """Yield the time to compile the initial state of the image converter and of avGAN."""
     import jax
 
     from avlgan_jax import presets
@@ -49,31 +52,36 @@ def _haste(setting: Setting) -> Iterator[Case]:
             "ours": lambda call=compile_by: call(dispatch.jit_unoptimised),
             "with care": lambda call=compile_by: call(jax.jit),
         }
-        # Each compiles for the first time, every time; three rounds of half a minute are enough to tell 10 from 1.
+        # Every call compiles from scratch. Three rounds of half a minute are enough to distinguish a factor of 10.
         measured = alternate(contenders, rounds=min(setting.rounds, 3), unit="s")
         yield Case(f"compiling the initial state of {name}", measured)
 
 
 def _memory(setting: Setting) -> Case:
-    """A joint step of the demo's image converter, in processes that keep their memory and in ones that do not."""
-    kept, given = [], []
+    """Measure a joint step of the demo's image converter, with and without keeping freed memory in the process."""
+    kept, returned = [], []
     for _ in range(1 if setting.tiny else 3):
-        for found, keep in ((kept, True), (given, False)):
+        for results, keep in ((kept, True), (returned, False)):
             code = f"from benchmarks import choices; choices.report_steps({keep}, {setting.tiny})"
-            found.append(json.loads(output([sys.executable, "-c", code]).splitlines()[-1]))
+            results.append(json.loads(output([sys.executable, "-c", code]).splitlines()[-1]))
     measured = {
-        name: summarised([one["seconds"] for one in found], "s")
-        for name, found in (("ours", kept), ("given back", given))
+        name: summarised([result["seconds"] for result in results], "s")
+        for name, results in (("ours", kept), ("given back", returned))
     }
     faults = {
-        f"page faults a step, {name}": statistics.median(one["page faults"] for one in found)
-        for name, found in (("kept", kept), ("given back", given))
+        f"page faults a step, {name}": statistics.median(result["page faults"] for result in results)
+        for name, results in (("kept", kept), ("given back", returned))
     }
     return Case("a joint step by where freed memory goes", measured, faults)
 
 
 def report_steps(keep: bool, tiny: bool) -> None:
-    """Print, as JSON, the median seconds of a joint step in this process, and the page faults of one."""
+    """Print, as JSON, the median seconds and the mean page faults of a joint step in this process.
+
+    Args:
+        keep: Whether the process keeps the memory that it frees.
+        tiny: Whether to use the smallest sizes.
+    """
     from avlgan_jax.runtime import devices
 
     devices.one_device_per_core()
@@ -98,7 +106,7 @@ def report_steps(keep: bool, tiny: bool) -> None:
 
 
 def _threads(setting: Setting) -> Case:
-    """Drawing faces in a process for each core."""
+    """Measure the rate of drawing faces with one process per core, by the number of BLAS threads in each."""
     faces, cores = (32, 2) if setting.tiny else (800, len(os.sched_getaffinity(0)))
     measured = {}
     for name, threads in (("ours", "1"), ("a thread for each core", str(cores))):
@@ -110,7 +118,7 @@ def _threads(setting: Setting) -> Case:
 
 
 def report_drawing(faces: int, processes: int) -> None:
-    """Print the seconds that `processes` take to draw `faces` faces, once they are up."""
+    """Print the seconds that `processes` processes take to draw `faces` faces, without the time to start them."""
     from avlgan_jax.datasets.procedural_faces import plan
 
     stills = list(plan.faces(plan.Options(faces=faces + processes), "train"))
@@ -122,6 +130,14 @@ def report_drawing(faces: int, processes: int) -> None:
 
 
 def output(command: list[str], settings: dict[str, str] | None = None) -> str:
-    """What a command prints, run from the repository with these settings in its environment."""
+    """Run a command in the repository's folder and return its standard output.
+
+    Args:
+        command: The program and its arguments.
+        settings: Environment variables to set.
+
+    Raises:
+        subprocess.CalledProcessError: If the command fails.
+    """
     environment = os.environ | (settings or {})
     return subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout

@@ -1,8 +1,9 @@
-"""Plain against fast form of the networks' convolutions: `python -m benchmarks.convolutions`.
+"""Plain and fast form of the networks' convolutions compared: `python -m benchmarks.convolutions`.
 
-For layers of the networks: milliseconds (median of alternating calls) of the forward pass and of both gradients in each
-form, and the ratio, with every device busy with its share of the batch, as in training: on a CPU a layer alone would
-have all threads for itself. `layers.preferred_form` follows what this prints on a CPU.
+Prints, for layers of the networks, the milliseconds of the forward pass and of both gradients in each form (median of
+alternating calls), and their ratio. All devices compute their share of the batch at the same time, as in training; on a
+CPU, a layer on one device would have all threads. `preferred_form` in `avlgan_jax/models/convolutions.py` is based on
+this table, measured on a CPU.
 """
 
 import statistics
@@ -20,7 +21,17 @@ BATCH, CALLS = 16, 9
 
 
 class Layer(NamedTuple):
-    """One convolution of a network."""
+    """One convolution of a network.
+
+    Attributes:
+        size: Side of the square kernel.
+        stride: Stride; not used for a transposed convolution.
+        padding: Zeros on each side of the input; not used for a transposed convolution.
+        side: Side of the square input, in pixels.
+        c_in: Input channels.
+        c_out: Output channels.
+        upsample: Whether the convolution is transposed.
+    """
 
     size: int
     stride: int
@@ -52,7 +63,7 @@ LAYERS = [
 
 
 def passes(layer: Layer, form: convolutions.Form):
-    """Compiled forward, input-gradient and kernel-gradient passes of one layer, without arguments."""
+    """Return the compiled forward, input-gradient and kernel-gradient passes of a layer, each without arguments."""
     devices = jax.local_device_count()
     generator = np.random.default_rng(0)
     x = generator.normal(size=(BATCH // devices, layer.side, layer.side, layer.c_in)).astype(np.float32)
@@ -67,12 +78,12 @@ def passes(layer: Layer, form: convolutions.Form):
         return jnp.sum(jnp.square(forward(x, kernel)))
 
     arguments = [jax.pmap(lambda _, leaf=leaf: jnp.asarray(leaf))(np.zeros(devices)) for leaf in (x, kernel)]
-    compiled = [jax.pmap(one) for one in (forward, jax.grad(objective, 0), jax.grad(objective, 1))]
+    compiled = [jax.pmap(function) for function in (forward, jax.grad(objective, 0), jax.grad(objective, 1))]
     return [lambda run=run: jax.block_until_ready(run(*arguments)) for run in compiled]
 
 
 def main() -> None:
-    """Print the table."""
+    """Measure all layers and print the table."""
     set_up_cpu()
     where = f"{jax.local_device_count()} x {jax.devices()[0].device_kind}"
     print(f"batch {BATCH}, {where}, jax {jax.__version__}; ms plain / ms fast (ratio)\n")

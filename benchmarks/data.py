@@ -1,10 +1,10 @@
-"""How fast photographs become records on one core, and what storing them does to a Fréchet distance.
+"""Rates of preparing photographs on one core, and the effect of image storage on a Fréchet distance.
 
-    python -m benchmarks.data              crop, encode, dlib, storage
-    python -m benchmarks.data --fan        FAN and the detector before it too, with random weights of the real size
+    python -m benchmarks.data              decoding, cropping, encoding, dlib, storage
+    python -m benchmarks.data --fan        also FAN and its face detector, with random weights of the real size
 
-Rates are of one process with one thread, by the processor time it used: what other processes do hardly matters. Drawn
-faces of 224 pixels stand for photographs, 128 pixels for the crops.
+Rates are for one process with one thread, relative to the processor time that it used, so other processes have little
+effect. Drawn faces of 224 pixels replace photographs; crops have 128 pixels.
 """
 
 import argparse
@@ -24,12 +24,18 @@ from avlgan_jax.evaluation import metrics
 from avlgan_jax.faces import crop, procedural
 from avlgan_jax.faces.detectors.dlib import Dlib
 
-AFFECTNET = 291_650  # training and validation images of the newer release
+AFFECTNET = 291_650  # images of the newer release, training and validation
 RESOLUTION = 128
 
 
 def rate(work, items, seconds: float = 3.0) -> float:
-    """Items per second of processor time."""
+    """Return the number of items processed per second of processor time.
+
+    Args:
+        work: Function to call with one item.
+        items: The items, used in turn; the first is also processed once before the measurement.
+        seconds: Duration of the measurement, in processor time.
+    """
     work(items[0])
     done, start = 0, time.process_time()
     while time.process_time() - start < seconds:
@@ -39,7 +45,7 @@ def rate(work, items, seconds: float = 3.0) -> float:
 
 
 def faces(count: int, side: int) -> list[procedural.Rendering]:
-    """Drawn faces, each with another emotion."""
+    """Return drawn faces of side `side` pixels, each with a different emotion."""
     generator = np.random.default_rng(0)
     return [
         procedural.render(
@@ -50,25 +56,28 @@ def faces(count: int, side: int) -> list[procedural.Rendering]:
 
 
 def random_features(images: list[np.ndarray], width: int = 64) -> np.ndarray:
-    """Features that see fine texture: a fixed random 5x5 convolution, its mean and spread over the picture."""
+    """Return features (images, width) that depend on fine texture.
+
+    They are the mean and the standard deviation, over the image, of a fixed random 5x5 convolution after a ReLU.
+    """
     kernel = np.random.default_rng(7).normal(size=(75, width // 2)) / 75**0.5
     rows = []
     for image in images:
         windows = np.lib.stride_tricks.sliding_window_view(image.astype(np.float32) / 127.5 - 1.0, (5, 5), axis=(0, 1))
-        answer = np.maximum(windows[::2, ::2].reshape(-1, 75) @ kernel, 0.0)
-        rows.append(np.concatenate([answer.mean(axis=0), answer.std(axis=0)]))
+        response = np.maximum(windows[::2, ::2].reshape(-1, 75) @ kernel, 0.0)
+        rows.append(np.concatenate([response.mean(axis=0), response.std(axis=0)]))
     return np.array(rows)
 
 
 def stored(image: np.ndarray, **options) -> np.ndarray:
-    """The image after it was written and read back."""
+    """Return the image after saving it with Pillow's `options` and reading it back."""
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, **options)
     return np.asarray(Image.open(stream).convert("RGB"))
 
 
 def storage() -> None:
-    """Fréchet distance of 400 crops to themselves after they were stored in several ways."""
+    """Print the Fréchet distance between 400 crops and the same crops stored in several formats."""
     drawn = [face.image for face in faces(800, RESOLUTION)]
     crops, others = drawn[:400], drawn[400:]
     truth = metrics.moments(random_features(crops))
@@ -86,7 +95,7 @@ def storage() -> None:
 
 
 def fan_rates(photographs: list[procedural.Rendering]) -> list[tuple[str, float]]:
-    """FAN with random weights of the real size, and S3FD's network on one photograph."""
+    """Return the rates of FAN and of S3FD's network, by name, both with random weights of the real size."""
     import torch
 
     torch.set_num_threads(1)
@@ -111,9 +120,9 @@ def fan_rates(photographs: list[procedural.Rendering]) -> list[tuple[str, float]
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the rates and the distances."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fan", action="store_true", help="FAN too (a minute)")
+    parser.add_argument("--fan", action="store_true", help="also measure FAN and S3FD (takes about a minute)")
     arguments = parser.parse_args()
     photographs = faces(16, 224)
     squares = [crop.square_around(face.landmarks, face.image.shape) for face in photographs]

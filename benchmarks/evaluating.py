@@ -1,4 +1,4 @@
-"""Generation and the Fréchet distance, against PyTorch and pytorch-fid's way."""
+"""Benchmarks of generation and of the Fréchet distance, compared with PyTorch and with pytorch-fid's method."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -16,15 +16,18 @@ from benchmarks.training import IMAGE_CASES, TINY, configured, drawn
 
 
 def random_models(config: Config) -> tuple[Trained, Trained, NetworkParameters]:
-    """The models of a config with weights that are drawn, not trained: on all devices for many examples at once, on one
-    for a single example."""
+    """Return the models of a config with random weights.
+
+    Returns:
+        The models on all devices, for many images at once; the models on one device, for a single image; the weights.
+    """
     weights = drawn(states.weight_shapes(config))
     many = inference.assemble(config, weights, {}, devices=jax.local_devices())
     return many, inference.assemble(config, weights, {}, sizes=(1,)), weights
 
 
 def faces(count: int, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Images, landmarks in pixels and target emotions, of random numbers."""
+    """Return random images of side `side`, landmarks in pixels, (count, 68, 2), and target emotions, (count, 2)."""
     generator = np.random.default_rng(1)
     images = generator.integers(0, 256, (count, side, side, 3), np.uint8)
     landmarks = generator.uniform(0.1 * side, 0.9 * side, (count, 68, 2)).astype(np.float32)
@@ -32,7 +35,14 @@ def faces(count: int, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def their_converter(config: Config, weights: NetworkParameters, device: str, best: bool) -> Callable[..., np.ndarray]:
-    """avLandmarkGAN in PyTorch from numpy to numpy, in chunks as ours; `best` as in `pytorch_reference`."""
+    """Return avLandmarkGAN in PyTorch as a function of NumPy arrays (images, landmarks, emotions) that returns images.
+
+    Args:
+        config: The config of the networks.
+        weights: JAX weights to copy.
+        device: PyTorch's name of the device.
+        best: Whether to use the form `best` of `pytorch_reference` instead of `eager`.
+    """
     import torch
 
     from benchmarks import pytorch_reference as reference
@@ -66,31 +76,31 @@ def their_converter(config: Config, weights: NetworkParameters, device: str, bes
 
 
 def generation(setting: Setting) -> Iterator[Case]:
-    """avLandmarkGAN from images, landmarks and emotions to images: many at once, and the time of a single one."""
+    """Yield the rate of avLandmarkGAN on many images at once, and its time for a single image."""
     cases = [TINY] if setting.tiny else IMAGE_CASES[setting.device]
-    if setting.device == "cpu":  # 256 images of 128 px would take two cores a minute and a half, a call
+    if setting.device == "cpu":  # 256 images of 128 px would take a minute and a half on two cores
         cases = [case for case in cases if case[0] < 128]
     for side, width in dict.fromkeys((side, width) for side, width, _ in cases):
         config = configured(side, width, 16)
-        many_at_once, alone, weights = random_models(config)
+        many, single, weights = random_models(config)
         theirs = {
             "pytorch eager": their_converter(config, weights, setting.torch_device, best=False),
             "pytorch best": their_converter(config, weights, setting.torch_device, best=True),
         }
         chunks = {"cpu": 2, "gpu": 16}[setting.device]
-        for name, ours, count, unit in (
-            ("many", many_at_once, 4 if setting.tiny else chunks * inference.ROWS_PER_DEVICE, "images/s"),
-            ("one image", alone, 1, "s"),
+        for name, models, count, unit in (
+            ("many", many, 4 if setting.tiny else chunks * inference.ROWS_PER_DEVICE, "images/s"),
+            ("one image", single, 1, "s"),
         ):
             inputs = faces(count, side)
-            contenders = {"ours": ours.convert["avlandmarkgan"], **theirs}
-            calls = {who: functools.partial(call, *inputs) for who, call in contenders.items()}
+            contenders = {"ours": models.convert["avlandmarkgan"], **theirs}
+            calls = {contender: functools.partial(call, *inputs) for contender, call in contenders.items()}
             measured = alternate(calls, rounds=setting.rounds, unit=unit, items=count)
             yield Case(f"{side} px, width {width}, {name}", measured)
 
 
 def frechet(setting: Setting) -> Iterator[Case]:
-    """Inception's features in images/s, and the distance of two sets of 10,000 vectors in seconds."""
+    """Yield the rate of Inception's features, and the time of the distance between two sets of 10,000 vectors."""
     import torch
     from torch.nn import functional as F
 
@@ -110,7 +120,7 @@ def frechet(setting: Setting) -> Iterator[Case]:
     @torch.inference_mode()
     def theirs() -> np.ndarray:
         parts = []
-        for start in range(0, count, 50):  # pytorch-fid's batch
+        for start in range(0, count, 50):  # the batch size of pytorch-fid
             part = torch.from_numpy(images[start : start + 50]).to(setting.torch_device).permute(0, 3, 1, 2) / 255.0
             sized = F.interpolate(part, size=(inception.SIDE, inception.SIDE), mode="bilinear", align_corners=False)
             parts.append(network(2.0 * sized - 1.0)["features"].cpu().numpy())
@@ -132,7 +142,7 @@ def frechet(setting: Setting) -> Iterator[Case]:
 
 
 def by_matrix_root(a: metrics.Moments, b: metrics.Moments) -> float:
-    """The Fréchet distance by the square root of the product of both covariances, as pytorch-fid computes it."""
+    """Return the Fréchet distance by the square root of the product of the covariances, as pytorch-fid computes it."""
     from scipy.linalg import sqrtm
 
     root = sqrtm(a.covariance @ b.covariance)

@@ -1,4 +1,4 @@
-"""Inception-v3 of 2015 once more, in PyTorch: what the Flax one is held against, layer by layer."""
+"""Inception-v3 of 2015 in PyTorch, as the reference for each layer of the Flax network."""
 
 import torch
 from torch import nn
@@ -6,6 +6,8 @@ from torch.nn import functional as F
 
 
 class Conv(nn.Module):
+    """A convolution with batch norm and ReLU."""
+
     def __init__(self, inputs, outputs, kernel, stride=1, padding=0):
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
@@ -16,19 +18,25 @@ class Conv(nn.Module):
 
 
 def mean(x):
+    """Return 3x3 means at stride 1; padding does not count."""
     return F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
 
 
 def largest(x):
+    """Return 3x3 maxima at stride 1."""
     return F.max_pool2d(x, 3, 1, 1)
 
 
 def halved(x):
+    """Return 3x3 maxima at stride 2."""
     return F.max_pool2d(x, 3, 2)
 
 
 class Mixed(nn.Module):
-    """Branches by name, each a chain of convolutions that may fork at its end, beside a pooled one."""
+    """Chains of convolutions and a pooling branch, all on the same input, with their outputs concatenated.
+
+    A chain may end in two parallel convolutions, whose names end in "a" and "b".
+    """
 
     def __init__(self, inputs, chains, pool, pooled=None, forks=()):
         super().__init__()
@@ -55,6 +63,7 @@ class Mixed(nn.Module):
 
 
 def a(inputs, pooled):
+    """Return a block of Mixed_5b to Mixed_5d."""
     return Mixed(
         inputs,
         [
@@ -68,11 +77,13 @@ def a(inputs, pooled):
 
 
 def b(inputs):
+    """Return the block Mixed_6a."""
     double = [("branch3x3dbl_1", 64, 1), ("branch3x3dbl_2", 96, 3, 1, 1), ("branch3x3dbl_3", 96, 3, 2)]
     return Mixed(inputs, [[("branch3x3", 384, 3, 2)], double], halved)
 
 
 def c(w):
+    """Return a block of Mixed_6b to Mixed_6e; `w` is the width of its inner convolutions."""
     row, column = ((1, 7), 1, (0, 3)), ((7, 1), 1, (3, 0))
     return Mixed(
         768,
@@ -93,6 +104,7 @@ def c(w):
 
 
 def d():
+    """Return the block Mixed_7a."""
     seven = [
         ("branch7x7x3_1", 192, 1),
         ("branch7x7x3_2", 192, (1, 7), 1, (0, 3)),
@@ -103,6 +115,8 @@ def d():
 
 
 def e(inputs, pool):
+    """Return the block Mixed_7b or Mixed_7c."""
+
     def ends(name):
         return [(f"{name}a", 384, (1, 3), 1, (0, 1)), (f"{name}b", 384, (3, 1), 1, (1, 0))]
 
@@ -119,6 +133,8 @@ def e(inputs, pool):
 
 
 class Inception(nn.Module):
+    """The network, with the layer names of the public weights."""
+
     def __init__(self):
         super().__init__()
         self.Conv2d_1a_3x3 = Conv(3, 32, 3, 2)
@@ -134,7 +150,7 @@ class Inception(nn.Module):
         self.fc = nn.Linear(2048, 1008)
 
     def forward(self, x):
-        """Every layer's output by its name, and the features."""
+        """Return the output of each layer by its name, and the pooled features as "features"."""
         outputs = {}
         for name, layer in self.named_children():
             if name == "fc":
@@ -147,7 +163,7 @@ class Inception(nn.Module):
 
 
 def random_inception(seed):
-    """With weights and batch statistics that keep signals of every layer alive."""
+    """Return a network with random weights and batch statistics under which no layer's output vanishes."""
     torch.manual_seed(seed)
     network = Inception().eval()
     for module in network.modules():

@@ -1,7 +1,8 @@
-"""What a full step of the image converter consists of on a CPU: milliseconds by kind of operation, ours and PyTorch's.
+"""Time of a full step of the image converter on a CPU by kind of operation, in JAX and in PyTorch.
 
-Ours comes from JAX's profiler and the compiled program: an operation lasts until the next one begins on its thread, for
-XLA hands convolutions on to a pool and the profiler sees the first piece only. PyTorch's comes from its profiler.
+For JAX, the times come from its profiler and the compiled program. An operation is taken to last until the next one
+starts on the same thread, because XLA distributes convolutions over a thread pool and the profiler records only the
+first part. For PyTorch, the times come from its profiler.
 """
 
 import glob
@@ -28,7 +29,7 @@ DEVICES = "sums over devices, and waiting for the other"
 
 _INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?([\w.\-]+) = (.*)$")
 _COMPUTATION = re.compile(r"^(?:ENTRY )?%?([\w.\-]+) .*\{$")
-# PyTorch's operators by what they do; what is not here belongs to the norms, activations and losses.
+# Kind of PyTorch's operators by regular expression. All other operators are norms, activations and losses.
 _THEIRS = (
     (r"convolution_backward", f"{SLOPES} and {KERNELS}"),
     (r"conv", FORWARD),
@@ -38,7 +39,7 @@ _THEIRS = (
 
 
 def operations(setting: Setting) -> Iterator[Case]:
-    """Milliseconds of a step by kind, each side profiled in a process of its own."""
+    """Yield the milliseconds of a step by kind of operation; JAX and PyTorch are profiled in separate processes."""
     for side, width, batch_size in [TINY] if setting.tiny else CASES:
         facts = {}
         for name in ("ours", "pytorch best"):
@@ -51,17 +52,27 @@ def operations(setting: Setting) -> Iterator[Case]:
         yield Case(f"{side} px, width {width}, batch {batch_size}", {}, facts)
 
 
-def report(whose: str, side: int, width: int, batch_size: int) -> None:
-    """Print, as JSON, the milliseconds of a step by kind; XLA's dump goes to the folder named on the command line."""
+def report(implementation: str, side: int, width: int, batch_size: int) -> None:
+    """Print, as JSON, the milliseconds of a step by kind of operation.
+
+    The process must run with XLA's dump directed to the folder that its command line names.
+
+    Args:
+        implementation: "ours", or PyTorch for any other value.
+        side: Side of the images, in pixels.
+        width: Width of the generator and the discriminator.
+        batch_size: Images in a batch.
+    """
     from avlgan_jax.runtime import devices
 
     devices.set_up_cpu()
     config = configured(side, width, batch_size)
-    found = _ours(OurRun(config, "image"), Path(sys.argv[1])) if whose == "ours" else _theirs(config)
+    found = _ours(OurRun(config, "image"), Path(sys.argv[1])) if implementation == "ours" else _theirs(config)
     print(json.dumps(dict(found.most_common())))
 
 
 def _ours(run: OurRun, dump: Path) -> Counter[str]:
+    """Return the milliseconds of a JAX step by kind, from a profile and XLA's dump."""
     import jax
 
     for _ in range(2):
@@ -72,24 +83,24 @@ def _ours(run: OurRun, dump: Path) -> Counter[str]:
                 run()
         (path,) = glob.glob(f"{folder}/**/*.xplane.pb", recursive=True)
         trace = jax.profiler.ProfileData.from_file(path)
-    # The step is the largest of the programs.
+    # The largest of the compiled programs is the step.
     program = max(dump.glob("*cpu_after_optimizations.txt"), key=lambda path: path.stat().st_size)
     kinds = _kinds(program.read_text())
     spent: Counter[str] = Counter()
     threads = 0
     for line in (line for plane in trace.planes for line in plane.lines):
         named = ((event, dict(event.stats).get("hlo_op")) for event in line.events)
-        seen = sorted((event.start_ns, name) for event, name in named if name in kinds)
-        if len(seen) < len(kinds):  # a thread that only helped, or did nothing
+        starts = sorted((event.start_ns, name) for event, name in named if name in kinds)
+        if len(starts) < len(kinds):  # not a thread that runs the program, but an idle one or one of a pool
             continue
         threads += 1
-        for (start, name), (end, _) in itertools.pairwise(seen):
+        for (start, name), (end, _) in itertools.pairwise(starts):
             spent[kinds[name]] += 1e-6 * (end - start)
     return Counter({kind: milliseconds / STEPS / threads for kind, milliseconds in spent.items()})
 
 
 def _kinds(program: str) -> dict[str, str]:
-    """The kind of every instruction of the program's main computation, by the instruction's name."""
+    """Return the kind of each instruction in the program's main computation, by the instruction's name."""
     bodies: dict[str, list[tuple[str, str]]] = {}
     current: list[tuple[str, str]] = []
     entry = ""
@@ -100,20 +111,22 @@ def _kinds(program: str) -> dict[str, str]:
         elif found := _INSTRUCTION.match(line):
             current.append((found[1], found[2]))
 
-    def whole(text: str) -> str:
+    def with_called(text: str) -> str:
         called = re.search(r"calls=%?([\w.\-]+)", text)
         return text + (" ".join(inner for _, inner in bodies.get(called[1], [])) if called else "")
 
     passive = re.compile(r"^\S+ (?:parameter|constant|tuple|get-tuple-element|bitcast)\(")
-    return {name: _kind(name, whole(text)) for name, text in bodies[entry] if not passive.search(text)}
+    return {name: _kind(name, with_called(text)) for name, text in bodies[entry] if not passive.search(text)}
 
 
 def _kind(name: str, text: str) -> str:
+    """Return the kind of an instruction from its name and its text, including the computation that it calls."""
     origin = next(iter(re.findall(r'op_name="([^"]*)"', text)), "")
     if "all-reduce" in name:
         return DEVICES
     if " convolution(" in text or " dot(" in text:
-        # A kernel gradient's window is as large as the picture, or dilated by the stride; or it is a product.
+        # A kernel gradient is a matrix product, or a convolution whose window is as large as the image or is dilated by
+        # the stride.
         window = [int(side) for side in re.findall(r"\d+", "x".join(re.findall(r"window=\{size=([\dx]+)", text)))]
         if "nhwi,nhwo->io" in origin or "rhs_dilate" in text or max(window, default=0) > 7:
             return KERNELS
@@ -124,6 +137,7 @@ def _kind(name: str, text: str) -> str:
 
 
 def _theirs(config) -> Counter[str]:
+    """Return the milliseconds of a PyTorch step by kind, from its profiler."""
     import jax
     from torch.profiler import ProfilerActivity, profile
 

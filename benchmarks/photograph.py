@@ -1,6 +1,6 @@
-"""A real photograph before and after: `python -m benchmarks.photograph OUT.png [--weights RUN]`.
+"""A photograph before and after editing: `python -m benchmarks.photograph OUT.png [--weights RUN]`.
 
-scikit-image's astronaut, edited by `synthesize.py` as a person would.
+Edits scikit-image's astronaut with `synthesize.py`, which receives all options after OUT.png.
 """
 
 import subprocess
@@ -15,7 +15,7 @@ EMOTION = "anger"
 
 
 def main() -> None:
-    """Edit, and lay both beside each other."""
+    """Edit the photograph and save both versions side by side."""
     from skimage import data
 
     out, *options = sys.argv[1:]
@@ -33,7 +33,7 @@ def main() -> None:
             *options,
         ]
         subprocess.run([sys.executable, *command], check=True)
-        # The upper part, where the face is.
+        # The part with the face.
         pair = [np.asarray(Image.open(path))[:300, 80:380] for path in (photo, edited)]
     Image.fromarray(np.hstack(pair)).save(out)
 

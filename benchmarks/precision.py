@@ -1,10 +1,10 @@
-"""Whether bfloat16 changes a result that matters: image converters trained with it and without, from several seeds.
+"""Effect of bfloat16 on the results of image converters, trained with and without it from several seeds.
 
     python -m benchmarks.precision --workdir runs/demo --steps 600 --seeds 3
 
-All see the faces of WORKDIR through its landmark converter, and its regressor judges all of them on the same trials. A
-difference between the two precisions means something where it is larger than that between seeds. The trainings are kept
-in WORKDIR/ablation/precision, and go on where they were when the same command is given again.
+All converters use the faces and the landmark converter of WORKDIR. Its regressor predicts the emotions of their outputs
+on the same trials. A difference between the precisions is meaningful if it is larger than the difference between seeds.
+The training runs are stored in WORKDIR/ablation/precision; the same command resumes them after an interruption.
 """
 
 import dataclasses
@@ -28,34 +28,41 @@ from avlgan_jax.training.ablation import runs, table_i
 
 PRECISIONS = ("float32", "bfloat16")
 LOSSES = ("g/emotion", "g/reconstruction", "d/emotion", "d/adversarial")
-# Steps at the end over whose mean a loss is told.
+# Number of last steps over which a loss is averaged.
 LAST = 100
 
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """Train image converters in float32 and bfloat16 from several seeds and hold what came out side by side."""
+    """Train image converters in float32 and in bfloat16 from several seeds, and compare their results."""
 
     workdir: Path
-    """Folder of a trained run, whose landmark converter and regressor serve all."""
+    """Folder of a trained run; all converters use its landmark converter and regressor."""
     steps: int = 600
-    """Steps of each training; the discriminator's time of reading keeps its share of them."""
+    """Steps of each training. The discriminator's warm-up keeps its share of them."""
     seeds: int = 3
-    """Trainings of each precision."""
+    """Number of seeds for each precision."""
     samples: int = 500
-    """How many (face, target emotion) pairs each is judged on."""
+    """Number of (face, target emotion) pairs to evaluate each converter on."""
     out: Path = Path("precision.json")
-    """The JSON file to write."""
+    """JSON file to write."""
 
 
 def compare(arguments: Arguments) -> dict[str, dict[str, list[float]]]:
-    """By measure and precision the values of all seeds."""
+    """Train and evaluate all converters.
+
+    Returns:
+        The values of all seeds, by measure and precision.
+
+    Raises:
+        UserError: If a model of the trained run or its data is missing, or there are too few faces or samples.
+    """
     config, weights, steps = states.read(arguments.workdir)
     faces = records.load(
         Path(config.data_dir), config.data, config.resolution, "validation", config.landmark_dimensions
     )
     trials = draw_trials(faces.emotions, arguments.samples, config.seed)
-    found: dict[str, dict[str, list[float]]] = {}
+    results: dict[str, dict[str, list[float]]] = {}
     for seed in range(arguments.seeds):
         for precision in PRECISIONS:
             varied = runs.with_value(
@@ -67,42 +74,44 @@ def compare(arguments: Arguments) -> dict[str, dict[str, list[float]]]:
             folder = arguments.workdir / runs.FOLDER / "precision" / f"{precision}-{seed}"
             runs.take_landmark_converter(arguments.workdir, folder)
             state = loop.train(varied, "image", folder)
-            own = inference.assemble(varied, weights | states.weights_of(state, "image"), steps)
-            measured = _judged(own, varied, faces, trials) | _losses(folder / "image")
+            models = inference.assemble(varied, weights | states.weights_of(state, "image"), steps)
+            measured = _scores(models, varied, faces, trials) | _losses(folder / "image")
             for name, value in measured.items():
-                found.setdefault(name, {}).setdefault(precision, []).append(value)
-    return found
+                results.setdefault(name, {}).setdefault(precision, []).append(value)
+    return results
 
 
-def _judged(models: inference.Trained, config: Config, faces: Faces, trials: Trials) -> dict[str, float]:
+def _scores(models: inference.Trained, config: Config, faces: Faces, trials: Trials) -> dict[str, float]:
+    """Return the scores of a converter's outputs, with PSNR to the ground truth if the faces are drawn."""
     output = models.convert["avlandmarkgan"](
         faces.images[trials.sources], faces.landmarks[trials.sources], trials.targets
     )
-    read, _ = models.regress(output)
-    told = {
-        "RMSE": metrics.rmse(read, trials.targets),
-        "PCC of valence": metrics.pcc(read[:, 0], trials.targets[:, 0]),
-        "PCC of arousal": metrics.pcc(read[:, 1], trials.targets[:, 1]),
+    predicted, _ = models.regress(output)
+    scores = {
+        "RMSE": metrics.rmse(predicted, trials.targets),
+        "PCC of valence": metrics.pcc(predicted[:, 0], trials.targets[:, 0]),
+        "PCC of arousal": metrics.pcc(predicted[:, 1], trials.targets[:, 1]),
     }
     if ground_truth.face_keys(faces) is not None:
         with ground_truth.renderer(config.resolution) as render:
             pictures, _ = next_pictures(
                 render(ground_truth.face_keys(faces)[trials.sources], trials.targets), len(output)
             )
-        told["PSNR to the truth, dB"] = float(np.mean(metrics.psnr(output, pictures)))
-    return {name: float(value) for name, value in told.items()}
+        scores["PSNR to the truth, dB"] = float(np.mean(metrics.psnr(output, pictures)))
+    return {name: float(value) for name, value in scores.items()}
 
 
 def _losses(folder: Path) -> dict[str, float]:
+    """Return the losses of a training run, averaged over its last steps."""
     lines = [line for line in metric_writer.read_metrics(folder) if "g/emotion" in line]
     last = [line for line in lines if line["step"] > lines[-1]["step"] - LAST]
     return {name: float(np.mean([line[name] for line in last])) for name in LOSSES}
 
 
-def as_text(found: dict[str, dict[str, list[float]]]) -> str:
-    """A line for each measure: means, the difference of means, and the standard deviation between seeds."""
+def as_text(results: dict[str, dict[str, list[float]]]) -> str:
+    """Return a table with a line for each measure: means, their difference, and the standard deviation over seeds."""
     lines = [f"{'':<24}{'float32':>10}{'bfloat16':>10}{'differ by':>11}{'seeds differ by':>17}"]
-    for name, by_precision in found.items():
+    for name, by_precision in results.items():
         means = [float(np.mean(by_precision[precision])) for precision in PRECISIONS]
         spread = float(np.mean([np.std(values, ddof=min(1, len(values) - 1)) for values in by_precision.values()]))
         lines.append(f"{name:<24}{means[0]:>10.4f}{means[1]:>10.4f}{means[1] - means[0]:>11.4f}{spread:>17.4f}")
@@ -111,13 +120,13 @@ def as_text(found: dict[str, dict[str, list[float]]]) -> str:
 
 @command
 def main() -> None:
-    """The command line."""
+    """Run the comparison that the command line describes, print the table and write the JSON file."""
     arguments = tyro.cli(Arguments, description=__doc__)
     devices.use_compilation_cache(workdir.compiled(arguments.workdir))
     devices.set_up_cpu()
-    found = compare(arguments)
-    print(as_text(found))
-    write_text(arguments.out, json.dumps(found, indent=1) + "\n")
+    results = compare(arguments)
+    print(as_text(results))
+    write_text(arguments.out, json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

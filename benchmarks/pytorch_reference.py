@@ -1,10 +1,13 @@
-"""The two converters of preset `paper` once more in PyTorch, to hold the JAX ones against: same networks, same losses,
-same optimizer, same batch, and by `carry_over` the same weights, so that both compute the same step.
+"""PyTorch reference of the landmark and image converters of preset `paper`, for comparison with the JAX ones.
 
-Two forms: `eager` as public StarGAN code runs it (float32; D on real and on generated pictures apart; G's pass made
-again for its own turn), and `best`, the quickest that PyTorch offers: one pass of G for both turns, one call of D for
-real and generated, D's weights frozen in G's turn, channels last, a fused Adam, and on a GPU bfloat16 autocast and
-`torch.compile`.
+The networks, losses, optimizer and batches are the same, and `carry_over` copies the weights, so both sides compute the
+same step. There are two forms:
+
+- `eager` follows public StarGAN code: float32, separate passes of D over real and generated images, and a second pass
+  of G for the update of G.
+- `best` is the fastest that PyTorch offers: one pass of G for both updates, one call of D for real and generated
+  images, D's weights frozen during the update of G, channels last, a fused Adam, and on a GPU bfloat16 autocast and
+  `torch.compile`.
 """
 
 import contextlib
@@ -26,14 +29,14 @@ Form = Literal["eager", "best"]
 
 
 class Condition(NamedTuple):
-    """Emotions (batch, 2), and landmarks (batch, 68, 2) in [-1, 1] where they are used."""
+    """Condition of a generator: emotions (batch, 2), and landmarks (batch, 68, 2) in [-1, 1] if the model uses them."""
 
     emotions: Tensor
     landmarks: Tensor | None = None
 
 
-class Verdict(NamedTuple):
-    """A discriminator's logits, emotions, and landmarks if it reads them."""
+class DiscriminatorOutput(NamedTuple):
+    """Output of a discriminator: logits, emotions, and landmarks if it predicts them."""
 
     logits: Tensor
     emotions: Tensor
@@ -41,7 +44,7 @@ class Verdict(NamedTuple):
 
 
 def draw(normalised: Tensor, resolution: int, radius: float = 0.012) -> Tensor:
-    """The landmark picture (batch, 1, h, w), as `landmarks.draw`."""
+    """Return the landmark image (batch, 1, h, w), computed as in `landmarks.draw`."""
     sigma = max(radius * resolution, 0.6)
     centres = torch.arange(resolution, device=normalised.device) + 0.5
     points = (normalised + 1.0) * (resolution / 2.0)
@@ -51,7 +54,7 @@ def draw(normalised: Tensor, resolution: int, radius: float = 0.012) -> Tensor:
 
 
 class ImageGenerator(nn.Module):
-    """As `networks.ImageGenerator`, unmasked. Layers are registered in the order in which Flax numbers them."""
+    """`networks.ImageGenerator` without a mask. Layers are registered in the order in which Flax numbers them."""
 
     def __init__(self, width: int, blocks: int):
         super().__init__()
@@ -85,7 +88,7 @@ class ImageGenerator(nn.Module):
 
 
 class ImageDiscriminator(nn.Module):
-    """As `networks.ImageDiscriminator`, reading landmarks."""
+    """`networks.ImageDiscriminator` with the landmark head."""
 
     def __init__(self, width: int, layers: int, side: int):
         super().__init__()
@@ -94,20 +97,20 @@ class ImageDiscriminator(nn.Module):
         self.logits = nn.Conv2d(widths[-1], 1, 3, 1, 1, bias=False)
         self.labels = nn.Conv2d(widths[-1], 2 + 2 * lm.COUNT, side // 2**layers, bias=False)
 
-    def forward(self, x: Tensor) -> Verdict:
+    def forward(self, x: Tensor) -> DiscriminatorOutput:
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.01)
         labels = self.labels(x).flatten(1).float()
-        return Verdict(self.logits(x)[:, 0].float(), labels[:, :2], labels[:, 2:].reshape(-1, lm.COUNT, 2))
+        return DiscriminatorOutput(self.logits(x)[:, 0].float(), labels[:, :2], labels[:, 2:].reshape(-1, lm.COUNT, 2))
 
 
 class LandmarkGenerator(nn.Module):
-    """As `networks.LandmarkGenerator` with a dense body, not residual."""
+    """`networks.LandmarkGenerator` with a dense body, without the residual connection from input to output."""
 
     def __init__(self, width: int, blocks: int):
         super().__init__()
         self.first = nn.Linear(2 * lm.COUNT + 2, width)
-        # Flax numbers the second layer of a block first.
+        # Flax numbers a block's second layer before its first.
         self.blocks = nn.ModuleList(
             nn.ModuleDict({"outer": nn.Linear(width, width), "inner": nn.Linear(width, width)}) for _ in range(blocks)
         )
@@ -121,7 +124,7 @@ class LandmarkGenerator(nn.Module):
 
 
 class LandmarkDiscriminator(nn.Module):
-    """As `networks.LandmarkDiscriminator` with a dense body."""
+    """`networks.LandmarkDiscriminator` with a dense body."""
 
     def __init__(self, width: int, layers: int):
         super().__init__()
@@ -129,24 +132,26 @@ class LandmarkDiscriminator(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(widths))
         self.heads = nn.Linear(width, 3)
 
-    def forward(self, x: Tensor) -> Verdict:
+    def forward(self, x: Tensor) -> DiscriminatorOutput:
         x = x.flatten(1)
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.01)
         heads = self.heads(x)
-        return Verdict(heads[:, :1], heads[:, 1:])
+        return DiscriminatorOutput(heads[:, :1], heads[:, 1:])
 
 
 def carry_over(module: nn.Module, params: dict) -> None:
-    """Copy a Flax network's parameters into its PyTorch counterpart: layers of one kind in the order of their numbers,
-    those with names of their own by name."""
+    """Copy a Flax network's parameters into its PyTorch counterpart.
+
+    Layers whose Flax name is a kind and a number are matched in the order of the numbers; other layers by name.
+    """
     numbered: dict[str, list[dict]] = {}
     for name in sorted(params, key=lambda name: int("".join(re.findall(r"\d+$", name)) or 0)):
         numbered.setdefault(name.rpartition("_")[0] or name, []).append(params[name])
     for name, layer in module.named_modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             source = params[name] if name in params else numbered["Conv"].pop(0)
-            # (h, w, in, out) to PyTorch's (out, in, h, w), and (in, out, h, w) of a transposed convolution.
+            # (h, w, in, out) becomes (out, in, h, w), or (in, out, h, w) for a transposed convolution.
             order = (2, 3, 0, 1) if isinstance(layer, nn.ConvTranspose2d) else (3, 2, 0, 1)
             _copy(layer.weight, np.transpose(source["kernel"], order))
         elif isinstance(layer, nn.Linear):
@@ -167,7 +172,16 @@ def _copy(to: Tensor, values) -> None:
 
 
 class Reference:
-    """One converter in PyTorch: `step(batch)` is D's and G's turn on a `Batch` of numpy arrays; losses by name."""
+    """One converter in PyTorch, with its optimizers.
+
+    Args:
+        generator: G, with the initial weights.
+        discriminator: D, with the initial weights.
+        training: The converter's section of the config.
+        view: Maps a batch to the source, its own condition and the target condition.
+        form: "eager" or "best", as described in this module.
+        device: "cpu" or "cuda".
+    """
 
     def __init__(
         self,
@@ -198,14 +212,19 @@ class Reference:
         )
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
-        """One step; `d/...` and `g/...` as in `converter.Converter.step`."""
+        """Update D, then G, on a batch of NumPy arrays.
+
+        Returns:
+            The losses, with the names `d/...` and `g/...` that `converter.Converter.step` gives them.
+        """
         real, own, target = self.view(batch)
         if self.layout is not None:
             real = real.contiguous(memory_format=self.layout)
-        turns = self._eager if self.form == "eager" else self._best
-        return turns(real, own, target)
+        update = self._eager if self.form == "eager" else self._best
+        return update(real, own, target)
 
     def _eager(self, real: Tensor, own: Condition, target: Condition) -> dict[str, Tensor]:
+        """Update D, then G, as public StarGAN code does."""
         with torch.no_grad():
             fake = self.g(real, target)
         d_losses = self._discriminator_losses(self.d(real), self.d(fake), own)
@@ -216,10 +235,11 @@ class Reference:
         return d_losses | g_losses
 
     def _best(self, real: Tensor, own: Condition, target: Condition) -> dict[str, Tensor]:
+        """Update D, then G, with one pass of G for both."""
         with self.autocast():
             generated = self.g(real, target)
             both = self.d(torch.cat([real, generated.detach()]))
-            on_real, on_fake = (Verdict(*(_half(leaf, half) for leaf in both)) for half in (0, 1))
+            on_real, on_fake = (DiscriminatorOutput(*(_half(leaf, half) for leaf in both)) for half in (0, 1))
             d_losses = self._discriminator_losses(on_real, on_fake, own)
         self._update(1, d_losses["d/loss"])
         with _frozen(self.discriminator), self.autocast():
@@ -227,7 +247,7 @@ class Reference:
         self._update(0, g_losses["g/loss"])
         return d_losses | g_losses
 
-    def _discriminator_losses(self, on_real: Verdict, on_fake: Verdict, own: Condition) -> dict[str, Tensor]:
+    def _discriminator_losses(self, on_real: DiscriminatorOutput, on_fake: DiscriminatorOutput, own: Condition) -> dict[str, Tensor]:
         t = self.training
         parts = {
             "adversarial": -F.logsigmoid(on_real.logits).mean() - F.logsigmoid(-on_fake.logits).mean(),
@@ -242,15 +262,15 @@ class Reference:
     def _generator_losses(
         self, real: Tensor, generated: Tensor, own: Condition, target: Condition
     ) -> dict[str, Tensor]:
-        t, verdict = self.training, self.d(generated)
+        t, output = self.training, self.d(generated)
         parts = {
-            "adversarial": F.logsigmoid(-verdict.logits).mean(),
-            "emotion": F.mse_loss(verdict.emotions, target.emotions),
+            "adversarial": F.logsigmoid(-output.logits).mean(),
+            "emotion": F.mse_loss(output.emotions, target.emotions),
             "reconstruction": F.l1_loss(self.g(generated, own), real),
         }
         weights = {"adversarial": 1.0, "emotion": t.emotion_weight, "reconstruction": t.reconstruction_weight}
-        if verdict.landmarks is not None:
-            parts["landmark"] = F.l1_loss(verdict.landmarks, target.landmarks)
+        if output.landmarks is not None:
+            parts["landmark"] = F.l1_loss(output.landmarks, target.landmarks)
             weights["landmark"] = t.landmark_weight
         if isinstance(t, LandmarkTraining):
             distances = torch.abs(_feature_centres(real) - _feature_centres(generated))
@@ -259,16 +279,24 @@ class Reference:
         loss = sum(weights[name] * value for name, value in parts.items())
         return {f"g/{name}": value for name, value in (parts | {"loss": loss}).items()}
 
-    def _update(self, which: int, loss: Tensor) -> None:
-        self.optimizers[which].zero_grad(set_to_none=True)
+    def _update(self, index: int, loss: Tensor) -> None:
+        """Take one optimizer step of G (0) or D (1)."""
+        self.optimizers[index].zero_grad(set_to_none=True)
         loss.backward()
-        self.optimizers[which].step()
+        self.optimizers[index].step()
 
 
 def image_reference(config: Config, state, form: Form, device: str = "cpu") -> Reference:
-    """The image converter of `config` from a JAX state of it; its frozen landmark converter comes along.
+    """Return the image converter of a config, with weights copied from a JAX state, including the landmark converter's.
 
-    Raises ValueError for a config that this file does not compute.
+    Args:
+        config: The config.
+        state: State of the JAX image converter (`converter.State`).
+        form: "eager" or "best", as described in this module.
+        device: "cpu" or "cuda".
+
+    Raises:
+        ValueError: If this module does not implement the config.
     """
     section = config.image
     _require(section.adversarial_loss == "minimax" and not section.masked and section.use_landmarks)
@@ -296,7 +324,17 @@ def image_reference(config: Config, state, form: Form, device: str = "cpu") -> R
 
 
 def landmark_reference(config: Config, state, form: Form, device: str = "cpu") -> Reference:
-    """The landmark converter of `config` from a JAX state of it. Raises ValueError as `image_reference` does."""
+    """Return the landmark converter of a config, with weights copied from a JAX state.
+
+    Args:
+        config: The config.
+        state: State of the JAX landmark converter (`converter.State`).
+        form: "eager" or "best", as described in this module.
+        device: "cpu" or "cuda".
+
+    Raises:
+        ValueError: If this module does not implement the config.
+    """
     section = config.landmark
     _require(section.adversarial_loss == "minimax" and section.body == "dense" and not section.residual)
     _require(config.landmark_dimensions == 2)
@@ -313,6 +351,7 @@ def landmark_reference(config: Config, state, form: Form, device: str = "cpu") -
 
 
 def _tensors(batch: Batch, device: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Return landmarks, emotions and targets on the device."""
     return tuple(
         torch.from_numpy(np.asarray(leaf)).to(device, non_blocking=True)
         for leaf in (batch.landmarks, batch.emotions, batch.targets)
@@ -320,15 +359,18 @@ def _tensors(batch: Batch, device: str) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _feature_centres(points: Tensor) -> Tensor:
+    """Return the centres of the facial features (equation 4)."""
     return torch.stack([points[:, group].mean(dim=1) for group in lm.GROUPS.values()], dim=1)
 
 
 def _half(leaf: Tensor | None, half: int) -> Tensor | None:
+    """Return the first (0) or the second (1) half of a batch."""
     return None if leaf is None else leaf.chunk(2)[half]
 
 
 @contextlib.contextmanager
 def _frozen(module: nn.Module) -> Iterator[None]:
+    """Compute no gradients of a module's weights in the `with` block."""
     module.requires_grad_(False)
     try:
         yield
@@ -337,5 +379,6 @@ def _frozen(module: nn.Module) -> Iterator[None]:
 
 
 def _require(holds: bool) -> None:
+    """Raise ValueError if the config is not supported."""
     if not holds:
-        raise ValueError("the PyTorch reference computes preset `paper` only: minimax, unmasked, dense 2-D landmarks")
+        raise ValueError("the PyTorch reference supports preset `paper` only: minimax, unmasked, dense 2-D landmarks")

@@ -1,11 +1,12 @@
-"""One command for every figure of docs/performance.md: a table on the screen, and the same as JSON.
+"""Measurements for docs/performance.md, printed as a table and written as JSON.
 
-    python -m benchmarks.run                             all parts, on the device JAX finds
-    python -m benchmarks.run --what image generation     some of them
+    python -m benchmarks.run                             all parts, on the device that JAX finds
+    python -m benchmarks.run --what image generation     some parts
     python -m benchmarks.run --device cpu --out cpu.json
 
-Ours and PyTorch take turns in one process, after a warm-up; the table has medians, their spread, and how many times
-faster ours is. Times mean something on a machine that does nothing else: the load when it began stands in the JSON.
+JAX ("ours") and PyTorch are timed alternately in one process, after a warm-up. The table shows the median, the lowest
+and the highest value, and the speed-up of JAX over PyTorch. Times are meaningful only on an otherwise idle machine; the
+JSON contains the machine's load at the start.
 """
 
 import dataclasses
@@ -23,7 +24,7 @@ from avlgan_jax.atomic_files import write_text
 from avlgan_jax.errors import UserError
 from benchmarks.timing import Case, Measurement, Setting, ratio
 
-# Where each part is. They are imported when they run: what does without PyTorch runs where there is none.
+# Module and function of each part. Modules are imported when they run, so that parts without PyTorch do not need it.
 PARTS = {
     "peaks": ("training", "peaks"),
     "work": ("training", "work"),
@@ -43,21 +44,21 @@ Part = Literal[tuple(PARTS)]
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """Time training, generation, scoring, reading and starting, against PyTorch where it has a counterpart."""
+    """Time training, generation, scoring, reading and starting, and compare with PyTorch if there is a reference."""
 
     what: Annotated[tuple[Part, ...], tyro.conf.arg(metavar="PART...")] = tuple(PARTS)
     """Parts to measure."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
-    """Where: what JAX finds, or one of them by name."""
+    """Device to measure on; auto uses the one that JAX finds."""
     out: Path = Path("performance.json")
-    """The JSON file to write."""
+    """JSON file to write."""
     tiny: bool = False
-    """The smallest sizes and one round: to see that everything runs. The figures mean nothing."""
+    """Use the smallest sizes and one round, to check that everything runs. The figures are then meaningless."""
 
 
 @errors.command
 def main() -> None:
-    """Read the command line, measure and tell."""
+    """Measure the parts that the command line names, print the tables and write the JSON file."""
     request = tyro.cli(Request, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,))
     if request.device == "cpu":
         os.environ["JAX_PLATFORMS"] = "cpu"
@@ -68,7 +69,7 @@ def main() -> None:
     devices.set_up_cpu()
     found = "cpu" if jax.default_backend() == "cpu" else "gpu"
     if request.device not in ("auto", found):
-        raise UserError(f"--device {request.device}: JAX finds {found} only; is requirements-cuda.txt installed?")
+        raise UserError(f"--device {request.device}: JAX finds {found} only; install requirements-cuda.txt for a GPU")
     setting = Setting(found, request.tiny)
     document = {"machine": machine(), "parts": {}}
     for part in request.what:
@@ -82,7 +83,12 @@ def main() -> None:
 
 
 def measure(part: str, setting: Setting) -> Iterator[Case]:
-    """The cases of a part, as they are measured."""
+    """Run a part and yield its cases as they are measured.
+
+    Args:
+        part: Name of the part, a key of PARTS.
+        setting: Device and sizes.
+    """
     import importlib
 
     module, function = PARTS[part]
@@ -91,7 +97,7 @@ def measure(part: str, setting: Setting) -> Iterator[Case]:
 
 
 def machine() -> dict:
-    """What was measured on: devices, versions, and how busy the machine was with other things."""
+    """Return a description of the machine: devices, versions, and its load before the measurement."""
     import importlib.metadata
 
     import jax
@@ -109,7 +115,7 @@ def machine() -> dict:
 
 
 def as_text(case: Case) -> str:
-    """Lines of the table: each contender's median, lowest and highest, and how many times faster ours is."""
+    """Return a case as lines of the table: median, lowest and highest value of each contender, and the speed-up."""
     lines = [f"  {case.name}"]
     ours = case.measured.get("ours")
     for name, found in case.measured.items():
@@ -121,7 +127,7 @@ def as_text(case: Case) -> str:
 
 
 def as_json(case: Case) -> dict:
-    """The same for the file; `faster` holds the ratios."""
+    """Return a case in the form of the JSON file; `faster` holds the speed-up of "ours" over each other contender."""
     ours: Measurement | None = case.measured.get("ours")
     faster = {
         name: ratio(ours, found) for name, found in case.measured.items() if ours is not None and "ours" not in name
@@ -131,7 +137,7 @@ def as_json(case: Case) -> dict:
 
 
 def _write(path: Path, document: dict) -> None:
-    """What is known so far: a run that is stopped leaves the parts that were measured."""
+    """Write the results measured so far, so that an interrupted run keeps them."""
     write_text(path, json.dumps(document, indent=1) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""What a run costs beside its steps: preparing, reading, batches, starting, memory, and how devices share a step."""
+"""Costs of a run other than its steps: preparing, reading, batches, start, memory, and scaling over devices."""
 
 import json
 import os
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def data(setting: Setting) -> Iterator[Case]:
-    """Drawn faces to records to arrays to batches."""
+    """Yield the rates of drawing faces into records, reading records into arrays, and assembling batches."""
     faces, side = (16, 32) if setting.tiny else (2_000, 128)
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
@@ -40,8 +40,10 @@ def data(setting: Setting) -> Iterator[Case]:
 
 
 def start(setting: Setting) -> Iterator[Case]:
-    """From the command to the first step in metrics.jsonl, the first time and with the compiled programs kept, and the
-    peak memory up to there, of the image converter of preset `demo`."""
+    """Yield the time from the command to the first step in metrics.jsonl, and the peak memory until then.
+
+    Both are of the image converter of preset `demo`, without compiled programs and then with those of the first start.
+    """
     preset = "debug" if setting.tiny else "demo"
     side = PRESETS[preset]().resolution
     with tempfile.TemporaryDirectory() as folder:
@@ -56,7 +58,7 @@ def start(setting: Setting) -> Iterator[Case]:
 
 
 def scaling(setting: Setting) -> Iterator[Case]:
-    """The same global batch over 1, 2 and 4 CPU devices, each a process of its own: the shape of the cost."""
+    """Yield the rate of the same global batch on 1, 2 and 4 CPU devices, each number in a separate process."""
     for devices in (1, 2) if setting.tiny else (1, 2, 4):
         flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "JAX_PLATFORMS": "cpu"}
         code = f"from benchmarks import running; running.report_steps({setting.tiny})"
@@ -68,7 +70,7 @@ def scaling(setting: Setting) -> Iterator[Case]:
 
 
 def report_steps(tiny: bool) -> None:
-    """Print, as JSON, the rate of the image converter on all devices that this process was given."""
+    """Print, as JSON, the rate of the image converter on all devices of this process."""
     from benchmarks.training import TINY, OurRun, configured
 
     setting = Setting("cpu", tiny)
@@ -79,12 +81,14 @@ def report_steps(tiny: bool) -> None:
 
 
 def _prepare(folder: str, faces: int, side: int) -> None:
+    """Prepare drawn faces, 8 in each held-out split and one short dyad."""
     few = ["--held-out", "8", "--dyads", "1", "--dyad-seconds", "0.1"]
     options = ["--faces", str(faces), "--resolution", str(side), "--data-dir", folder]
     _run("prepare.py", "procedural_faces", *few, *options)
 
 
 def _run(script: str, *arguments: str, environment: dict[str, str] | None = None) -> None:
+    """Run a script of this repository, with its output in the error if it fails."""
     command = [sys.executable, str(ROOT / script), *arguments]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     if done.returncode:
@@ -92,13 +96,13 @@ def _run(script: str, *arguments: str, environment: dict[str, str] | None = None
 
 
 def _environment(setting: Setting) -> dict[str, str]:
-    # The directory of compiled programs is the run's own, as for a user.
+    """Return environment variables with which a run keeps compiled programs in its workdir, as for a user."""
     kept = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
     return kept | ({"JAX_PLATFORMS": "cpu"} if setting.device == "cpu" else {})
 
 
 def _to_first_step(command: list[str], folder: Path, environment: dict[str, str]) -> tuple[float, float]:
-    """Seconds until the model's `folder` tells of a step, and the peak memory in GB of the process, which is ended."""
+    """Return the seconds until the metrics in `folder` contain a step, and the peak memory in GB; kill the process."""
     (folder / metric_writer.METRICS).unlink(missing_ok=True)
     started = time.perf_counter()
     process = subprocess.Popen(
@@ -110,10 +114,11 @@ def _to_first_step(command: list[str], folder: Path, environment: dict[str, str]
     if process.poll() is not None:
         raise RuntimeError(f"{' '.join(command)} exited {process.returncode} before its first step")
     peak = next(line for line in Path(f"/proc/{process.pid}/status").read_text().splitlines() if "VmHWM" in line)
-    process.send_signal(signal.SIGKILL)  # nothing is saved: the second start begins where the first did
+    process.send_signal(signal.SIGKILL)  # nothing is saved, so the second start also begins at step 0
     process.wait()
     return seconds, int(peak.split()[1]) / 1e6
 
 
 def _since(started: float, unit: str, items: int):
+    """Return the time since `started` as a single measurement."""
     return single(time.perf_counter() - started, unit, items)

@@ -1,4 +1,4 @@
-"""Fair times: contenders take turns in one process after a warm-up, and the median stands beside its spread."""
+"""Timing of contenders that take turns in one process after a warm-up, as medians with their range."""
 
 import dataclasses
 import statistics
@@ -9,25 +9,39 @@ from typing import Literal
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """Where to measure, and whether only to see that everything runs."""
+    """Device and sizes of a measurement.
+
+    Attributes:
+        device: "cpu" or "gpu".
+        tiny: Whether to use the smallest sizes and one round, only to check that everything runs.
+    """
 
     device: Literal["cpu", "gpu"]
     tiny: bool
 
     @property
     def rounds(self) -> int:
-        """Rounds of which the median is taken."""
+        """Number of rounds over which the median is taken."""
         return 1 if self.tiny else 7
 
     @property
     def torch_device(self) -> str:
-        """The device's name in PyTorch."""
+        """Name of the device in PyTorch."""
         return {"cpu": "cpu", "gpu": "cuda"}[self.device]
 
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """Median of several rounds, and the lowest and highest of them; `unit` ends in `/s` where more is better."""
+    """Times or rates of one contender over several rounds.
+
+    Attributes:
+        median: Median of the rounds.
+        low: Lowest value.
+        high: Highest value.
+        unit: Unit of these values; rates, for which more is better, end in "/s".
+        rounds: Number of rounds.
+        first: Seconds of the call before the rounds, which includes compilation.
+    """
 
     median: float
     low: float
@@ -35,17 +49,22 @@ class Measurement:
     unit: str
     rounds: int
     first: float
-    """Seconds of the call before the rounds, which compiles."""
 
     @property
     def more_is_better(self) -> bool:
-        """Rates are to be high, times to be low."""
+        """Whether the values are rates, not times."""
         return self.unit.endswith("/s")
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One line of the table: contenders by name, `ours` first, and numbers that belong to it by name and unit."""
+    """One entry of the table.
+
+    Attributes:
+        name: Name of the entry.
+        measured: Measurements by contender, `ours` first.
+        facts: Further numbers, by name and unit.
+    """
 
     name: str
     measured: dict[str, Measurement]
@@ -53,25 +72,44 @@ class Case:
 
 
 def single(seconds: float, unit: str, items: float = 1.0) -> Measurement:
-    """What was measured once, of what would not be the same a second time: a start, a preparation."""
+    """Return the measurement of something that is timed once, such as a start, because a repetition would differ.
+
+    Args:
+        seconds: The time.
+        unit: "s", or a rate such as "images/s".
+        items: Number of items processed in that time.
+    """
     return summarised([seconds], unit, items)
 
 
 def summarised(seconds: Sequence[float], unit: str, items: float = 1.0) -> Measurement:
-    """What was timed elsewhere, in processes of its own: each of `seconds` counts for `items`."""
+    """Return the measurement of rounds that were timed in other processes.
+
+    Args:
+        seconds: The time of each round.
+        unit: "s", or a rate such as "images/s".
+        items: Number of items processed in each round.
+    """
     return _measurement(list(seconds), unit, items, seconds[0])
 
 
 def alternate(
     contenders: Mapping[str, Callable[[], object]], *, rounds: int, unit: str, items: float = 1.0
 ) -> dict[str, Measurement]:
-    """Time every contender `rounds` times, in turn, so that a machine that slows down slows all of them.
+    """Time all contenders in turn, so that a machine that slows down slows all of them.
 
-    A call must return when its work is done, not when it is queued. With a unit like `images/s` a call counts for
-    `items` of them; with `s` the measurement is the seconds of a call over `items`.
+    Args:
+        contenders: Functions by name. A call must return when its work is done, not when it is queued.
+        rounds: Number of timed calls of each contender, after two warm-up calls.
+        unit: "s" for the seconds of a call divided by `items`, or a rate such as "images/s" for `items` divided by the
+            seconds.
+        items: Number of items processed in a call.
+
+    Returns:
+        The measurements by name.
     """
     first = {name: _seconds(call) for name, call in contenders.items()}
-    for call in contenders.values():  # once more: caches fill, and some compile on the second call
+    for call in contenders.values():  # second warm-up: caches fill, and some contenders compile on the second call
         call()
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
@@ -86,7 +124,7 @@ def _measurement(seconds: list[float], unit: str, items: float, first: float) ->
 
 
 def ratio(ours: Measurement, theirs: Measurement) -> float:
-    """How many times faster ours is."""
+    """Return the speed-up of `ours` over `theirs`; above 1, `ours` is faster."""
     return ours.median / theirs.median if ours.more_is_better else theirs.median / ours.median
 
 

@@ -1,4 +1,4 @@
-"""Training steps: the image converter and the landmark converter against PyTorch, and many landmark runs at once."""
+"""Benchmarks of training steps: both converters compared with PyTorch, and many landmark runs in one program."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -19,10 +19,10 @@ from avlgan_jax.runtime.devices import choose_devices
 from avlgan_jax.training.states import state_shapes
 from benchmarks.timing import Case, Measurement, Setting, alternate
 
-FACES = 10_000  # of the data set that is imagined; it sets the length of an epoch
-GRID = 24
+FACES = 10_000  # size of a fictitious data set, which determines the length of an epoch
+GRID = 24  # landmark runs in one program
 
-# Side, generator's and discriminator's width, batch size.
+# Side of the images in pixels, width of the generator and the discriminator, batch size.
 IMAGE_CASES = {
     "cpu": ((32, 16, 16), (32, 32, 16), (64, 16, 16), (64, 32, 16), (128, 64, 4)),
     "gpu": ((32, 64, 16), (64, 64, 16), (128, 64, 16), (128, 64, 64)),
@@ -31,7 +31,13 @@ TINY = (16, 4, 2)
 
 
 def configured(side: int, width: int, batch_size: int) -> Config:
-    """Preset `paper` at another size; six layers of the discriminator, or as many as the side allows."""
+    """Return preset `paper` with other sizes of the image converter.
+
+    Args:
+        side: Side of the images, in pixels. The discriminator has six layers, or as many as the side allows.
+        width: Width of the generator and the discriminator.
+        batch_size: Images in a batch.
+    """
     recipe = paper()
     image = dataclasses.replace(
         recipe.image,
@@ -45,11 +51,11 @@ def configured(side: int, width: int, batch_size: int) -> Config:
 
 
 def example_batches(config: Config, model: Model, count: int) -> batches.Batch:
-    """`count` batches of random numbers, stacked, in the types and shapes of real ones."""
+    """Return `count` stacked batches of random numbers, with the types and shapes of real ones."""
     generator = np.random.default_rng(0)
     size, side = model.training.batch_size, config.resolution
 
-    def one() -> batches.Batch:
+    def random_batch() -> batches.Batch:
         return batches.Batch(
             landmarks=generator.uniform(-0.8, 0.8, (size, 68, 2)).astype(np.float32),
             emotions=generator.uniform(-1, 1, (size, 2)).astype(np.float32),
@@ -58,17 +64,20 @@ def example_batches(config: Config, model: Model, count: int) -> batches.Batch:
             images=generator.integers(0, 256, (size, side, side, 3), np.uint8) if model.with_images else None,
         )
 
-    return batches.stack([one() for _ in range(count)])
+    return batches.stack([random_batch() for _ in range(count)])
 
 
 def drawn(shapes: Any) -> Any:
-    """Weights of these shapes, drawn: quicker than compiling an initialisation, and time does not depend on them."""
+    """Return random weights of these shapes.
+
+    Drawing them is faster than compiling an initialisation, and the time of a step does not depend on their values.
+    """
     generator = np.random.default_rng(0)
     return jax.tree.map(lambda leaf: generator.normal(0.0, 0.05, leaf.shape).astype(np.float32), shapes)
 
 
 def drawn_state(model: Model, config: Config) -> State:
-    """A state at step 0 with drawn weights."""
+    """Return a state at step 0 with random weights."""
     state = state_shapes(model, config)
     zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), state.replace(key=None))
     networks = {name: drawn(getattr(state, name)) for name in ("generator", "discriminator", "frozen")}
@@ -76,7 +85,7 @@ def drawn_state(model: Model, config: Config) -> State:
 
 
 class OurRun:
-    """A training run of ours as `loop` dispatches it. A call is one dispatch, from batches on the host to its end."""
+    """A JAX training run, as `loop` dispatches it. A call runs one dispatch, from batches on the host to its end."""
 
     def __init__(self, config: Config, name: ModelName):
         self.model = build.build(name, config, FACES)
@@ -85,7 +94,7 @@ class OurRun:
         self.start = drawn_state(self.model, config)
         devices = choose_devices(0, self.model.training.batch_size, self.model.with_images)
         self._dispatch = dispatch.make_dispatch(self.model.trainer.step, devices)
-        self._state = jax.tree.map(jnp.array, self.start)  # a copy: a dispatch gives up its state's memory
+        self._state = jax.tree.map(jnp.array, self.start)  # a copy, because a dispatch donates the memory of its state
 
     def __call__(self) -> None:
         self._state, _ = self._dispatch(self._state, self.batches)
@@ -93,7 +102,7 @@ class OurRun:
 
 
 class OurGrid:
-    """Many runs of the landmark converter with seeds of their own in one dispatch."""
+    """Many runs of the landmark converter with different seeds in one dispatch."""
 
     def __init__(self, config: Config, runs: int):
         single = OurRun(config, "landmark")
@@ -103,10 +112,10 @@ class OurGrid:
         self._states = copies.replace(key=jax.random.split(jax.random.key(0), runs))
 
         def step(states, batch):
-            def one(state):
+            def step_of_run(state):
                 return trainer.step(state, batch, jax.random.fold_in(state.key, state.step))
 
-            return jax.vmap(one)(states)
+            return jax.vmap(step_of_run)(states)
 
         self._dispatch = jax.jit(lambda states, many: jax.lax.scan(step, states, many), donate_argnums=0)
 
@@ -115,8 +124,8 @@ class OurGrid:
         jax.block_until_ready(self._states)
 
 
-def _their_run(reference, ours: OurRun) -> Callable[[], None]:
-    """The same number of steps in PyTorch. Reading a loss waits for all that was queued."""
+def _pytorch_run(reference, ours: OurRun) -> Callable[[], None]:
+    """Return a function that runs as many steps in PyTorch and waits for them by reading the last loss."""
     steps = [jax.tree.map(lambda leaf, i=i: leaf[i], ours.batches) for i in range(ours.steps)]
 
     def call() -> None:
@@ -128,7 +137,7 @@ def _their_run(reference, ours: OurRun) -> Callable[[], None]:
 
 
 def image_step(setting: Setting) -> Iterator[Case]:
-    """The full step, D and G with its cycle, in images/s."""
+    """Yield the rate of the full step, which updates D, and G with its cycle, in images/s."""
     from benchmarks.pytorch_reference import image_reference
 
     for side, width, batch_size in [TINY] if setting.tiny else IMAGE_CASES[setting.device]:
@@ -140,7 +149,7 @@ def image_step(setting: Setting) -> Iterator[Case]:
             contenders["ours bf16"] = OurRun(half, "image")
         for form in ("eager", "best"):
             theirs = image_reference(config, ours.start, form, setting.torch_device)
-            contenders[f"pytorch {form}"] = _their_run(theirs, ours)
+            contenders[f"pytorch {form}"] = _pytorch_run(theirs, ours)
         measured = alternate(contenders, rounds=setting.rounds, unit="images/s", items=ours.steps * batch_size)
         work = flop_per_image(config)
         fastest = max((m for name, m in measured.items() if name.startswith("ours")), key=lambda m: m.median)
@@ -149,7 +158,7 @@ def image_step(setting: Setting) -> Iterator[Case]:
 
 
 def landmark_step(setting: Setting) -> Iterator[Case]:
-    """The landmark converter's steps/s, alone and as a grid of runs in which each step counts once."""
+    """Yield the steps/s of the landmark converter, as one run and as many runs, whose joint step counts as one."""
     from benchmarks.pytorch_reference import landmark_reference
 
     config, runs = paper(), 2 if setting.tiny else GRID
@@ -159,18 +168,18 @@ def landmark_step(setting: Setting) -> Iterator[Case]:
     contenders: dict[str, Callable[[], object]] = {"ours": ours, f"ours, {runs} runs at once": grid}
     for form in ("eager", "best"):
         theirs = landmark_reference(config, ours.start, form, setting.torch_device)
-        contenders[f"pytorch {form}"] = _their_run(theirs, ours)
+        contenders[f"pytorch {form}"] = _pytorch_run(theirs, ours)
     measured = alternate(contenders, rounds=setting.rounds, unit="steps/s", items=ours.steps)
-    alone, together = list(measured.values())[:2]
+    single, grouped = list(measured.values())[:2]
     batch_size = config.landmark.batch_size
-    yield Case(f"batch {batch_size}", measured, {f"{runs} runs over the time of one": alone.median / together.median})
+    yield Case(f"batch {batch_size}", measured, {f"{runs} runs over the time of one": single.median / grouped.median})
 
 
 def flop_per_image(config: Config) -> float:
-    """Floating-point operations of convolutions and matrix products in a step, for each image of its batch.
+    """Return the floating-point operations of convolutions and matrix products in a step, per image of its batch.
 
-    Counted by PyTorch in the reference's step with one pass of G for both turns: what has to be computed, whichever
-    form computes it.
+    PyTorch counts them in a step of the reference's form `best`, with one pass of G for both updates: the work that
+    every form has to do.
     """
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -185,7 +194,7 @@ def flop_per_image(config: Config) -> float:
 
 
 def work(setting: Setting) -> Iterator[Case]:
-    """How the work grows with the side: GFLOP for an image in a step, and PFLOP for the paper's schedule."""
+    """Yield the work by image side: GFLOP per image in a step, and PFLOP of the paper's schedule."""
     for side in (16,) if setting.tiny else (32, 64, 128, 256):
         config = configured(side, 4 if setting.tiny else 64, 16)
         flop = flop_per_image(config)
@@ -194,12 +203,14 @@ def work(setting: Setting) -> Iterator[Case]:
 
 
 def memory(setting: Setting) -> Iterator[Case]:
-    """Scratch memory of a step of the image converter on one device, activations kept and computed again, by the
-    compiler's account; nothing is run."""
+    """Yield the scratch memory of an image converter's step on one device, with kept and with recomputed activations.
+
+    The compiler reports it; nothing is run.
+    """
     side, width, batch_size = TINY if setting.tiny else (128, 64, 16)
     config, facts = configured(side, width, batch_size), {}
-    for name, again in (("activations kept, GB", False), ("computed again, GB", True)):
-        changed = dataclasses.replace(config, image=dataclasses.replace(config.image, rematerialise=again))
+    for name, rematerialise in (("activations kept, GB", False), ("computed again, GB", True)):
+        changed = dataclasses.replace(config, image=dataclasses.replace(config.image, rematerialise=rematerialise))
         model = build.build("image", changed, FACES)
         batch = jax.tree.map(lambda leaf: leaf[0], example_batches(changed, model, 1))
         shapes = state_shapes(model, changed), batch, jax.eval_shape(lambda: jax.random.key(0))
@@ -209,7 +220,7 @@ def memory(setting: Setting) -> Iterator[Case]:
 
 
 def peaks(setting: Setting) -> Iterator[Case]:
-    """What the device can do at best: a large matrix product in float32 and bfloat16, and a sum of two large arrays."""
+    """Yield the device's peak rates: a large matrix product in float32 and bfloat16, and a sum of two large arrays."""
     side = 64 if setting.tiny else {"cpu": 2048, "gpu": 8192}[setting.device]
     multiply, add = jax.jit(jnp.matmul), jax.jit(jnp.add)
     measured: dict[str, Measurement] = {}
@@ -218,12 +229,12 @@ def peaks(setting: Setting) -> Iterator[Case]:
         call = lambda matrix=matrix: multiply(matrix, matrix).block_until_ready()  # noqa: E731
         measured |= alternate({name: call}, rounds=setting.rounds, unit="GFLOP/s", items=2e-9 * side**3)
     length = 1 << (10 if setting.tiny else {"cpu": 26, "gpu": 30}[setting.device])
-    one, other = jnp.zeros(length), jnp.ones(length)
+    zeros, ones = jnp.zeros(length), jnp.ones(length)
     moved = alternate(
-        {"float32": lambda: add(one, other).block_until_ready()},
+        {"float32": lambda: add(zeros, ones).block_until_ready()},
         rounds=setting.rounds,
         unit="GB/s",
-        items=3 * one.nbytes / 1e9,
+        items=3 * zeros.nbytes / 1e9,
     )
     yield Case("matrix product", measured)
     yield Case("sum of two arrays", moved)

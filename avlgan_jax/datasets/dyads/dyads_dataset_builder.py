@@ -31,8 +31,8 @@ class Options(photographs.Options):
     every: int = 1
     """Use one of every N rated frames, because neighbouring frames are almost identical. 1 uses all."""
     validation_dyads: str = ""
-    """Names of the validation dyads, separated by commas. Without this and --test-dyads, a hash of each name selects
-    its split."""
+    """Names of the validation dyads, separated by commas. If this or --test-dyads is given, all other dyads are
+    training data; if neither is, a hash of each name selects its split."""
     test_dyads: str = ""
     """Names of the test dyads, separated by commas."""
 
