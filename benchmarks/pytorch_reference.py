@@ -247,7 +247,9 @@ class Reference:
         self._update(0, g_losses["g/loss"])
         return d_losses | g_losses
 
-    def _discriminator_losses(self, on_real: DiscriminatorOutput, on_fake: DiscriminatorOutput, own: Condition) -> dict[str, Tensor]:
+    def _discriminator_losses(
+        self, on_real: DiscriminatorOutput, on_fake: DiscriminatorOutput, own: Condition
+    ) -> dict[str, Tensor]:
         t = self.training
         parts = {
             "adversarial": -F.logsigmoid(on_real.logits).mean() - F.logsigmoid(-on_fake.logits).mean(),
