@@ -89,7 +89,7 @@ def _killed(lab: Lab, times: int, wait: Callable[[Path], None]) -> Outcome:
 
 
 def stop_at_random(lab: Lab, times: int) -> Outcome:
-    """SIGTERM or SIGINT at a random moment, also while compiling, validating and saving"""
+    """SIGTERM or SIGINT at a random moment, including compilation, validation and saving"""
     outcome, slowest = Outcome(), 0.0
     while outcome.injected < times:
         run = lab.fresh()
@@ -115,7 +115,7 @@ def stop_at_random(lab: Lab, times: int) -> Outcome:
                 process.communicate()
         outcome.wrong += not lab.is_same(lab.run(run))
     outcome.lost += slowest > PROMPT
-    outcome.note = f"slowest exit {slowest:.1f} s"
+    outcome.note = f"slowest reaction {slowest:.1f} s"
     return outcome
 
 
