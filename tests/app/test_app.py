@@ -21,7 +21,7 @@ from avlgan_jax.faces import detectors, video
 from benchmarks import app as bench
 
 BROWSER = bench.browser_path()
-IMPATIENCE = 120_000  # ms; a busy machine is slow
+TIMEOUT = 120_000  # milliseconds; long, because a busy machine is slow
 
 
 @pytest.fixture(scope="module")
@@ -33,70 +33,70 @@ def make_detector():
     return detectors.create("dlib")
 
 
-# The session, without a browser.
+# --- the session, without a browser ---
 
 
 @pytest.fixture
-def person(model):
+def page_session(model):
     return session.Session(model, make_detector)
 
 
-def test_a_face_is_edited_and_dragged_landmarks_move_it(person, model):
-    plain = person.answer({"do": "edit", "valence": 0.6, "arousal": 0.2, "plain": True})
+def test_edit_uses_the_emotion_and_the_landmark_offsets(page_session, model):
+    plain = page_session.answer({"do": "edit", "valence": 0.6, "arousal": 0.2, "plain": True})
     assert plain.header["side"] == model.resolution and len(plain.payload) == model.resolution**2 * 3
-    wide = person.answer({"do": "edit", "valence": 0.6, "arousal": 0.2})
-    assert len(wide.payload) == session.SHOWN**2 * 3
+    large = page_session.answer({"do": "edit", "valence": 0.6, "arousal": 0.2})
+    assert len(large.payload) == session.SHOWN**2 * 3
     offsets = np.zeros((68, 2))
     offsets[48:] = 3.0
-    dragged = person.answer({"do": "edit", "valence": 0.6, "arousal": 0.2, "offsets": offsets.ravel().tolist()})
-    moved = np.array(dragged.header["landmarks"]) - wide.header["landmarks"]
+    dragged = page_session.answer({"do": "edit", "valence": 0.6, "arousal": 0.2, "offsets": offsets.ravel().tolist()})
+    moved = np.array(dragged.header["landmarks"]) - large.header["landmarks"]
     np.testing.assert_allclose(moved.reshape(68, 2), offsets, atol=0.011)
-    assert dragged.payload != wide.payload
+    assert dragged.payload != large.payload
 
 
-def test_an_uploaded_photograph_lasts_as_long_as_its_page(person, model, tmp_path):
+def test_an_upload_stays_in_its_own_session(page_session, model, tmp_path):
     Image.fromarray(np.hstack([drawn_face(1).image, drawn_face(2).image])).save(tmp_path / "two.jpg", quality=95)
-    answer = person.upload((tmp_path / "two.jpg").read_bytes())
-    assert answer.header["faces"] == 2 and len(answer.header["landmarks"]) == 136
+    reply = page_session.upload((tmp_path / "two.jpg").read_bytes())
+    assert reply.header["faces"] == 2 and len(reply.header["landmarks"]) == 136
     with pytest.raises(UserError, match="cannot be decoded"):
-        person.upload(b"GIF89a nonsense")
-    # What failed changed nothing: the photograph is still there, and another page has never seen it.
-    assert len(person.answer({"do": "matrix"}).payload) == 81 * model.resolution**2 * 3
+        page_session.upload(b"GIF89a nonsense")
+    # The failed upload did not change the session: it still has the photograph, which another session does not have.
+    assert len(page_session.answer({"do": "matrix"}).payload) == 81 * model.resolution**2 * 3
     other = session.Session(model, make_detector)
     request = {"do": "edit", "valence": 0.0, "arousal": 0.0}
-    assert person.answer(request).payload != other.answer(request).payload
+    assert page_session.answer(request).payload != other.answer(request).payload
 
 
 @pytest.mark.slow
-def test_landmarks_with_a_depth_are_shown_and_dragged_in_the_picture(trained_run_3d, tmp_path):
-    person = session.Session(avlgan_jax.load(trained_run_3d[0]), make_detector)
-    still = person.answer({"do": "edit", "valence": 0.6, "arousal": 0.2})
+def test_3d_landmarks_are_shown_and_dragged_in_two_dimensions(trained_run_3d, tmp_path):
+    page_session = session.Session(avlgan_jax.load(trained_run_3d[0]), make_detector)
+    plain = page_session.answer({"do": "edit", "valence": 0.6, "arousal": 0.2})
     offsets = np.tile([1.5, -2.5], 68)
-    dragged = person.answer({"do": "edit", "valence": 0.6, "arousal": 0.2, "offsets": offsets.tolist()})
-    moved = np.array(dragged.header["landmarks"]) - still.header["landmarks"]
+    dragged = page_session.answer({"do": "edit", "valence": 0.6, "arousal": 0.2, "offsets": offsets.tolist()})
+    moved = np.array(dragged.header["landmarks"]) - plain.header["landmarks"]
     np.testing.assert_allclose(moved, offsets, atol=0.011)
-    assert len(person.answer({"do": "film", "points": [[0, 0], [0.1, 0]], "format": "gif"}).payload) > 100
+    assert len(page_session.answer({"do": "film", "points": [[0, 0], [0.1, 0]], "format": "gif"}).payload) > 100
     Image.fromarray(drawn_face(1).image).save(tmp_path / "one.png")
     with pytest.raises(UserError, match="use --landmarks fan3d"):
-        person.upload((tmp_path / "one.png").read_bytes())
+        page_session.upload((tmp_path / "one.png").read_bytes())
 
 
-def test_a_walk_is_a_film_and_a_dyad_is_four(person, tmp_path, monkeypatch):
+def test_film_returns_one_film_and_dyad_returns_four(page_session, tmp_path, monkeypatch):
     points = [[k / 10, 0.1] for k in range(6)]
     for format, magic in (("gif", b"GIF89a"), ("mp4", None)):
-        answer = person.answer({"do": "film", "points": points, "format": format})
-        assert magic is None or answer.payload.startswith(magic)
-        (tmp_path / f"walk.{format}").write_bytes(answer.payload)
+        reply = page_session.answer({"do": "film", "points": points, "format": format})
+        assert magic is None or reply.payload.startswith(magic)
+        (tmp_path / f"walk.{format}").write_bytes(reply.payload)
     assert len(list(video.read_frames(tmp_path / "walk.mp4"))) == 6
     monkeypatch.setattr(session, "DYAD_SECONDS", 0.6)
-    answer = person.answer({"do": "dyad", "seed": 3, "smoothing": 1})
-    assert answer.header["frames"] == 6 == len(answer.header["phases"]) and answer.header["fps"] == 10
-    assert np.array(answer.header["emotions"]).shape == (2, 6, 2)
-    assert len(answer.payload) == 4 * 6 * session.DYAD_SIDE**2 * 3
+    reply = page_session.answer({"do": "dyad", "seed": 3, "smoothing": 1})
+    assert reply.header["frames"] == 6 == len(reply.header["phases"]) and reply.header["fps"] == 10
+    assert np.array(reply.header["emotions"]).shape == (2, 6, 2)
+    assert len(reply.payload) == 4 * 6 * session.DYAD_SIDE**2 * 3
 
 
 @pytest.mark.parametrize(
-    ("request_", "told"),
+    ("request_", "message"),
     [
         ({"do": "edit", "valence": "much", "arousal": 0}, "valence and arousal: expected 1 finite number"),
         ({"do": "edit", "valence": 0, "arousal": 0, "offsets": [1.0]}, "offsets: expected 136 finite number"),
@@ -108,12 +108,12 @@ def test_a_walk_is_a_film_and_a_dyad_is_four(person, tmp_path, monkeypatch):
         ({"do": "dance"}, "unknown request 'dance'"),
     ],
 )
-def test_what_a_page_may_not_ask(person, request_, told):
-    with pytest.raises(UserError, match=re.escape(told)):
-        person.answer(request_)
+def test_invalid_requests_are_user_errors(page_session, request_, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        page_session.answer(request_)
 
 
-# The program, without a browser.
+# --- the server, without a browser ---
 
 
 @pytest.fixture(scope="module")
@@ -124,28 +124,28 @@ def address():
         program.terminate()
 
 
-def asked(socket, message):
-    """The header and the payload with which a message is answered."""
+def reply_to(socket, message):
+    """Send a message and return the header and the payload of the reply."""
     socket.send(message)
     data = socket.recv()
     (length,) = struct.unpack("<I", data[:4])
     return json.loads(data[4 : 4 + length]), data[4 + length :]
 
 
-def test_requests_and_uploads_are_answered(address):
+def test_the_server_replies_to_requests_and_uploads(address):
     with connect(address.replace("http", "ws") + "session", origin=address.rstrip("/")) as socket:
-        header, payload = asked(socket, json.dumps({"id": 7, "do": "edit", "valence": 0.1, "arousal": 0.1}))
+        header, payload = reply_to(socket, json.dumps({"id": 7, "do": "edit", "valence": 0.1, "arousal": 0.1}))
         assert header["id"] == 7 and len(payload) == session.SHOWN**2 * 3
-        assert "cannot be decoded" in asked(socket, b"no picture at all")[0]["error"]
-        for nonsense in ("[1, 2", "[1, 2]"):
-            assert "the request failed" in asked(socket, nonsense)[0]["error"]
-        header, payload = asked(socket, json.dumps({"id": 8, "do": "matrix_file"}))
+        assert "cannot be decoded" in reply_to(socket, b"no picture at all")[0]["error"]
+        for invalid in ("[1, 2", "[1, 2]"):
+            assert "the request failed" in reply_to(socket, invalid)[0]["error"]
+        header, payload = reply_to(socket, json.dumps({"id": 8, "do": "matrix_file"}))
         assert header["id"] == 8 and payload.startswith(b"\x89PNG")
-        with pytest.raises(ConnectionClosed):  # what no page would send
-            asked(socket, bytes(server.LARGEST_UPLOAD + 1))
+        with pytest.raises(ConnectionClosed):  # the page sends no uploads of this size
+            reply_to(socket, bytes(server.LARGEST_UPLOAD + 1))
 
 
-def test_other_sites_are_refused(address):
+def test_requests_from_other_sites_are_refused(address):
     with pytest.raises(InvalidStatus), connect(address.replace("http", "ws") + "session", origin="http://evil.example"):
         pass
     refused = urllib.request.Request(address, headers={"host": "evil.example"})
@@ -157,20 +157,20 @@ def test_other_sites_are_refused(address):
         urllib.request.urlopen(address + "..%2fserver.py")
 
 
-def test_the_page_asks_for_nothing_from_elsewhere():
+def test_static_files_refer_to_no_other_sites():
     for path in server.STATIC.iterdir():
         addresses = set(re.findall(r"(?:https?:)?//[a-z][\w.-]+\.[a-z]+", path.read_text()))
         assert addresses <= {"http://www.w3.org"}, path
 
 
-# The whole, as a person meets it.
+# --- the page in a browser ---
 
 
 @pytest.fixture(scope="module")
 def browser():
     playwright = pytest.importorskip("playwright.sync_api")
     if BROWSER is None:
-        pytest.skip("no browser on this machine")
+        pytest.skip("no browser is installed")
     with playwright.sync_playwright() as play:
         options = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--no-sandbox"]
         browser = play.chromium.launch(executable_path=BROWSER, args=options)
@@ -181,79 +181,82 @@ def browser():
 @pytest.fixture
 def page(address, browser):
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(IMPATIENCE)
-    page.asked, page.problems = [], []
-    page.on("request", lambda request: page.asked.append(request.url))
+    page.set_default_timeout(TIMEOUT)
+    page.requested, page.problems = [], []
+    page.on("request", lambda request: page.requested.append(request.url))
     page.on("pageerror", lambda error: page.problems.append(str(error)))
     page.goto(address)
     page.wait_for_selector("html[data-ready=yes]")
     yield page
-    assert page.problems == [] and all(url.startswith((address, "blob:", "data:")) for url in page.asked)
+    assert page.problems == [] and all(url.startswith((address, "blob:", "data:")) for url in page.requested)
     page.close()
 
 
-def shown(page):
-    """The pixels of the face, once all updates under way have come."""
-    until(page, "document.querySelector('#face').ariaBusy === 'false'")
+def face_pixels(page):
+    """Return the pixels of the face as a data URL, after all pending updates."""
+    wait_until(page, "document.querySelector('#face').ariaBusy === 'false'")
     return page.evaluate("document.querySelector('#face').toDataURL()")
 
 
-def until(page, condition):
-    """Wait for a JavaScript condition. (Playwright's own waiting evaluates text, which the page's policy forbids.)"""
-    for _ in range(IMPATIENCE // 100):
+def wait_until(page, condition):
+    """Wait for a JavaScript condition.
+
+    Playwright's own wait evaluates text, which the page's content security policy forbids.
+    """
+    for _ in range(TIMEOUT // 100):
         if page.evaluate(condition):
             return
         page.wait_for_timeout(100)
-    raise AssertionError(f"never came true: {condition}; the page says: {page.inner_text('main')[:300]}")
+    raise AssertionError(f"timeout; condition: {condition}; text of the page: {page.inner_text('main')[:300]}")
 
 
-def value(page, name):
+def input_value(page, name):
     return float(page.input_value(f"#{name}"))
 
 
-def test_the_point_is_dragged_by_mouse_and_by_keys(page):
-    before, box = shown(page), page.locator("#plane").bounding_box()
+def test_the_point_is_moved_by_mouse_and_keyboard(page):
+    before, box = face_pixels(page), page.locator("#plane").bounding_box()
     centre = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(*centre)
     page.mouse.down()
     page.mouse.move(centre[0] + box["width"] / 4, centre[1] - box["height"] / 8, steps=4)
     page.mouse.up()
-    until(page, "document.querySelector('#face').getAttribute('aria-label').includes('+0.58')")
-    assert abs(value(page, "valence") - 0.58) < 0.02 and abs(value(page, "arousal") - 0.29) < 0.02
-    assert shown(page) != before
+    wait_until(page, "document.querySelector('#face').getAttribute('aria-label').includes('+0.58')")
+    assert abs(input_value(page, "valence") - 0.58) < 0.02 and abs(input_value(page, "arousal") - 0.29) < 0.02
+    assert face_pixels(page) != before
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Shift+ArrowUp")
-    assert abs(value(page, "valence") - 0.53) < 0.02 and abs(value(page, "arousal") - 0.44) < 0.02
+    assert abs(input_value(page, "valence") - 0.53) < 0.02 and abs(input_value(page, "arousal") - 0.44) < 0.02
     page.keyboard.press("2")
     assert page.locator("#expressions button", has_text="happy").get_attribute("aria-pressed") == "true"
-    until(page, "document.querySelector('#spoken').textContent.includes('nearest to happy')")
-    # Far outside the disc it stays on its rim.
+    wait_until(page, "document.querySelector('#spoken').textContent.includes('nearest to happy')")
+    # A click outside the disc moves the point to its rim.
     page.mouse.click(box["x"] + 2, box["y"] + 2)
-    assert abs(np.hypot(value(page, "valence"), value(page, "arousal")) - 1.0) < 0.02
+    assert abs(np.hypot(input_value(page, "valence"), input_value(page, "arousal")) - 1.0) < 0.02
 
 
-def test_a_finger_drags_on_a_phone_and_nothing_overflows(address, browser):
+def test_touch_and_layout_on_a_phone(address, browser):
     context = browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
     page = context.new_page()
-    page.set_default_timeout(IMPATIENCE)
+    page.set_default_timeout(TIMEOUT)
     page.goto(address)
     page.wait_for_selector("html[data-ready=yes]")
     plane = page.locator("#plane")
     plane.scroll_into_view_if_needed()
     box = plane.bounding_box()
     page.touchscreen.tap(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.5)
-    until(page, "+document.querySelector('#valence').value > 0.4")
+    wait_until(page, "+document.querySelector('#valence').value > 0.4")
     for tab in ("#tab-dyad", "#tab-face"):
         page.click(tab)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
     context.close()
 
 
-def test_new_faces_and_landmarks(page):
-    before = shown(page)
+def test_new_faces_and_dragged_landmarks(page):
+    before = face_pixels(page)
     page.click("#new-infant")
-    until(page, "document.querySelector('#face-status').textContent.startsWith('infant')")
-    infant = shown(page)
+    wait_until(page, "document.querySelector('#face-status').textContent.startsWith('infant')")
+    infant = face_pixels(page)
     assert infant != before
     page.check("#show-landmarks")
     assert page.locator("#landmarks circle:visible").count() == 2 * 68
@@ -261,48 +264,48 @@ def test_new_faces_and_landmarks(page):
     group.focus()
     page.keyboard.press("ArrowDown")
     page.wait_for_selector("#reset-landmarks:visible")
-    dragged = shown(page)
+    dragged = face_pixels(page)
     assert dragged != infant
     dot = page.locator("#landmarks circle.reach[data-k='57']").bounding_box()
     page.mouse.move(dot["x"] + dot["width"] / 2, dot["y"] + dot["height"] / 2)
     page.mouse.down()
     page.mouse.move(dot["x"] + dot["width"] / 2, dot["y"] + dot["height"] / 2 + 25, steps=3)
     page.mouse.up()
-    assert shown(page) != dragged
+    assert face_pixels(page) != dragged
     page.click("#reset-landmarks")
-    assert shown(page) == infant
+    assert face_pixels(page) == infant
 
 
-def test_uploads_good_bad_and_too_large(page, tmp_path):
+def test_invalid_uploads_show_a_message_and_keep_the_face(page, tmp_path):
     Image.fromarray(drawn_face(2).image).save(tmp_path / "me.png")
     page.set_input_files("#file", tmp_path / "me.png")
-    until(page, "document.querySelector('#face-status').textContent.startsWith('me.png')")
-    good = shown(page)
-    (tmp_path / "letter.jpg").write_text("dear")
+    wait_until(page, "document.querySelector('#face-status').textContent.startsWith('me.png')")
+    pixels_before = face_pixels(page)
+    (tmp_path / "text.jpg").write_text("no image")
     (tmp_path / "huge.jpg").write_bytes(bytes(server.LARGEST_UPLOAD + 1))
     Image.new("RGB", (200, 200), "gray").save(tmp_path / "wall.png")
-    for name, told in (
-        ("letter.jpg", "cannot be decoded"),
+    for name, message in (
+        ("text.jpg", "cannot be decoded"),
         ("huge.jpg", "at most 12 MB"),
         ("wall.png", "found no face"),
     ):
         page.set_input_files("#file", tmp_path / name)
-        until(page, f"document.querySelector('#message').textContent.includes('{told}')")
-        assert shown(page) == good
+        wait_until(page, f"document.querySelector('#message').textContent.includes('{message}')")
+        assert face_pixels(page) == pixels_before
     page.click("#new-adult")
-    until(page, "document.querySelector('#message').hidden")
+    wait_until(page, "document.querySelector('#message').hidden")
 
 
-def test_the_camera_s_picture_is_an_upload(page):
+def test_a_camera_picture_is_uploaded(page):
     page.click("#camera")
-    until(page, "document.querySelector('#booth video').videoWidth > 0")
+    wait_until(page, "document.querySelector('#booth video').videoWidth > 0")
     page.click("#snap")
-    # Chromium's stand-in shows a green field: no face, and the page says so.
-    until(page, "document.querySelector('#message').textContent.includes('no face')")
+    # Chromium's fake camera shows a green field without a face, which gives an error message.
+    wait_until(page, "document.querySelector('#message').textContent.includes('no face')")
     assert page.evaluate("document.querySelector('#booth video').srcObject") is None
 
 
-def test_what_is_saved(page, tmp_path):
+def test_picture_matrix_and_walk_are_saved(page, tmp_path):
     def saved(click, name):
         with page.expect_download() as download:
             page.click(click)
@@ -320,7 +323,7 @@ def test_what_is_saved(page, tmp_path):
     assert len(list(video.read_frames(saved("#record", "walk.mp4")))) >= 5
 
 
-def test_the_dyad_is_played(page):
+def test_the_dyad_is_shown_and_played(page):
     page.focus("#tab-face")
     page.keyboard.press("ArrowRight")
     assert page.locator("#dyad-panel").is_visible() and not page.locator("#face-panel").is_visible()
@@ -330,18 +333,18 @@ def test_the_dyad_is_played(page):
     def films():
         return page.evaluate("[...document.querySelectorAll('.film')].map((film) => film.toDataURL())")
 
-    first = films()
-    assert len(set(first)) == 4
+    before = films()
+    assert len(set(before)) == 4
     page.click("#play")
-    until(page, "+document.querySelector('#time').value > 3")
+    wait_until(page, "+document.querySelector('#time').value > 3")
     page.click("#play")
-    assert all(now != then for now, then in zip(films(), first, strict=True))
+    assert all(now != then for now, then in zip(films(), before, strict=True))
     page.focus("#time")
     page.keyboard.press("End")
-    until(page, "document.querySelector('#time').getAttribute('aria-valuetext').includes('reunion')")
+    wait_until(page, "document.querySelector('#time').getAttribute('aria-valuetext').includes('reunion')")
 
 
-def test_a_port_that_is_taken_is_one_line(address):
+def test_a_port_in_use_is_a_user_error(address):
     port = address.rstrip("/").rpartition(":")[2]
     command = [sys.executable, "-m", "avlgan_jax.app", "--port", port, "--no-browser"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

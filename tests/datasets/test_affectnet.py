@@ -18,7 +18,7 @@ from avlgan_jax.faces import crop
 
 
 class AffectNetTest(tfds.testing.DatasetBuilderTestCase):
-    """The checks that TFDS has for every data set, on the 2017 form."""
+    """TFDS's standard checks of a data set, on the 2017 form."""
 
     DATASET_CLASS = BUILDERS["affectnet"]
     BUILDER_CONFIG_NAMES_TO_TEST = ("32px",)
@@ -39,7 +39,7 @@ class AffectNetTest(tfds.testing.DatasetBuilderTestCase):
 
 
 class NewerAffectNetTest(AffectNetTest):
-    """The same on the newer form."""
+    """TFDS's standard checks of a data set, on the newer form."""
 
     SPLITS: ClassVar = {"train": 5, "validation": 1}
 
@@ -52,24 +52,25 @@ class NewerAffectNetTest(AffectNetTest):
         cls.EXAMPLE_DIR = folder.name
 
 
-def test_the_2017_form_with_every_oddity(tmp_path):
+def test_the_2017_form_with_every_irregularity(tmp_path):
     folder = tmp_path / "affectnet"
     folder.mkdir()
-    sound, reasons = write_2017(folder)
+    valid, reasons = write_2017(folder)
     manifest = build("affectnet", folder, tmp_path, landmarks="dlib", max_damaged=0.5)
     faces = all_faces(tmp_path, manifest)
-    assert sorted(faces) == sorted(sound)
+    assert sorted(faces) == sorted(valid)
     assert rejected(tmp_path) == reasons | {"Manually_Annotated_Images/5/twin.jpg": locating.DUPLICATE}
     assert manifest.splits == {"train": 7, "validation": 1}
     sad = faces["Manually_Annotated_Images/2/d.TIF"]
     assert sad["emotion"] == (-0.7, -0.3) and sad["expression"] == 2
-    assert faces["Manually_Annotated_Images/2/c.jpeg"]["expression"] == 7  # as annotated, not the nearest
+    # The annotated expression, not the nearest to the emotion.
+    assert faces["Manually_Annotated_Images/2/c.jpeg"]["expression"] == 7
     truth = drawn.drawn_face(3).landmarks + np.array([100, 40])
     expected = crop.square_around(truth, (300, 360, 3)).to_crop(truth, 64)
     assert np.abs(sad["landmarks"] - expected).mean() < 2.0
 
 
-def test_its_own_landmarks(tmp_path):
+def test_annotated_landmarks_are_used_if_selected(tmp_path):
     folder = tmp_path / "affectnet"
     folder.mkdir()
     write_2017(folder)
@@ -82,7 +83,7 @@ def test_its_own_landmarks(tmp_path):
     assert missing == {f"Manually_Annotated_Images/3/{name}_points.jpg" for name in ("no", "null")}
 
 
-def test_the_automatic_list_is_taken_on_request(tmp_path):
+def test_the_automatic_list_is_used_if_selected(tmp_path):
     folder = tmp_path / "affectnet"
     folder.mkdir()
     write_2017(folder)
@@ -93,7 +94,7 @@ def test_the_automatic_list_is_taken_on_request(tmp_path):
     assert both.splits == {"train": 8, "validation": 1}
 
 
-def test_the_newer_form_with_every_oddity(tmp_path):
+def test_the_newer_form_with_every_irregularity(tmp_path):
     folder = tmp_path / "affectnet"
     reasons = write_newer(folder)
     manifest = build("affectnet", folder, tmp_path, landmarks="dlib", max_damaged=0.5)
@@ -105,7 +106,7 @@ def test_the_newer_form_with_every_oddity(tmp_path):
     assert not (folder / "exploded").exists()
 
 
-def test_annotated_landmarks_may_leave_the_crop(tmp_path):
+def test_annotated_landmarks_may_be_outside_the_crop(tmp_path):
     folder = tmp_path / "affectnet"
     write_newer(folder)
     manifest = build("affectnet", folder, tmp_path, landmarks="annotation", max_damaged=0.5)
@@ -113,8 +114,8 @@ def test_annotated_landmarks_may_leave_the_crop(tmp_path):
     assert landmarks[0, 0] < 0 and landmarks[16, 1] > 64
 
 
-def test_table_ii_can_be_computed(tmp_path):
-    """Mean valence and arousal of each annotated class, as the paper's Table II."""
+def test_table_ii_can_be_computed_from_the_records(tmp_path):
+    """Table II has the mean valence and arousal of each annotated expression."""
     folder = tmp_path / "affectnet"
     write_newer(folder)
     faces = all_faces(tmp_path, build("affectnet", folder, tmp_path, landmarks="dlib", max_damaged=0.5))
@@ -122,7 +123,7 @@ def test_table_ii_can_be_computed(tmp_path):
     np.testing.assert_allclose(np.mean(contempt, axis=0), [-0.55, 0.58], atol=1e-4)
 
 
-def test_another_folder_is_one_line(tmp_path):
+def test_a_folder_in_another_form_is_a_user_error(tmp_path):
     with pytest.raises(UserError, match=r"holds neither Manually_Annotated_file_lists/training\.csv nor train_set"):
         build("affectnet", tmp_path, tmp_path / "data", landmarks="dlib")
     (tmp_path / "Manually_Annotated_file_lists").mkdir()
@@ -131,8 +132,8 @@ def test_another_folder_is_one_line(tmp_path):
         build("affectnet", tmp_path, tmp_path / "data", landmarks="dlib")
 
 
-def test_the_bomb_is_armed(tmp_path):
-    """What the test above relies on: unpickled, it would have gone off."""
+def test_unpickling_the_malicious_object_would_create_the_folder(tmp_path):
+    """`test_the_newer_form_with_every_irregularity` relies on this: unpickling a `Bomb` creates the folder."""
     (tmp_path / "x").mkdir()
     pickle.loads(pickle.dumps(Bomb(tmp_path / "x")))
     assert (tmp_path / "x" / "exploded").exists()

@@ -8,7 +8,7 @@ from building import build, rejected
 
 ROOT = Path(__file__).parents[2]
 
-pytest.importorskip("apache_beam", reason="an extra of its own: pip install -r requirements-beam.txt")
+pytest.importorskip("apache_beam", reason="needs Apache Beam: pip install -r requirements-beam.txt")
 
 RUNNER = ["--", "--runner=DirectRunner", "--direct_num_workers=2", "--direct_running_mode=multi_processing"]
 
@@ -18,7 +18,7 @@ def _run(*arguments) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
 
 
-def test_records_made_after_two_workers_equal_those_made_alone(tmp_path, capfd):
+def test_records_with_detections_from_two_beam_workers_equal_those_without_beam(tmp_path, capfd):
     manual_dir = tmp_path / "manual"
     rows = drawn.diffusion_fer(manual_dir)
     drawn.save_face(manual_dir / "short_0.jpg", 3)
@@ -30,14 +30,14 @@ def test_records_made_after_two_workers_equal_those_made_alone(tmp_path, capfd):
     assert "detector run on 12 of 14 photographs" in done.stdout
 
     options = {"landmarks": "dlib", "max_damaged": 0.5}
-    spread = build("diffusion_fer", manual_dir, data_dir, **options)
+    with_beam = build("diffusion_fer", manual_dir, data_dir, **options)
     assert "12 of 14 detections reused" in capfd.readouterr().err
-    alone = build("diffusion_fer", manual_dir, tmp_path / "alone", **options)
-    assert spread.digest == alone.digest
-    assert rejected(data_dir) == rejected(tmp_path / "alone")
+    without_beam = build("diffusion_fer", manual_dir, tmp_path / "without_beam", **options)
+    assert with_beam.digest == without_beam.digest
+    assert rejected(data_dir) == rejected(tmp_path / "without_beam")
 
 
-def test_mistakes_are_one_line(tmp_path):
+def test_invalid_arguments_are_user_errors(tmp_path):
     done = _run("procedural_faces", "--manual-dir", tmp_path)
     assert done.returncode == 2 and "'procedural_faces' is not a data set of photographs" in done.stderr
     done = _run("affectnet", "--manual-dir", tmp_path / "nothing")

@@ -30,7 +30,7 @@ def manual_dir(tmp_path_factory):
 
 
 class DiffusionFerTest(tfds.testing.DatasetBuilderTestCase):
-    """The checks that TFDS has for every data set."""
+    """TFDS's standard checks of a data set."""
 
     DATASET_CLASS = BUILDERS["diffusion_fer"]
     BUILDER_CONFIG_NAMES_TO_TEST = ("32px",)
@@ -52,7 +52,7 @@ class DiffusionFerTest(tfds.testing.DatasetBuilderTestCase):
         return folder.name
 
 
-def test_sound_images_become_faces_with_their_labels(manual_dir, tmp_path):
+def test_valid_images_become_faces_with_their_labels(manual_dir, tmp_path):
     manifest = _build(manual_dir, tmp_path)
     assert sum(manifest.splits.values()) == 12
     assert manifest.rejections == {}
@@ -62,22 +62,22 @@ def test_sound_images_become_faces_with_their_labels(manual_dir, tmp_path):
             continue  # one person with two images
         np.testing.assert_allclose(face["emotion"], [np.cos(subject), np.sin(subject)], atol=0.0051)
         assert face["expression"] == subject % 7
-        # dlib's points, moved and scaled with the crop, are near the drawn ones, moved and scaled with theirs.
+        # dlib's landmarks in their crop are near the true landmarks in the crop around these.
         truth = drawn.drawn_face(subject)
         expected = crop.square_around(truth.landmarks, truth.image.shape).to_crop(truth.landmarks, 64)
         assert np.abs(face["landmarks"] - expected).mean() < 3.0
 
 
-def test_a_person_is_in_one_split(manual_dir, tmp_path):
+def test_all_images_of_a_person_are_in_one_split(manual_dir, tmp_path):
     manifest = _build(manual_dir, tmp_path)
-    where = {}
+    split_of = {}
     for face in all_faces(tmp_path, manifest).values():
-        assert where.setdefault(face["subject"], face["split"]) == face["split"]
-    assert len(where) == 11
+        assert split_of.setdefault(face["subject"], face["split"]) == face["split"]
+    assert len(split_of) == 11
 
 
-def test_published_paths_are_taken_too(manual_dir, tmp_path):
-    """With the published prefix and .png, the files lying as the sheet says or without the prefix, or as .jpg."""
+def test_published_paths_are_accepted(manual_dir, tmp_path):
+    """The sheet has the published prefix and .png; the files may have both, or no prefix and .jpg."""
     expected = _build(manual_dir, tmp_path / "as_here")
     sheet = (manual_dir / "dataset_sheet.csv").read_text()
     published = sheet.replace("cropped/", f"{PREFIX}cropped/").replace(".jpg", ".png")
@@ -96,13 +96,13 @@ def test_published_paths_are_taken_too(manual_dir, tmp_path):
 
 @pytest.fixture
 def damaged_dir(tmp_path):
-    """Twelve sound images and one of each fault."""
+    """Return a folder of twelve valid images and one image with each fault."""
     folder = tmp_path / "manual"
     rows = drawn.diffusion_fer(folder)
     drawn.save_face(folder / "cropped/sad/short_2.jpg", 3, quality=90)
     drawn.cut_short(folder / "cropped/sad/short_2.jpg")
     (folder / "cropped/sad/empty_2.jpg").write_bytes(b"")
-    Image.new("RGB", (64, 64), "gray").save(folder / "cropped/sad/nobody_2.jpg")
+    Image.new("RGB", (64, 64), "gray").save(folder / "cropped/sad/no_face_2.jpg")
     shutil.copy(folder / rows[0][0], folder / "cropped/sad/twin_2.jpg")
     drawn.save_face(tmp_path / "private.jpg", 5)
     for subject, name in enumerate(("high", "word", "none", "class")):
@@ -110,7 +110,7 @@ def damaged_dir(tmp_path):
     faults = [
         ["cropped/sad/short_2.jpg", 0, 0, 2],
         ["cropped/sad/empty_2.jpg", 0, 0, 2],
-        ["cropped/sad/nobody_2.jpg", 0, 0, 2],
+        ["cropped/sad/no_face_2.jpg", 0, 0, 2],
         ["cropped/sad/twin_2.jpg", 0, 0, 2],
         ["cropped/sad/gone_2.jpg", 0, 0, 2],
         ["../private.jpg", 0, 0, 2],
@@ -124,12 +124,12 @@ def damaged_dir(tmp_path):
     return folder
 
 
-def test_every_fault_is_one_rejection_with_its_reason(damaged_dir, tmp_path):
+def test_every_fault_is_one_rejection_with_the_right_reason(damaged_dir, tmp_path):
     manifest = _build(damaged_dir, tmp_path, max_damaged=1.0)
     assert rejected(tmp_path) == {
         "cropped/sad/short_2.jpg": locating.UNREADABLE,
         "cropped/sad/empty_2.jpg": locating.UNREADABLE,
-        "cropped/sad/nobody_2.jpg": "no face",
+        "cropped/sad/no_face_2.jpg": "no face",
         "cropped/sad/twin_2.jpg": locating.DUPLICATE,
         "cropped/sad/gone_2.jpg": locating.MISSING,
         "../private.jpg": locating.OUTSIDE,
@@ -143,13 +143,13 @@ def test_every_fault_is_one_rejection_with_its_reason(damaged_dir, tmp_path):
     assert sum(manifest.rejections.values()) == 11
 
 
-def test_more_damage_than_allowed_stops_and_names_the_first(damaged_dir, tmp_path):
+def test_more_damage_than_allowed_is_an_error_that_names_the_first_image(damaged_dir, tmp_path):
     with pytest.raises(UserError, match=r"8 of 23 images .* first is cropped/sad/short_2\.jpg: unreadable"):
         _build(damaged_dir, tmp_path)
     assert not list(tmp_path.rglob("manifest.json"))
 
 
-def test_nothing_accepted_is_an_error(tmp_path):
+def test_a_data_set_without_accepted_images_is_an_error(tmp_path):
     folder = tmp_path / "manual"
     folder.mkdir()
     Image.new("RGB", (64, 64), "gray").save(folder / "a_0.jpg")
@@ -161,7 +161,7 @@ def test_nothing_accepted_is_an_error(tmp_path):
         _build(folder, tmp_path)
 
 
-def test_a_wrong_folder_is_one_line(tmp_path):
+def test_a_folder_without_a_valid_sheet_is_a_user_error(tmp_path):
     with pytest.raises(UserError, match=r"dataset_sheet\.csv is missing; give the folder"):
         _build(tmp_path, tmp_path / "data")
     (tmp_path / "dataset_sheet.csv").write_text("path,valence\n")
@@ -169,7 +169,7 @@ def test_a_wrong_folder_is_one_line(tmp_path):
         _build(tmp_path, tmp_path / "data")
 
 
-def test_nothing_is_detected_twice(manual_dir, tmp_path, capfd):
+def test_no_image_is_detected_twice(manual_dir, tmp_path, capfd):
     first = _build(manual_dir, tmp_path)
     assert "reused" not in capfd.readouterr().err
     shutil.rmtree(tmp_path / "diffusion_fer")
@@ -179,7 +179,7 @@ def test_nothing_is_detected_twice(manual_dir, tmp_path, capfd):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not REAL.is_dir(), reason="the DiffusionFER images are not on this machine")
-def test_real_faces_are_found(tmp_path):
+def test_faces_of_the_real_data_set_are_detected(tmp_path):
     manifest = _build(REAL, tmp_path, workers=2)
     assert sum(manifest.splits.values()) >= 970
     assert set(manifest.rejections) == {"no face"}

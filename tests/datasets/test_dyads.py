@@ -24,7 +24,7 @@ OPTIONS = {"landmarks": "dlib", "max_damaged": 0.5, "validation_dyads": "bert"}
 
 
 class DyadsTest(tfds.testing.DatasetBuilderTestCase):
-    """The checks that TFDS has for every data set."""
+    """TFDS's standard checks of a data set."""
 
     DATASET_CLASS = BUILDERS["dyads"]
     BUILDER_CONFIG_NAMES_TO_TEST = ("32px",)
@@ -49,7 +49,7 @@ def built(tmp_path_factory):
     return folder, build("dyads", folder / "filmed", folder / "data", **OPTIONS)
 
 
-def test_frames_have_the_mean_and_the_deviation_of_their_ratings(built):
+def test_frames_have_the_mean_and_the_standard_deviation_of_their_ratings(built):
     folder, manifest = built
     faces = all_faces(folder / "data", manifest)
     assert faces["anna/parent/000000"]["emotion"] == (0.55, 0.0)
@@ -68,7 +68,7 @@ def test_frames_have_the_mean_and_the_deviation_of_their_ratings(built):
     assert records.load(folder / "data", "dyads", 64, "validation").extras["arousal_known"].sum() == 2
 
 
-def test_every_other_frame_has_its_reason(built):
+def test_every_rejected_frame_has_the_right_reason(built):
     folder, manifest = built
     assert manifest.rejections == {locating.UNREADABLE: 2, locating.OUT_OF_RANGE: 2, DISAGREE: 1, locating.NO_LABEL: 1}
     (path,) = folder.rglob("rejected.csv")
@@ -83,7 +83,7 @@ def test_every_other_frame_has_its_reason(built):
     }
 
 
-def test_equal_frames_are_no_duplicates(built):
+def test_identical_frames_of_a_sequence_are_not_duplicates(built):
     folder, manifest = built
     faces = all_faces(folder / "data", manifest)
     np.testing.assert_array_equal(faces["bert/infant/000000"]["image"], faces["bert/infant/000001"]["image"])
@@ -94,8 +94,8 @@ def test_records_do_not_depend_on_the_number_of_workers(built, tmp_path):
     assert build("dyads", folder / "filmed", tmp_path, workers=2, **OPTIONS).digest == manifest.digest
 
 
-def test_drawn_dyads_are_written_in_this_form_and_read_back_the_same(tmp_path):
-    """Through the command a person would give. A wide margin makes the crop the whole picture: bytes must agree."""
+def test_exported_drawn_dyads_are_read_back_unchanged(tmp_path):
+    """Export as a user would. With a wide margin the crop is the full image, so the images are equal."""
     options = plan.Options(faces=4, held_out=4, dyads=2, dyad_seconds=0.2, seed=3)
     builder = BUILDERS["procedural_faces"](data_dir=str(tmp_path), config="64px", options=options)
     builder.download_and_prepare(download_dir=str(tmp_path / "downloads"))
@@ -130,7 +130,7 @@ def test_drawn_dyads_are_written_in_this_form_and_read_back_the_same(tmp_path):
     assert phases == set(procedural.PHASES)
 
 
-def test_wrong_folders_are_one_line(tmp_path):
+def test_invalid_folders_and_options_are_user_errors(tmp_path):
     with pytest.raises(UserError, match=r"no folder with a ratings\.csv"):
         build("dyads", tmp_path, tmp_path / "data", **OPTIONS)
     write_dyads(tmp_path / "dyads")
@@ -143,7 +143,7 @@ def test_wrong_folders_are_one_line(tmp_path):
         build("dyads", tmp_path / "dyads", tmp_path / "data", **OPTIONS)
 
 
-def test_a_cut_off_video_stops_the_run(tmp_path):
+def test_a_truncated_video_is_a_user_error(tmp_path):
     write_dyads(tmp_path / "dyads")
     (tmp_path / "dyads/anna/parent.mp4").write_bytes((tmp_path / "dyads/anna/parent.mp4").read_bytes()[:500])
     with pytest.raises(UserError, match=r"anna/parent\.mp4: unreadable"):

@@ -16,7 +16,7 @@ from avlgan_jax.faces import crop, emotions
 
 
 class FaceFolderTest(tfds.testing.DatasetBuilderTestCase):
-    """The checks that TFDS has for every data set."""
+    """TFDS's standard checks of a data set."""
 
     DATASET_CLASS = BUILDERS["face_folder"]
     BUILDER_CONFIG_NAMES_TO_TEST = ("32px",)
@@ -38,32 +38,32 @@ class FaceFolderTest(tfds.testing.DatasetBuilderTestCase):
         return self.dataset_class(data_dir=self.tmp_dir, config=config, options=options)
 
 
-def test_everything_a_person_may_know_is_kept(tmp_path):
+def test_all_optional_columns_are_read(tmp_path):
     folder = tmp_path / "mine"
     for i, extension in enumerate(("JPG", "png", "tif", "jpeg", "webp", "bmp")):
-        drawn.save_face(folder / f"pictures/{i}.{extension}", i)
+        drawn.save_face(folder / f"images/{i}.{extension}", i)
     rows = [
-        ["pictures/0.JPG", 0.5, -0.25, "Happy", "infant", "anna", "train"],
-        ["pictures/1.png", -0.5, 0.25, 6, "adult", "anna", "train"],
-        ["pictures/2.tif", 0, 0, "", "", "", "validation"],
-        ["pictures/3.jpeg", 1, -1, "fear", "Infant", "bea", "test"],
-        ["pictures/4.webp", 0.7, 0.1, "", "", "", ""],
-        ["pictures/5.bmp", 0.7, 0.1, "", "", "", ""],
+        ["images/0.JPG", 0.5, -0.25, "Happy", "infant", "anna", "train"],
+        ["images/1.png", -0.5, 0.25, 6, "adult", "anna", "train"],
+        ["images/2.tif", 0, 0, "", "", "", "validation"],
+        ["images/3.jpeg", 1, -1, "fear", "Infant", "bea", "test"],
+        ["images/4.webp", 0.7, 0.1, "", "", "", ""],
+        ["images/5.bmp", 0.7, 0.1, "", "", "", ""],
     ]
     header = ["path", "valence", "arousal", "expression", "group", "subject", "split"]
     drawn.write_csv(folder / "labels.csv", header, rows)
     faces = all_faces(tmp_path, build("face_folder", folder, tmp_path, landmarks="dlib"))
     assert sorted(faces) == sorted(row[0] for row in rows)
-    first, second, third = faces["pictures/0.JPG"], faces["pictures/1.png"], faces["pictures/2.tif"]
+    first, second, third = faces["images/0.JPG"], faces["images/1.png"], faces["images/2.tif"]
     assert first["emotion"] == (0.5, -0.25) and first["infant"] and first["subject"] == "anna"
     assert emotions.EXPRESSIONS[first["expression"]] == "happy"
     assert emotions.EXPRESSIONS[second["expression"]] == "anger" and not second["infant"]
-    assert emotions.EXPRESSIONS[third["expression"]] == "neutral"  # nearest to its emotion
-    assert third["subject"] == "pictures/2.tif" and third["split"] == "validation"
-    assert emotions.EXPRESSIONS[faces["pictures/4.webp"]["expression"]] == "happy"
+    assert emotions.EXPRESSIONS[third["expression"]] == "neutral"  # the nearest to the emotion
+    assert third["subject"] == "images/2.tif" and third["split"] == "validation"
+    assert emotions.EXPRESSIONS[faces["images/4.webp"]["expression"]] == "happy"
 
 
-def test_columns_are_named_by_options_and_the_delimiter_is_found(tmp_path):
+def test_columns_are_named_by_options_and_the_delimiter_is_detected(tmp_path):
     folder = tmp_path / "mine"
     drawn.save_face(folder / "a b;c.png", 1)
     (folder / "ratings.csv").write_text('\ufeffpicture\tv\ta\n"a b;c.png"\t0.25\t0.5\n', encoding="utf-8")
@@ -72,7 +72,7 @@ def test_columns_are_named_by_options_and_the_delimiter_is_found(tmp_path):
     assert faces["a b;c.png"]["emotion"] == (0.25, 0.5)
 
 
-def test_own_landmarks_are_taken_and_follow_the_crop(tmp_path):
+def test_annotated_landmarks_are_used_and_cropped(tmp_path):
     folder = tmp_path / "mine"
     header, rows = ["path", "valence", "arousal", "landmarks"], []
     truth = {}
@@ -91,13 +91,13 @@ def test_own_landmarks_are_taken_and_follow_the_crop(tmp_path):
     assert rejected(tmp_path) == {"3.png": "incomplete landmarks", "4.png": "incomplete landmarks"}
 
 
-def test_a_photograph_lying_on_its_side_is_turned_upright(tmp_path):
-    """A telephone stores the picture as the sensor saw it, and how it was held in EXIF."""
+def test_photographs_are_rotated_upright_by_exif(tmp_path):
+    """Phones store the image as the sensor captured it, and the orientation of the camera in EXIF."""
     folder = tmp_path / "mine"
     upright = drawn.save_face(folder / "upright.png", 1)
     turned = Image.fromarray(np.rot90(upright.image))
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned clockwise
+    exif[0x0112] = 6  # rotate clockwise
     turned.save(folder / "turned.png", exif=exif)
     Image.fromarray(upright.image).convert("L").save(folder / "grey.png")
     names = ["upright.png", "turned.png", "grey.png"]
@@ -125,13 +125,13 @@ def test_an_image_listed_twice_is_a_duplicate(tmp_path):
         ("", "has no column arousal, path, valence; it has none"),
     ],
 )
-def test_a_wrong_table_is_one_line(tmp_path, text, message):
+def test_an_invalid_table_is_a_user_error(tmp_path, text, message):
     (tmp_path / "labels.csv").write_text(text)
     with pytest.raises(UserError, match=message):
         build("face_folder", tmp_path, tmp_path / "data", landmarks="dlib")
 
 
-def test_a_missing_table_or_named_column_is_one_line(tmp_path):
+def test_a_missing_table_or_column_is_a_user_error(tmp_path):
     with pytest.raises(UserError, match=r"labels\.csv is missing; name the CSV"):
         build("face_folder", tmp_path, tmp_path / "data", landmarks="dlib")
     (tmp_path / "labels.csv").write_text("path,valence,arousal\na.png,0,0\n")

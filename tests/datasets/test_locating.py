@@ -1,4 +1,4 @@
-"""Which files a list of images may name: those in the data set's folder, whatever the list or its links say."""
+"""Paths in lists of images: only files in the data set's folder are read, also through symbolic links."""
 
 import drawn_photographs as drawn
 import pytest
@@ -10,7 +10,7 @@ from avlgan_jax.faces import video
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder of faces with links inside it and out of it, and a private face beside it."""
+    """Return a linked folder of faces, with links that stay inside it and links to a private face outside it."""
     drawn.save_face(tmp_path / "private/face.png", 5)
     folder = tmp_path / "real" / "faces"
     drawn.save_face(folder / "plain.png", 0)
@@ -43,17 +43,17 @@ OUTSIDE = (
 
 
 @pytest.mark.parametrize("path", INSIDE)
-def test_what_lies_in_the_folder_may_be_named(folder, path):
+def test_paths_inside_the_folder_are_accepted(folder, path):
     assert locating.inside(folder, path).parent.resolve().is_relative_to(folder.resolve())
 
 
 @pytest.mark.parametrize("path", OUTSIDE)
-def test_what_leads_out_of_the_folder_is_refused(folder, path):
+def test_paths_out_of_the_folder_are_refused(folder, path):
     with pytest.raises(ValueError, match="leads out of"):
         locating.inside(folder, path)
 
 
-def test_a_folder_whose_name_begins_alike_is_another(tmp_path):
+def test_a_folder_with_the_same_prefix_is_outside(tmp_path):
     (tmp_path / "faces").mkdir()
     drawn.save_face(tmp_path / "faces2/a.png", 0)
     (tmp_path / "faces/link.png").symlink_to("../faces2/a.png")
@@ -61,18 +61,18 @@ def test_a_folder_whose_name_begins_alike_is_another(tmp_path):
         locating.inside(tmp_path / "faces", "link.png")
 
 
-def test_links_that_lead_out_are_rejections_and_those_inside_are_faces(folder, tmp_path):
-    sound = ["plain.png", "inner.png", "inner_folder/er/face.png"]
+def test_links_out_of_the_folder_are_rejected_and_links_inside_are_accepted(folder, tmp_path):
+    valid = ["plain.png", "inner.png", "inner_folder/er/face.png"]
     outside = [path for path in OUTSIDE if "\0" not in path]
-    rows = [[path, 0, 0] for path in (*sound, *outside, "loop.png")]
+    rows = [[path, 0, 0] for path in (*valid, *outside, "loop.png")]
     drawn.write_csv(folder / "labels.csv", ["path", "valence", "arousal"], rows)
     manifest = build("face_folder", folder, tmp_path / "data", landmarks="dlib", max_damaged=1.0)
-    assert sorted(all_faces(tmp_path / "data", manifest)) == sorted(sound)
+    assert sorted(all_faces(tmp_path / "data", manifest)) == sorted(valid)
     expected = dict.fromkeys(outside, locating.OUTSIDE) | {"loop.png": locating.MISSING}
     assert rejected(tmp_path / "data") == expected
 
 
-def test_films_and_folders_of_frames_that_are_links_out_are_refused(tmp_path):
+def test_videos_and_frame_folders_that_link_out_are_rejected(tmp_path):
     private = tmp_path / "private"
     private.mkdir()
     video.write_video(private / "film.mp4", [drawn.drawn_face(subject).image for subject in (0, 1)], 30.0)

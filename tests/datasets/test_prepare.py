@@ -25,7 +25,7 @@ def prepare(*arguments, **options) -> subprocess.CompletedProcess:
 
 
 def _assert_one_line(done: subprocess.CompletedProcess, *words: str) -> None:
-    """A person's mistake: exit status 2, one line that has these words, no traceback."""
+    """Check that a command ended as after a user error: exit status 2, no traceback, the words in the last line."""
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
@@ -42,18 +42,18 @@ def prepared(tmp_path_factory):
     return data_dir, done
 
 
-def test_first_run_tells_what_it_made_with_rate_and_time_left(prepared):
+def test_the_first_run_prints_progress_and_the_number_of_faces(prepared):
     data_dir, done = prepared
     assert "train faces" in done.stdout and "24" in done.stdout
     assert "faces/s" in done.stderr and "train: 100%" in done.stderr
-    assert len(done.stderr.splitlines()) < 30  # nothing of TensorFlow's noise
+    assert len(done.stderr.splitlines()) < 30  # TensorFlow's log is not shown
     assert "tensorflow" not in (done.stdout + done.stderr).lower()
     manifest = json.loads((data_dir / "procedural_faces/32px/1.0.0/manifest.json").read_text())
     assert manifest["command"].startswith("python prepare.py procedural_faces --faces 24")
     assert sorted(path.name for path in data_dir.iterdir()) == ["procedural_faces"]
 
 
-def test_second_run_does_nothing_and_starts_no_tensorflow(prepared):
+def test_the_second_run_does_nothing_and_does_not_import_tensorflow(prepared):
     data_dir, _ = prepared
     code = (
         "import sys, prepare; sys.argv = ['prepare.py', *sys.argv[1:]]; prepare.main();"
@@ -66,13 +66,13 @@ def test_second_run_does_nothing_and_starts_no_tensorflow(prepared):
     assert done.stdout.splitlines()[-1] == "False"
 
 
-def test_other_options_are_not_passed_over(prepared):
+def test_other_options_than_those_of_the_existing_records_are_an_error(prepared):
     data_dir, _ = prepared
     done = run_here("prepare.py", "procedural_faces", *SMALL, "--seed", 9, "--data-dir", data_dir)
     _assert_one_line(done, "seed=0 (requested: 9)", "--again")
 
 
-def test_a_flipped_byte_is_found_and_the_records_made_again(prepared, tmp_path):
+def test_records_with_a_flipped_byte_are_prepared_again(prepared, tmp_path):
     data_dir = shutil.copytree(prepared[0], tmp_path / "data")
     digest = records_digest(data_dir, "procedural_faces", 32)
     damaged = next(data_dir.rglob("*-train.tfrecord*"))
@@ -85,7 +85,7 @@ def test_a_flipped_byte_is_found_and_the_records_made_again(prepared, tmp_path):
     assert verify_records(data_dir, "procedural_faces", 32).digest == digest
 
 
-def test_killed_in_the_middle_leaves_nothing_that_looks_whole(prepared, tmp_path):
+def test_a_killed_run_leaves_only_incomplete_folders(prepared, tmp_path):
     command = [sys.executable, str(ROOT / "prepare.py"), "procedural_faces", *SMALL[2:], "--faces", "100000"]
     process = subprocess.Popen(
         [*command, "--data-dir", str(tmp_path), "--workers", "1"], stderr=subprocess.PIPE, text=True, cwd=ROOT
@@ -117,11 +117,11 @@ def test_killed_in_the_middle_leaves_nothing_that_looks_whole(prepared, tmp_path
         (["diffusion_fer", "--manual-dir", ".", "--landmarks", "mediapipe"], ["mediapipe", "fan, fan3d, dlib"]),
     ],
 )
-def test_mistakes_are_one_line(arguments, words):
+def test_invalid_arguments_are_user_errors(arguments, words):
     _assert_one_line(run_here("prepare.py", *arguments), *words)
 
 
-def test_unknown_option_and_resolution_are_refused():
+def test_unknown_options_and_resolutions_are_refused():
     for arguments in (["--speed", "3"], ["--resolution", "100"]):
         done = run_here("prepare.py", "procedural_faces", *arguments)
         assert done.returncode != 0
@@ -135,7 +135,7 @@ def test_help_describes_every_option():
         assert words in done.stdout
 
 
-def test_photographs_and_their_rejections_from_the_command_line(tmp_path):
+def test_photographs_are_prepared_and_rejections_reported(tmp_path):
     manual_dir = tmp_path / "manual"
     rows = drawn.diffusion_fer(manual_dir, 6)
     drawn.save_face(manual_dir / "short_0.jpg", 7)
@@ -154,7 +154,7 @@ def test_photographs_and_their_rejections_from_the_command_line(tmp_path):
 
 
 def _detected(data_dir: Path) -> int:
-    """How many detections the sidecar holds."""
+    """Return the number of detections in the sidecar."""
     try:
         with contextlib.closing(sqlite3.connect(data_dir / ".landmarks" / "dlib-1.sqlite")) as database:
             return database.execute("SELECT COUNT(*) FROM found").fetchone()[0]
@@ -163,10 +163,10 @@ def _detected(data_dir: Path) -> int:
 
 
 @pytest.mark.slow
-def test_killed_while_detecting_it_goes_on_where_it_was(tmp_path):
+def test_a_run_killed_during_detection_reuses_its_detections(tmp_path):
     manual_dir = tmp_path / "manual"
     rows = []
-    for number in range(160):  # twelve faces, again and again with another pixel in a corner: so many detections
+    for number in range(160):  # 12 faces, made different by one pixel
         path = f"cropped/{number}_0.png"
         image = drawn.drawn_face(number % 12).image.copy()
         image[0, 0] = number
@@ -186,12 +186,12 @@ def test_killed_while_detecting_it_goes_on_where_it_was(tmp_path):
     kept = _detected(tmp_path / "killed")
     assert 0 < kept < 160
     time.sleep(1.0)
-    assert not any(_is_running(worker) for worker in workers)  # they end with the process that started them
+    assert not any(_is_running(worker) for worker in workers)  # workers end with their parent process
     done = prepare(*arguments, tmp_path / "killed")
     assert done.returncode == 0, done.stderr
     assert f"{kept} of 160 detections reused" in done.stderr
-    assert prepare(*arguments, tmp_path / "whole").returncode == 0
-    digests = {records_digest(tmp_path / name, "diffusion_fer", 32) for name in ("killed", "whole")}
+    assert prepare(*arguments, tmp_path / "uninterrupted").returncode == 0
+    digests = {records_digest(tmp_path / name, "diffusion_fer", 32) for name in ("killed", "uninterrupted")}
     assert len(digests) == 1
 
 
@@ -204,10 +204,10 @@ def _is_running(pid: int) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system, which needs root")
-def test_a_full_disk_is_one_line(tmp_path):
+def test_a_full_disk_is_a_user_error(tmp_path):
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", tmp_path], capture_output=True)
     if mounted.returncode:
-        pytest.skip("this machine lets nobody mount a file system")
+        pytest.skip("mounting a file system is not permitted")
     try:
         done = prepare("procedural_faces", *SMALL[2:], "--faces", 200, "--data-dir", tmp_path, "--workers", 1)
         _assert_one_line(done, "No space left on device")

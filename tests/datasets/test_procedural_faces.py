@@ -14,12 +14,12 @@ SIZES = {"train": 44, "validation": 16, "test": 16, "dyads": 12}
 
 
 class ProceduralFacesTest(tfds.testing.DatasetBuilderTestCase):
-    """The checks that TFDS has for every data set."""
+    """TFDS's standard checks of a data set."""
 
     DATASET_CLASS = BUILDERS["procedural_faces"]
     BUILDER_CONFIG_NAMES_TO_TEST = ("32px",)
     SPLITS = SIZES
-    EXAMPLE_DIR = "."  # it needs no files
+    EXAMPLE_DIR = "."  # the builder reads no files
 
     def _make_builder(self, config=None):
         return self.dataset_class(data_dir=self.tmp_dir, config=config, options=SMALL)
@@ -42,7 +42,7 @@ def faces(prepared):
     return {split: records.load(prepared[0], "procedural_faces", 32, split) for split in SIZES}
 
 
-def test_sizes(prepared, faces):
+def test_the_splits_have_the_requested_sizes(prepared, faces):
     assert prepared[1].splits == SIZES
     assert {split: len(found) for split, found in faces.items()} == SIZES
     assert prepared[1].options["seed"] == 5
@@ -63,7 +63,7 @@ def test_tfds_load_reads_the_same_as_records(prepared, faces):
         assert tuple(train.emotions[i]) == (example["valence"], example["arousal"])
 
 
-def test_every_face_can_be_drawn_again_from_its_key(faces):
+def test_every_face_can_be_rendered_again_from_its_key(faces):
     for split in ("train", "validation", "test"):
         found = faces[split]
         for i in range(0, len(found), 5):
@@ -75,13 +75,13 @@ def test_every_face_can_be_drawn_again_from_its_key(faces):
             assert found.infants[i] == face.infant == bool(infant)
 
 
-def test_expressions_are_those_of_the_plane(faces):
+def test_expressions_are_the_nearest_to_the_emotions(faces):
     train = faces["train"]
     np.testing.assert_array_equal(train.expressions, emotions.nearest_expression(train.emotions))
     assert np.abs(train.emotions).max() <= 1.0
 
 
-def test_persons_are_in_one_split_and_have_four_pictures(faces):
+def test_people_are_in_one_split_and_have_four_images(faces):
     subjects = {split: set(found.subjects) for split, found in faces.items()}
     keys = [found.extras["face_key"][:, :2] for split, found in faces.items() if split != "dyads"]
     assert len(np.unique(np.concatenate(keys), axis=0)) == sum(len(subjects[s]) for s in subjects if s != "dyads")
@@ -90,7 +90,7 @@ def test_persons_are_in_one_split_and_have_four_pictures(faces):
     assert "train/00002-3" in faces["train"].ids
 
 
-def test_shares_of_infants():
+def test_the_splits_have_the_documented_shares_of_infants():
     options = plan.Options(faces=4000, held_out=1000)
     for split, share in (("train", 0.05), ("validation", 0.25)):
         infants = [
@@ -100,7 +100,7 @@ def test_shares_of_infants():
         assert abs(np.mean(infants) - share) < 0.003
 
 
-def test_held_out_faces_do_not_move_when_training_grows(prepared, faces, tmp_path):
+def test_held_out_faces_do_not_depend_on_the_number_of_training_faces(prepared, faces, tmp_path):
     _build(tmp_path, options=plan.Options(faces=8, held_out=16, dyads=0, seed=5))
     again = records.load(tmp_path, "procedural_faces", 32, "validation")
     order, expected = np.argsort(again.ids), np.argsort(faces["validation"].ids)
@@ -111,12 +111,12 @@ def test_records_do_not_depend_on_the_number_of_workers(prepared, tmp_path):
     assert _build(tmp_path, workers=2).digest == prepared[1].digest
 
 
-def test_another_seed_is_other_data(prepared, tmp_path):
+def test_another_seed_gives_other_records(prepared, tmp_path):
     other = plan.Options(faces=44, held_out=16, dyads=1, dyad_seconds=0.2, seed=6)
     assert _build(tmp_path, options=other).digest != prepared[1].digest
 
 
-def test_dyads_are_a_mother_and_an_infant_frame_by_frame(faces):
+def test_dyads_have_frames_of_a_mother_and_an_infant(faces):
     dyads = faces["dyads"]
     assert set(dyads.extras["dyad"]) == {0}
     assert sorted(dyads.extras["frame"]) == sorted([*range(6)] * 2)
@@ -129,7 +129,7 @@ def test_dyads_are_a_mother_and_an_infant_frame_by_frame(faces):
 
 
 def test_stored_images_are_lossless(prepared, faces):
-    """What is read is what was drawn, to the bit: storing moves no Fréchet distance."""
+    """The images read are bit for bit those drawn, so storing them does not change the Fréchet distance."""
     found = faces["dyads"]
     i = int(np.flatnonzero(found.infants)[0])
     frame = int(found.extras["frame"][i])

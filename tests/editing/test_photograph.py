@@ -20,23 +20,23 @@ def detector():
 
 
 @pytest.fixture(scope="module")
-def two():
-    """A photograph of two people side by side, and the second one's landmarks."""
+def two_people():
+    """Return a photograph of two people side by side, and the landmarks of the one at the right."""
     left, right = drawn_face(1), drawn_face(2)
     return np.hstack([left.image, right.image]), right.landmarks + np.array([224, 0])
 
 
-def test_faces_are_cut_as_for_training_from_left_to_right(detector, two):
-    photo, truth = two
+def test_faces_are_cropped_as_for_training_from_left_to_right(detector, two_people):
+    photo, truth = two_people
     faces = photograph.faces(photo, detector, R, "two.png")
     assert len(faces) == 2 and faces[0].square.left < faces[1].square.left
     face = faces[1]
     np.testing.assert_array_equal(face.image, crop.crop_square(photo, face.square, R))
-    back = face.square.to_photograph(face.landmarks, R)
-    assert np.linalg.norm(back - truth, axis=-1).mean() < 8.0
+    in_photograph = face.square.to_photograph(face.landmarks, R)
+    assert np.linalg.norm(in_photograph - truth, axis=-1).mean() < 8.0
 
 
-def test_no_face_and_a_sideways_face_are_told_apart(detector):
+def test_a_photograph_without_a_face_and_a_rotated_face_have_different_errors(detector):
     with pytest.raises(UserError, match=r"wall.png \(200 x 150 pixels\): dlib found no face"):
         photograph.faces(np.full((150, 200, 3), 128, np.uint8), detector, R, "wall.png")
     upright = np.asarray(Image.fromarray(drawn_face(1).image))
@@ -44,60 +44,62 @@ def test_no_face_and_a_sideways_face_are_told_apart(detector):
         photograph.faces(np.ascontiguousarray(np.rot90(upright, 1)), detector, R, "sideways.png")
 
 
-def test_3d_landmarks_come_with_the_square_of_2d_ones_or_not_at_all(detector, two):
-    class Deep:
-        name = "deep"
+def test_3d_landmarks_are_cropped_with_the_square_of_the_2d_landmarks(detector, two_people):
+    class DetectorWithDepth:
+        name = "with_depth"
 
         def detect(self, images):
             (found,) = detector.detect(images)
             depth = [np.concatenate([face.landmarks + 1.0, np.full((68, 1), 8.0)], axis=1) for face in found]
             return [[dataclasses.replace(f, landmarks_3d=d) for f, d in zip(found, depth, strict=True)]]
 
-    flat, deep = (photograph.faces(two[0], Deep(), R, "two.png", dimensions)[1] for dimensions in (2, 3))
-    assert deep.square == flat.square and deep.landmarks.shape == (68, 3)
-    scale = R / deep.square.side
-    np.testing.assert_allclose(deep.landmarks[:, :2], flat.landmarks + scale, atol=1e-3)
-    np.testing.assert_allclose(deep.landmarks[:, 2], 8.0 * scale, rtol=1e-5)
+    with_2d, with_3d = (
+        photograph.faces(two_people[0], DetectorWithDepth(), R, "two.png", dimensions)[1] for dimensions in (2, 3)
+    )
+    assert with_3d.square == with_2d.square and with_3d.landmarks.shape == (68, 3)
+    scale = R / with_3d.square.side
+    np.testing.assert_allclose(with_3d.landmarks[:, :2], with_2d.landmarks + scale, atol=1e-3)
+    np.testing.assert_allclose(with_3d.landmarks[:, 2], 8.0 * scale, rtol=1e-5)
     with pytest.raises(UserError, match="3-D landmarks, which dlib does not detect; use --landmarks fan3d"):
-        photograph.faces(two[0], detector, R, "two.png", 3)
+        photograph.faces(two_people[0], detector, R, "two.png", 3)
 
 
-def test_pictures_are_read_upright_and_bounded(tmp_path, monkeypatch):
-    picture = Image.fromarray(drawn_face(1).image)
+def test_photographs_are_read_upright_and_their_size_is_limited(tmp_path, monkeypatch):
+    image = Image.fromarray(drawn_face(1).image)
     exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was held sideways: turn it clockwise to see it upright
-    picture.rotate(90, expand=True).save(tmp_path / "phone.jpg", exif=exif, quality=95)
+    exif[0x0112] = 6  # the camera was held sideways: rotate clockwise to get the upright image
+    image.rotate(90, expand=True).save(tmp_path / "phone.jpg", exif=exif, quality=95)
     read = photograph.read(tmp_path / "phone.jpg")
     assert np.abs(read.astype(int) - drawn_face(1).image).mean() < 3.0
-    picture.convert("RGBA").save(tmp_path / "alpha.png")
+    image.convert("RGBA").save(tmp_path / "alpha.png")
     assert photograph.read(tmp_path / "alpha.png").shape == (224, 224, 3)
     monkeypatch.setattr(photograph, "MEGAPIXELS", 0.01)
     with pytest.raises(UserError, match="224 x 224 pixels; expected at most"):
         photograph.read(tmp_path / "alpha.png")
 
 
-def test_what_is_no_picture(tmp_path):
-    (tmp_path / "letter.jpg").write_text("dear")
+def test_files_that_are_not_images_are_user_errors(tmp_path):
+    (tmp_path / "text.jpg").write_text("no image")
     buffer = io.BytesIO()
     Image.fromarray(drawn_face(1).image).save(buffer, "JPEG")
-    (tmp_path / "cut.jpg").write_bytes(buffer.getvalue()[:900])
-    for name, told in (
-        ("letter.jpg", "cannot be decoded"),
-        ("cut.jpg", "cannot be decoded"),
+    (tmp_path / "truncated.jpg").write_bytes(buffer.getvalue()[:900])
+    for name, message in (
+        ("text.jpg", "cannot be decoded"),
+        ("truncated.jpg", "cannot be decoded"),
         ("none.jpg", "cannot read"),
     ):
-        with pytest.raises(UserError, match=f"{name}.*{told}|{told}.*{name}"):
+        with pytest.raises(UserError, match=f"{name}.*{message}|{message}.*{name}"):
             photograph.read(tmp_path / name)
 
 
-def test_a_blend_changes_nothing_where_the_networks_changed_nothing(detector, two):
-    photo, _ = two
+def test_blending_an_unchanged_face_does_not_change_the_photograph(detector, two_people):
+    photo, _ = two_people
     face = photograph.faces(photo, detector, R, "two.png")[1]
     np.testing.assert_array_equal(photograph.blend(photo, face, face.image), photo)
 
 
-def test_a_blend_is_whole_in_the_middle_and_has_no_seam(detector, two):
-    photo, _ = two
+def test_a_blend_has_full_weight_in_the_middle_and_no_seam(detector, two_people):
+    photo, _ = two_people
     face = photograph.faces(photo, detector, R, "two.png")[1]
     brighter = face.image.astype(int) + 20
     face = photograph.FaceCrop((brighter - 20).clip(0, 235).astype(np.uint8), face.landmarks, face.square)
@@ -109,9 +111,9 @@ def test_a_blend_is_whole_in_the_middle_and_has_no_seam(detector, two):
     top, left, side = (int(v) for v in (square.top, square.left, np.ceil(square.side)))
     outside[top : top + side + 2, left : left + side + 2] = False
     assert not change[outside].any()
-    # From one pixel to the next it never jumps; what is saturated in the photograph cannot follow and is left out.
-    steady = (photo < 230).all(axis=-1)
-    jumps = np.abs(np.diff(change[..., 0], axis=1))[steady[:, 1:] & steady[:, :-1]]
+    # The change differs little between neighbouring pixels. Saturated pixels, which cannot get brighter, are excluded.
+    unsaturated = (photo < 230).all(axis=-1)
+    jumps = np.abs(np.diff(change[..., 0], axis=1))[unsaturated[:, 1:] & unsaturated[:, :-1]]
     assert jumps.max() <= 2
 
 

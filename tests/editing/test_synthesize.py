@@ -12,26 +12,26 @@ from avlgan_jax.faces import emotions, video
 
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory):
-    """A photograph of two people."""
+    """Return the path of a photograph of two people."""
     path = tmp_path_factory.mktemp("photo") / "two.png"
     Image.fromarray(np.hstack([drawn_face(1).image, drawn_face(2).image])).save(path)
     return path
 
 
 def changed(path, photo):
-    """For the left and the right half of a photograph, whether anything in it changed."""
+    """Return for the left and for the right half of a photograph whether the edited one differs."""
     before, after = (np.asarray(Image.open(p)).astype(int) for p in (photo, path))
     assert before.shape == after.shape
     halves = np.array_split(np.abs(after - before).max(axis=-1), 2, axis=1)
     return [bool(half.max() > 10) for half in halves]
 
 
-def test_all_faces_of_a_photograph_are_edited_or_one_of_them(photo, capsys):
+def test_edit_changes_all_faces_of_a_photograph_or_the_chosen_one(photo, capsys):
     out = commands.edit(commands.Edit(photo=str(photo), emotion="happy"))
     assert out == photo.with_name("two_edited.png") and changed(out, photo) == [True, True]
-    told = capsys.readouterr().err
+    note = capsys.readouterr().err
     assert (
-        "trained on procedural_faces" in told and "photographs will not look realistic" in told and "--weights" in told
+        "trained on procedural_faces" in note and "photographs will not look realistic" in note and "--weights" in note
     )
     out = commands.edit(commands.Edit(photo=str(photo), valence=0.7, arousal=0.2, face=2))
     assert changed(out, photo) == [False, True]
@@ -39,13 +39,13 @@ def test_all_faces_of_a_photograph_are_edited_or_one_of_them(photo, capsys):
         commands.edit(commands.Edit(photo=str(photo), emotion="happy", face=3))
 
 
-def test_the_crops_alone_are_as_the_networks_give_them(photo, tmp_path):
+def test_crop_only_writes_the_crops_side_by_side(photo, tmp_path):
     request = commands.Edit(photo=str(photo), emotion="happy", crop_only=True, out=tmp_path / "crops.png")
     height, width, _ = np.asarray(Image.open(commands.edit(request))).shape
     assert width == 2 * height
 
 
-def test_a_drawn_face_needs_no_detector_and_no_note(tmp_path, capsys):
+def test_a_drawn_face_needs_no_detector_and_gives_no_note(tmp_path, capsys):
     out = commands.matrix(commands.Matrix(photo="procedural:3", out=tmp_path / "m.png", n=3, landmarks="none"))
     assert min(Image.open(out).size) > 280
     out = commands.emotions(commands.Emotions(photo="procedural:3", out=tmp_path / "e.png"))
@@ -53,7 +53,7 @@ def test_a_drawn_face_needs_no_detector_and_no_note(tmp_path, capsys):
     assert "note:" not in capsys.readouterr().err
 
 
-def test_a_walk_is_a_film(tmp_path):
+def test_walk_writes_a_film(tmp_path):
     request = commands.Walk(
         photo="procedural:3", points="neutral 0.7,0.3", seconds=0.5, fps=20.0, out=tmp_path / "w.mp4"
     )
@@ -62,25 +62,25 @@ def test_a_walk_is_a_film(tmp_path):
     assert np.abs(frames[0].astype(int) - frames[-1]).max() > 20
 
 
-def test_a_walk_goes_straight_and_evenly():
-    walked = emotions.emotion_path(np.array([[0, 0], [0.6, 0], [0.6, 0.2]], np.float32), 9)
-    np.testing.assert_allclose(np.linalg.norm(np.diff(walked, axis=0), axis=-1), 0.1, atol=1e-6)
-    np.testing.assert_allclose(walked[[0, 6, 8]], [[0, 0], [0.6, 0], [0.6, 0.2]], atol=1e-6)
+def test_an_emotion_path_is_straight_with_constant_speed():
+    path = emotions.emotion_path(np.array([[0, 0], [0.6, 0], [0.6, 0.2]], np.float32), 9)
+    np.testing.assert_allclose(np.linalg.norm(np.diff(path, axis=0), axis=-1), 0.1, atol=1e-6)
+    np.testing.assert_allclose(path[[0, 6, 8]], [[0, 0], [0.6, 0], [0.6, 0.2]], atol=1e-6)
     np.testing.assert_allclose(emotions.emotion_path(np.full((3, 2), 0.5, np.float32), 4), 0.5)
 
 
-def test_a_dyad_is_transferred_and_a_seed_gives_the_same_file(tmp_path):
+def test_a_drawn_dyad_is_transferred_reproducibly(tmp_path):
     request = commands.Transfer(out=tmp_path / "a.mp4", seconds=0.4)
     film_a = commands.transfer(request)
     frames = list(video.read_frames(film_a))
     assert len(frames) == 12
-    # Source above, performance below; the performers are other people than the source's.
+    # The source is above the result, which shows other people.
     page = dyad_film.DyadFrame({"parent": np.zeros(12), "infant": np.zeros(12)}, ["play"] * 12)
     assert frames[0].shape == page.frame(0, [np.zeros((dyad_film.PANEL, dyad_film.PANEL, 3), np.uint8)] * 4).shape
     again = commands.transfer(commands.Transfer(out=tmp_path / "b.mp4", seconds=0.4))
     assert film_a.read_bytes() == again.read_bytes()
-    moved = commands.transfer(commands.Transfer(out=tmp_path / "c.mp4", seconds=0.4, seed=1))
-    assert film_a.read_bytes() != moved.read_bytes()
+    other_seed = commands.transfer(commands.Transfer(out=tmp_path / "c.mp4", seconds=0.4, seed=1))
+    assert film_a.read_bytes() != other_seed.read_bytes()
 
 
 def test_a_filmed_dyad_is_transferred(tmp_path):
@@ -93,13 +93,13 @@ def test_a_filmed_dyad_is_transferred(tmp_path):
         else:
             video.write_video(tmp_path / f"{name}.mp4", [*shots, np.zeros_like(shots[0])], dyad_film.FPS)
     out = commands.transfer(commands.Transfer(source=str(tmp_path), out=tmp_path / "out.gif", motion=False))
-    assert Image.open(out).n_frames == 6  # as long as the shorter of the two
+    assert Image.open(out).n_frames == 6  # the length of the shorter film
     with pytest.raises(UserError, match="expected parent.mp4 and infant.mp4"):
         commands.transfer(commands.Transfer(source=str(tmp_path / "nowhere"), out=tmp_path / "out.gif"))
 
 
 @pytest.mark.parametrize(
-    ("request_", "told"),
+    ("request_", "message"),
     [
         (commands.Edit(photo="procedural:1"), "expected one target emotion"),
         (commands.Edit(photo="procedural:1", emotion="happy", valence=0.1), "expected one target emotion"),
@@ -108,25 +108,25 @@ def test_a_filmed_dyad_is_transferred(tmp_path):
         (commands.Edit(photo="procedural:1", emotion="happy", out=Path("no/x.png")), "does not exist; create it first"),
     ],
 )
-def test_what_edit_refuses(request_, told):
-    with pytest.raises(UserError, match=told):
+def test_invalid_requests_of_edit_are_user_errors(request_, message):
+    with pytest.raises(UserError, match=message):
         commands.edit(request_)
 
 
 @pytest.mark.parametrize(
-    ("points", "told"), [("happy", "at least two"), ("merry sad", "'merry' is neither"), ("sad 2,0", "outside")]
+    ("points", "message"), [("happy", "at least two"), ("merry sad", "'merry' is neither"), ("sad 2,0", "outside")]
 )
-def test_what_a_walk_refuses(points, told):
-    with pytest.raises(UserError, match=told):
+def test_invalid_points_of_walk_are_user_errors(points, message):
+    with pytest.raises(UserError, match=message):
         commands.walk(commands.Walk(photo="procedural:1", points=points, out=Path("x.mp4")))
 
 
-def test_a_real_photograph(tmp_path, capsys):
+def test_a_real_photograph_changes_only_at_the_face(tmp_path, capsys):
     data = pytest.importorskip("skimage.data")
     Image.fromarray(data.astronaut()).save(tmp_path / "astronaut.png")
     out = commands.edit(commands.Edit(photo=str(tmp_path / "astronaut.png"), valence=-0.6, arousal=0.4))
     before, after = data.astronaut().astype(int), np.asarray(Image.open(out)).astype(int)
     rows, columns = np.nonzero(np.abs(after - before).max(axis=-1))
-    # One face, at the top; her suit, the flag and the shuttle are untouched.
+    # Only the face at the top changes; the suit, the flag and the shuttle do not.
     assert rows.max() < 230 and 130 < columns.min() < columns.max() < 330
     assert "trained on procedural_faces" in capsys.readouterr().err

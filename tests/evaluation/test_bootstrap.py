@@ -1,4 +1,4 @@
-"""Bootstrap intervals against the scores themselves and against what theory says of their width."""
+"""Bootstrap intervals: comparison of the draws with the scores, and of the width with the standard error."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from avlgan_jax.evaluation import bootstrap, scores
 
 
-def test_each_draw_scores_as_its_rows_would():
+def test_each_draw_has_the_scores_of_its_rows():
     generator = np.random.default_rng(0)
     predicted, expected = generator.normal(size=(2, 30, 2))
     names = np.array([f"p{k % 7}" for k in range(30)])
@@ -20,7 +20,7 @@ def test_each_draw_scores_as_its_rows_would():
             assert draws[name][draw] == pytest.approx(value, abs=1e-9)
 
 
-def test_the_interval_of_a_mean_is_as_wide_as_its_standard_error():
+def test_the_interval_of_a_mean_follows_its_standard_error():
     values = np.random.default_rng(1).normal(size=400)
     people = bootstrap.draw_people(np.arange(400), seed=0)
     low, high = bootstrap.interval(bootstrap.mean_draws(values, people))
@@ -28,11 +28,11 @@ def test_the_interval_of_a_mean_is_as_wide_as_its_standard_error():
     assert (high - low) / 2 == pytest.approx(1.96 * values.std() / 20, rel=0.12)
 
 
-def test_asking_the_same_people_more_often_makes_nothing_surer():
+def test_repeated_rows_of_the_same_people_do_not_narrow_the_interval():
     values = np.random.default_rng(2).normal(size=50)
     once = bootstrap.mean_draws(values, bootstrap.draw_people(np.arange(50), seed=0))
-    often = bootstrap.mean_draws(np.repeat(values, 10), bootstrap.draw_people(np.repeat(np.arange(50), 10), seed=0))
-    np.testing.assert_allclose(often, once)
+    repeated = bootstrap.mean_draws(np.repeat(values, 10), bootstrap.draw_people(np.repeat(np.arange(50), 10), seed=0))
+    np.testing.assert_allclose(repeated, once)
 
 
 def test_a_constant_prediction_has_a_correlation_of_zero_in_every_draw():
@@ -44,8 +44,8 @@ def test_a_constant_prediction_has_a_correlation_of_zero_in_every_draw():
 
 
 @pytest.mark.parametrize("rows", [0, 5])
-def test_nobody_or_one_person_has_no_interval(rows):
-    people = bootstrap.draw_people(np.full(rows, "alone"), seed=0)
+def test_fewer_than_two_people_have_no_interval(rows):
+    people = bootstrap.draw_people(np.full(rows, "one person"), seed=0)
     draws = bootstrap.affect_draws(np.zeros((rows, 2)), np.ones((rows, 2)), people)
     assert set(draws) == set(scores.AFFECT)
     assert {name: bootstrap.interval(values) for name, values in draws.items()} == dict.fromkeys(scores.AFFECT)

@@ -1,4 +1,4 @@
-"""evaluate.py as a user runs it: what it writes, that it writes the same again, and how it refuses."""
+"""The command line of evaluate.py: its report, its reproducibility and its errors."""
 
 import json
 
@@ -14,7 +14,7 @@ ADDED_KEYS = {"response", "landmark_nme", "identity_distance", "fid", "kid", "pr
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--samples", "0"], "--samples is 0"),
         (["--seed", "-1"], "--seed is -1"),
@@ -23,36 +23,36 @@ ADDED_KEYS = {"response", "landmark_nme", "identity_distance", "fid", "kid", "pr
         (["--features", "inception", "--inception", "no.pth"], "pt_inception-2015-12-05-6726825d.pth"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(tmp_path, arguments, said):
+def test_invalid_arguments_are_refused_in_one_line(tmp_path, arguments, message):
     done = run_here("evaluate.py", "--workdir", str(tmp_path / "nowhere"), *arguments)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert len(done.stderr.splitlines()) == 1
-    assert said in done.stderr
+    assert message in done.stderr
     assert list(tmp_path.iterdir()) == []
-    assert str(tmp_path) not in str(jax.config.jax_compilation_cache_dir)  # or later tests would write there
+    assert str(tmp_path) not in str(jax.config.jax_compilation_cache_dir)  # later tests would write there
 
 
 def test_help_describes_every_option():
-    told = run_here("evaluate.py", "--help").stdout
+    output = run_here("evaluate.py", "--help").stdout
     for option in ("--workdir", "--data", "--data-dir", "--samples", "--split", "--seed"):
-        assert option in told
-    assert "the paper uses 10,000" in " ".join(told.replace("│", " ").split())
+        assert option in output
+    assert "the paper uses 10,000" in " ".join(output.replace("│", " ").split())
 
 
 @pytest.fixture(scope="module")
 def workdir(data_dir, tmp_path_factory):
-    """A training run of a few steps, evaluated once."""
+    """Return the workdir of a training run of a few steps, evaluated once."""
     folder = tmp_path_factory.mktemp("run")
     options = ["--resolution", str(RESOLUTION), "--data-dir", str(data_dir), "--workdir", str(folder)]
     run("train.py", "all", "--preset", "debug", *options)
-    told = run("evaluate.py", "--workdir", str(folder), "--samples", "40").stdout
-    (folder / "told.txt").write_text(told)
+    output = run("evaluate.py", "--workdir", str(folder), "--samples", "40").stdout
+    (folder / "output.txt").write_text(output)
     return folder
 
 
 @pytest.mark.slow
-def test_the_report_has_every_promised_number(workdir):
+def test_the_report_has_every_documented_number(workdir):
     found = json.loads((workdir / "report" / "metrics.json").read_text())
     for name in ("avlandmarkgan", "avgan"):
         assert found["models"][name].keys() >= MODEL_KEYS | ADDED_KEYS
@@ -71,12 +71,12 @@ def test_the_report_has_every_promised_number(workdir):
 
 
 @pytest.mark.slow
-def test_the_command_tells_the_table_and_where_the_page_is(workdir):
-    told = (workdir / "told.txt").read_text()
+def test_the_command_prints_the_table_and_the_path_of_the_page(workdir):
+    output = (workdir / "output.txt").read_text()
     page = workdir / "report" / "index.html"
     assert page.stat().st_size > 100_000
-    assert told.rstrip().endswith(f"report: {page}")
-    assert "avLandmarkGAN" in told
+    assert output.rstrip().endswith(f"report: {page}")
+    assert "avLandmarkGAN" in output
 
 
 @pytest.mark.slow
@@ -89,7 +89,7 @@ def test_evaluating_twice_gives_the_same_bytes_and_another_seed_does_not(workdir
 
 
 @pytest.mark.slow
-def test_a_refusal_leaves_the_report_as_it_was(workdir):
+def test_an_error_does_not_change_the_report(workdir):
     before = {path.name: path.stat().st_mtime_ns for path in (workdir / "report").iterdir()}
     done = run("evaluate.py", "--workdir", str(workdir), "--split", "nosuch", check=False)
     assert done.returncode == 2
@@ -98,7 +98,7 @@ def test_a_refusal_leaves_the_report_as_it_was(workdir):
 
 
 @pytest.mark.slow
-def test_a_run_of_3d_landmarks_is_put_to_trial_by_the_same_command(trained_run_3d):
+def test_the_trials_of_a_run_with_3d_landmarks(trained_run_3d):
     folder, _, _ = trained_run_3d
     run("evaluate.py", "--workdir", str(folder), "--samples", "12", "--experiment", "trials")
     found = json.loads((folder / "experiments" / "trials" / "metrics.json").read_text())
@@ -109,11 +109,13 @@ def test_a_run_of_3d_landmarks_is_put_to_trial_by_the_same_command(trained_run_3
 
 
 @pytest.mark.slow
-def test_every_experiment_has_its_numbers_with_3d_landmarks(workdir, trained_run_3d):
+def test_all_experiments_have_numbers_with_3d_landmarks(workdir, trained_run_3d):
     folder, _, _ = trained_run_3d
     run("evaluate.py", "--workdir", str(folder), "--samples", "40")
-    flat, deep = (json.loads((place / "report" / "metrics.json").read_text()) for place in (workdir, folder))
-    assert deep.keys() == flat.keys() and deep["transfer"] and deep["baby"].keys() == flat["baby"].keys()
-    assert deep["fidelity"]["samples"] == flat["fidelity"]["samples"]
-    # The same faces, the same truth: what needs no model is the same.
-    assert deep["do_nothing"]["truth_landmark_nme"] == flat["do_nothing"]["truth_landmark_nme"]
+    with_2d, with_3d = (
+        json.loads((directory / "report" / "metrics.json").read_text()) for directory in (workdir, folder)
+    )
+    assert with_3d.keys() == with_2d.keys() and with_3d["transfer"] and with_3d["baby"].keys() == with_2d["baby"].keys()
+    assert with_3d["fidelity"]["samples"] == with_2d["fidelity"]["samples"]
+    # Both runs have the same faces and ground truth, so scores that need no model are equal.
+    assert with_3d["do_nothing"]["truth_landmark_nme"] == with_2d["do_nothing"]["truth_landmark_nme"]

@@ -1,4 +1,4 @@
-"""What is shown: every picture at the emotion that it stands for."""
+"""Example faces of the report: each output has its target emotion."""
 
 import numpy as np
 import oracle
@@ -14,12 +14,12 @@ def faces():
 
 
 @pytest.fixture(autouse=True)
-def few_pictures(monkeypatch):
+def few_examples(monkeypatch):
     monkeypatch.setattr(examples, "FACES", 3)
     monkeypatch.setattr(examples, "MATRICES", 1)
 
 
-def test_every_picture_shows_the_emotion_it_stands_for(faces):
+def test_every_output_has_its_target_emotion(faces):
     models = oracle.oracle(faces)
     rows = examples.rows(models, faces, 0, oracle.render_all)
     np.testing.assert_array_equal(rows.outputs["avlandmarkgan"], rows.outputs["truth"])
@@ -35,7 +35,7 @@ def test_every_picture_shows_the_emotion_it_stands_for(faces):
     np.testing.assert_allclose(bottom_right, [0.8, -0.8])
 
 
-def test_photographs_are_shown_without_a_truth(faces):
+def test_examples_of_photographs_have_no_ground_truth(faces):
     models, photographs = oracle.oracle(faces), oracle.photographs(faces)
     assert set(examples.rows(models, photographs, 0, None).outputs) == {"avlandmarkgan", "avgan"}
     assert set(examples.matrices(models, photographs, 0, None)[0].grids) == {"avlandmarkgan", "avgan"}

@@ -1,4 +1,4 @@
-"""Statistics of the training pictures on disk: measured once, and again as soon as anything about them differs."""
+"""The cache of the training set's features: computed once, and again if a part of the key differs."""
 
 import dataclasses
 
@@ -20,13 +20,13 @@ def reference():
     return ReferenceFeatures(moments, vectors, infants)
 
 
-def never():
+def fail():
     raise AssertionError("measured again")
 
 
-def test_they_are_measured_once(tmp_path, reference):
+def test_features_are_computed_once(tmp_path, reference):
     assert load_or_measure(tmp_path, IDENTITY, lambda: reference) is reference
-    found = load_or_measure(tmp_path, IDENTITY, never)
+    found = load_or_measure(tmp_path, IDENTITY, fail)
     np.testing.assert_array_equal(found.features, reference.features)
     np.testing.assert_array_equal(found.infants, reference.infants)
     assert found.moments.keys() == reference.moments.keys()
@@ -38,32 +38,32 @@ def test_they_are_measured_once(tmp_path, reference):
 
 
 @pytest.mark.parametrize("other", [{"weights": "cd34"}, {"resolution": 64}, {"count": 7}])
-def test_what_was_made_with_other_things_is_made_again(tmp_path, reference, other):
+def test_features_with_another_key_are_computed_again(tmp_path, reference, other):
     load_or_measure(tmp_path, IDENTITY, lambda: reference)
-    again = dataclasses.replace(reference, features=reference.features + 1)
-    assert load_or_measure(tmp_path, dataclasses.replace(IDENTITY, **other), lambda: again) is again
+    changed = dataclasses.replace(reference, features=reference.features + 1)
+    assert load_or_measure(tmp_path, dataclasses.replace(IDENTITY, **other), lambda: changed) is changed
 
 
-def test_each_mode_has_a_file_of_its_own(tmp_path, reference):
+def test_each_mode_has_its_own_file(tmp_path, reference):
     load_or_measure(tmp_path, IDENTITY, lambda: reference)
     load_or_measure(tmp_path, dataclasses.replace(IDENTITY, mode="legacy"), lambda: reference)
-    assert load_or_measure(tmp_path, IDENTITY, never) is not None
+    assert load_or_measure(tmp_path, IDENTITY, fail) is not None
 
 
 @pytest.mark.parametrize("keep", [0, 40, -7])
-def test_a_damaged_file_is_made_again(tmp_path, reference, keep):
+def test_features_of_a_damaged_file_are_computed_again(tmp_path, reference, keep):
     load_or_measure(tmp_path, IDENTITY, lambda: reference)
     (path,) = tmp_path.rglob("*.npz")
     path.write_bytes(path.read_bytes()[:keep])
     assert load_or_measure(tmp_path, IDENTITY, lambda: reference) is reference
-    assert load_or_measure(tmp_path, IDENTITY, never) is not reference
+    assert load_or_measure(tmp_path, IDENTITY, fail) is not reference
 
 
-def test_nothing_half_written_stays(tmp_path, reference, monkeypatch):
-    def full(*arguments, **arrays):
+def test_a_failed_write_leaves_no_file(tmp_path, reference, monkeypatch):
+    def fail_to_save(*arguments, **arrays):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(np, "savez", full)
+    monkeypatch.setattr(np, "savez", fail_to_save)
     with pytest.raises(OSError, match="no space"):
         load_or_measure(tmp_path, IDENTITY, lambda: reference)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -1,4 +1,4 @@
-"""The truth: the same face at another emotion, drawn by many processes as by one."""
+"""Ground truth: the same face rendered at another emotion, in one process or several."""
 
 import dataclasses
 
@@ -8,14 +8,14 @@ import oracle
 from avlgan_jax.evaluation import ground_truth
 
 
-def test_the_truth_at_a_faces_own_emotion_is_the_face():
+def test_the_ground_truth_at_the_own_emotion_of_a_face_is_the_face():
     faces = oracle.draw_faces(2, seed=5)
     image, landmarks = ground_truth.render(faces.extras["face_key"][1], faces.emotions[1], oracle.RESOLUTION)
     np.testing.assert_array_equal(image, faces.images[1])
     np.testing.assert_array_equal(landmarks, faces.landmarks[1])
 
 
-def test_processes_draw_what_one_would_in_the_order_asked():
+def test_several_processes_render_the_same_as_one_and_in_order():
     faces = oracle.draw_faces(6, seed=5)
     with ground_truth.renderer(oracle.RESOLUTION) as render:
         drawn = list(render(faces.extras["face_key"], faces.emotions[::-1]))
@@ -25,7 +25,7 @@ def test_processes_draw_what_one_would_in_the_order_asked():
         np.testing.assert_array_equal(landmarks, points)
 
 
-def test_only_stills_of_drawn_faces_have_a_truth():
+def test_only_stills_of_drawn_faces_have_a_ground_truth():
     faces = oracle.draw_faces(4, seed=5)
     np.testing.assert_array_equal(ground_truth.face_keys(faces), faces.extras["face_key"])
     assert ground_truth.face_keys(oracle.photographs(faces)) is None

@@ -1,4 +1,4 @@
-"""The metrics against numbers worked out by hand and against closed forms."""
+"""Comparison of the metrics with values computed by hand, closed forms and other implementations."""
 
 import importlib
 
@@ -8,7 +8,7 @@ import pytest
 from avlgan_jax.evaluation import metrics
 
 
-def test_rmse_of_emotions_is_taken_over_both_axes_together():
+def test_rmse_of_emotions_is_computed_over_both_axes():
     predicted = np.array([[0.0, 0.0], [1.0, 0.0]])
     expected = np.array([[0.3, 0.4], [1.0, 0.0]])
     assert metrics.rmse(predicted, expected) == pytest.approx(np.sqrt((0.09 + 0.16) / 4))
@@ -17,12 +17,12 @@ def test_rmse_of_emotions_is_taken_over_both_axes_together():
 
 def test_correlations_by_hand():
     predicted, expected = np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0])
-    # Covariance 1/3, both variances 2/3, equal means: both correlations are a half.
+    # The covariance is 1/3, both variances are 2/3 and the means are equal, so both correlations are 1/2.
     assert metrics.pcc(predicted, expected) == pytest.approx(0.5)
     assert metrics.ccc(predicted, expected) == pytest.approx(0.5)
 
 
-def test_concordance_punishes_shift_and_scale_and_correlation_does_not():
+def test_ccc_decreases_with_shift_and_scale_and_pcc_does_not():
     expected = np.array([-1.0, 0.0, 1.0])
     assert metrics.pcc(expected * 0.5 + 1.0, expected) == pytest.approx(1.0)
     # 2 cov / (var + var + shift^2) with variances 2/3 and 1/6, covariance 1/3 and shift 1.
@@ -31,7 +31,7 @@ def test_concordance_punishes_shift_and_scale_and_correlation_does_not():
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.1, 1e-9])
-def test_a_constant_prediction_correlates_with_nothing(constant):
+def test_the_correlation_of_a_constant_is_zero(constant):
     expected = np.array([-0.3, 0.1, 0.7], np.float32)
     predicted = np.full(3, constant, np.float32)
     assert metrics.pcc(predicted, expected) == 0.0
@@ -43,20 +43,20 @@ def test_sign_agreement():
     assert metrics.sagr(np.array([0.2, -0.1, 0.5, -0.9]), np.array([0.9, 0.3, 0.1, -0.2])) == pytest.approx(0.75)
 
 
-def test_moments_are_numpys_whatever_the_batches():
+def test_moments_equal_numpys_for_any_batches():
     features = np.random.default_rng(0).normal(50.0, 3.0, (101, 7)).astype(np.float32)
-    whole = metrics.moments(features)
-    np.testing.assert_allclose(whole.mean, features.mean(0, dtype=np.float64), rtol=1e-13)
-    np.testing.assert_allclose(whole.covariance, np.cov(features.astype(np.float64), rowvar=False), rtol=1e-10)
+    at_once = metrics.moments(features)
+    np.testing.assert_allclose(at_once.mean, features.mean(0, dtype=np.float64), rtol=1e-13)
+    np.testing.assert_allclose(at_once.covariance, np.cov(features.astype(np.float64), rowvar=False), rtol=1e-10)
     for size in (1, 16, 100):
         parts = metrics.Moments.empty(7)
         for start in range(0, 101, size):
             parts = parts.add(features[start : start + size])
-        np.testing.assert_allclose(parts.mean, whole.mean, rtol=1e-13)
-        np.testing.assert_allclose(parts.scatter, whole.scatter, rtol=1e-10)
+        np.testing.assert_allclose(parts.mean, at_once.mean, rtol=1e-13)
+        np.testing.assert_allclose(parts.scatter, at_once.scatter, rtol=1e-10)
 
 
-def test_moments_leave_out_masked_rows():
+def test_moments_exclude_rows_that_the_mask_does_not_keep():
     features = np.random.default_rng(1).normal(size=(10, 3))
     keep = np.arange(10) < 6
     padded = metrics.Moments.empty(3).add(features, keep)
@@ -65,7 +65,7 @@ def test_moments_leave_out_masked_rows():
 
 
 def gaussian(mean, covariance):
-    """Moments with exactly this mean and covariance."""
+    """Return moments with exactly this mean and covariance."""
     return metrics.Moments(1001, np.asarray(mean, np.float64), np.asarray(covariance, np.float64) * 1000)
 
 
@@ -108,17 +108,17 @@ def test_psnr():
     assert metrics.psnr(black, black) == pytest.approx([10 * np.log10(255**2 * 12)] * 2)
 
 
-def test_ssim_is_one_for_equal_pictures_and_known_for_constant_ones():
-    pictures = np.random.default_rng(5).integers(0, 256, (2, 16, 20, 3), dtype=np.uint8)
-    assert metrics.ssim(pictures, pictures) == pytest.approx([1.0, 1.0])
+def test_ssim_of_equal_and_of_constant_images():
+    images = np.random.default_rng(5).integers(0, 256, (2, 16, 20, 3), dtype=np.uint8)
+    assert metrics.ssim(images, images) == pytest.approx([1.0, 1.0])
     dark, light = np.full((1, 12, 12, 3), 50, np.uint8), np.full((1, 12, 12, 3), 100, np.uint8)
     c1 = (0.01 * 255) ** 2
     assert metrics.ssim(dark, light) == pytest.approx([(2 * 50 * 100 + c1) / (50**2 + 100**2 + c1)])
 
 
-def test_ssim_agrees_with_a_window_by_window_sum():
+def test_ssim_equals_a_sum_over_windows():
     a, b = np.random.default_rng(6).integers(0, 256, (2, 1, 13, 12, 3), dtype=np.uint8)
-    x, y = (picture[0].astype(float) @ [0.299, 0.587, 0.114] for picture in (a, b))
+    x, y = (image[0].astype(float) @ [0.299, 0.587, 0.114] for image in (a, b))
     line = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
     window = np.outer(line, line) / np.outer(line, line).sum()
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
@@ -133,7 +133,7 @@ def test_ssim_agrees_with_a_window_by_window_sum():
     assert metrics.ssim(a, b) == pytest.approx([np.mean(found)])
 
 
-def test_kernel_distance_by_its_definition():
+def test_kernel_distance_follows_its_definition():
     generator = np.random.default_rng(7)
     a, b = generator.normal(size=(6, 3)), generator.normal(size=(5, 3)) + 1.0
 
@@ -162,7 +162,7 @@ def test_precision_and_recall_of_modes():
     assert (precision, recall) == (0.5, 1.0)
 
 
-def test_the_blocks_of_pairs_leave_no_trace():
+def test_precision_does_not_depend_on_the_blocks_of_pairs():
     features = np.random.default_rng(10).normal(size=(2100, 3))
     few = features[:1030]
     distances = np.linalg.norm(few[:, None] - few, axis=-1)
@@ -171,45 +171,48 @@ def test_the_blocks_of_pairs_leave_no_trace():
     assert metrics.precision_recall(features[1030:], few)[0] == pytest.approx(expected)
 
 
-def peer(name):
-    """A tool that others measure FID with, where it is installed (requirements-test.txt) and can be imported."""
+def other_implementation(name):
+    """Return a module of another implementation of FID; skip the test if it cannot be imported.
+
+    requirements-test.txt installs these implementations.
+    """
     pytest.importorskip("torch")
     try:
         return importlib.import_module(name)
-    except (ImportError, RuntimeError) as error:  # torchvision made for another torch is a RuntimeError
+    except (ImportError, RuntimeError) as error:  # torchvision raises RuntimeError with a mismatched torch
         pytest.skip(f"{name} cannot be imported: {error}")
 
 
 @pytest.fixture(scope="module")
 def features():
-    """Two sets of correlated, non-negative feature vectors, as a network's last mean gives them."""
+    """Return two sets of correlated, non-negative feature vectors, like those of a network's last pooling."""
     generator = np.random.default_rng(7)
     mixing = generator.normal(size=(48, 48)) / 7
     generated, real = (np.abs(generator.normal(size=(n, 48)) @ mixing + shift) for n, shift in ((300, 0.2), (260, 0.0)))
     return generated.astype(np.float32), real.astype(np.float32)
 
 
-def test_the_distance_is_that_of_pytorch_fid(features):
-    score = peer("pytorch_fid.fid_score")
+def test_the_frechet_distance_equals_pytorch_fids(features):
+    score = other_implementation("pytorch_fid.fid_score")
     statistics = [(part.mean(axis=0), np.cov(part, rowvar=False)) for part in map(np.float64, features)]
-    theirs = score.calculate_frechet_distance(*statistics[0], *statistics[1])
-    ours = metrics.frechet_distance(*map(metrics.moments, features))
-    assert ours == pytest.approx(theirs, rel=1e-6)
+    expected = score.calculate_frechet_distance(*statistics[0], *statistics[1])
+    found = metrics.frechet_distance(*map(metrics.moments, features))
+    assert found == pytest.approx(expected, rel=1e-6)
 
 
-def test_the_distances_are_those_of_torch_fidelity(features):
+def test_the_distances_equal_torch_fidelitys(features):
     import torch
 
-    fid, kid, prc = (peer(f"torch_fidelity.metric_{name}") for name in ("fid", "kid", "prc"))
+    fid, kid, prc = (other_implementation(f"torch_fidelity.metric_{name}") for name in ("fid", "kid", "prc"))
     generated, real = (torch.from_numpy(np.float64(part)) for part in features)
     statistics = [fid.fid_features_to_statistics(part) for part in (generated, real)]
-    theirs = fid.fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
-    assert metrics.frechet_distance(*map(metrics.moments, features)) == pytest.approx(theirs, rel=1e-6)
-    # A subset as large as the set leaves nothing to chance.
-    whole = {"kid_subsets": 1, "kid_subset_size": 260, "verbose": False}
-    theirs = kid.kid_features_to_metric(generated[:260], real, **whole)["kernel_inception_distance_mean"]
-    assert metrics.kernel_distance(features[0][:260], features[1]) == pytest.approx(theirs, rel=1e-6)
-    theirs = prc.prc_features_to_metric(generated, real, prc_neighborhood=3, verbose=False)
+    expected = fid.fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+    assert metrics.frechet_distance(*map(metrics.moments, features)) == pytest.approx(expected, rel=1e-6)
+    # With subsets as large as the set, the result is not random.
+    one_subset = {"kid_subsets": 1, "kid_subset_size": 260, "verbose": False}
+    expected = kid.kid_features_to_metric(generated[:260], real, **one_subset)["kernel_inception_distance_mean"]
+    assert metrics.kernel_distance(features[0][:260], features[1]) == pytest.approx(expected, rel=1e-6)
+    expected = prc.prc_features_to_metric(generated, real, prc_neighborhood=3, verbose=False)
     found = metrics.precision_recall(*features)
-    assert found == (pytest.approx(theirs["precision"], abs=1e-6), pytest.approx(theirs["recall"], abs=1e-6))
+    assert found == (pytest.approx(expected["precision"], abs=1e-6), pytest.approx(expected["recall"], abs=1e-6))
     assert min(found) > 0.0 and max(found) < 1.0

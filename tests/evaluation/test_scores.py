@@ -1,4 +1,4 @@
-"""Scores of small tables that can be worked out, and that nothing undefined reaches the file."""
+"""Scores of small arrays computed by hand, and missing scores, which are None and never NaN."""
 
 import json
 
@@ -23,7 +23,7 @@ def test_affect_scores_by_hand():
     assert found["sagr_valence"] == 0.5
 
 
-def test_no_rows_have_no_scores():
+def test_affect_scores_without_rows_are_none():
     found = scores.affect_scores(np.zeros((0, 2)), np.zeros((0, 2)))
     assert set(found) == set(scores.AFFECT)
     assert set(found.values()) == {None}
@@ -45,10 +45,10 @@ def test_distribution_scores_of_the_same_features():
     assert (shifted["precision_regressor"], shifted["recall_regressor"]) == (0.0, 0.0)
 
 
-def test_too_few_vectors_have_no_distribution():
+def test_distribution_scores_of_too_few_vectors_are_none():
     features = np.random.default_rng(1).normal(size=(30, 3))
-    few = scores.distribution_scores(features, reference(features, np.arange(30) < 3), "infant")
-    assert set(few.values()) == {None}
+    found = scores.distribution_scores(features, reference(features, np.arange(30) < 3), "infant")
+    assert set(found.values()) == {None}
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def measured():
     return measure(models, faces, training, trials, oracle.render_all, lambda done: None)
 
 
-def test_a_data_set_without_infants_leaves_their_numbers_empty_but_in_place(measured):
+def test_without_infants_their_scores_are_none_under_the_same_keys(measured):
     found = scores.score(measured)
     adult, infant = found["groups"]["adult"], found["groups"]["infant"]
     assert infant["samples"] == 0
@@ -69,7 +69,7 @@ def test_a_data_set_without_infants_leaves_their_numbers_empty_but_in_place(meas
     json.dumps(found | scores.intervals(measured, seed=0), allow_nan=False)
 
 
-def test_intervals_have_a_place_for_every_score_and_hold_it(measured):
+def test_every_score_has_an_interval_that_contains_it(measured):
     found, bounds = scores.score(measured), scores.intervals(measured, seed=0)
     for name in ("do_nothing", "regressor"):
         assert set(bounds[name]) == set(found[name]) - {*scores.DISTRIBUTION, *scores.INCEPTION}
@@ -80,7 +80,7 @@ def test_intervals_have_a_place_for_every_score_and_hold_it(measured):
     assert low < found["do_nothing"]["truth_psnr"] < high
 
 
-def test_the_difference_says_which_model_is_better(measured):
+def test_the_interval_of_the_difference_shows_the_better_model(measured):
     difference = scores.intervals(measured, seed=0)["difference"]
     assert difference["rmse"][1] < 0
     assert difference["pcc_valence"][0] > 0

@@ -1,4 +1,4 @@
-"""Trials and measurements, on models whose answers are known."""
+"""Trials and their measurement, with models whose outputs are known."""
 
 import dataclasses
 import types
@@ -33,7 +33,7 @@ def measured(faces, training):
     return measure(faces, training)
 
 
-def test_every_face_is_asked_equally_often_for_other_faces_labels():
+def test_faces_have_equally_many_trials_with_labels_of_other_faces_as_targets():
     emotions = np.random.default_rng(0).uniform(-1, 1, (7, 2)).astype(np.float32)
     drawn_trials = trials.draw_trials(emotions, 40, seed=3)
     counts = np.bincount(drawn_trials.sources, minlength=7)
@@ -43,7 +43,7 @@ def test_every_face_is_asked_equally_often_for_other_faces_labels():
     assert all(target.tolist() in emotions.tolist() for target in drawn_trials.targets)
 
 
-def test_trials_follow_from_the_seed():
+def test_trials_depend_only_on_the_seed():
     emotions = np.random.default_rng(0).uniform(-1, 1, (50, 2))
     first, again, other = (trials.draw_trials(emotions, 60, seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.targets, again.targets)
@@ -51,13 +51,13 @@ def test_trials_follow_from_the_seed():
     assert not np.array_equal(first.sources, other.sources)
 
 
-@pytest.mark.parametrize(("faces_there", "samples", "said"), [(5, 0, "--samples is 0"), (1, 5, "1 face")])
-def test_impossible_trials_are_refused(faces_there, samples, said):
-    with pytest.raises(UserError, match=said):
-        trials.draw_trials(np.zeros((faces_there, 2)), samples, seed=0)
+@pytest.mark.parametrize(("count", "samples", "message"), [(5, 0, "--samples is 0"), (1, 5, "1 face")])
+def test_impossible_trials_are_refused(count, samples, message):
+    with pytest.raises(UserError, match=message):
+        trials.draw_trials(np.zeros((count, 2)), samples, seed=0)
 
 
-def test_people_are_chosen_of_both_ages_in_turn():
+def test_chosen_people_alternate_between_adults_and_infants():
     faces = oracle.draw_faces(16, seed=3)
     chosen = trials.choose_people(faces, seed=0, count=6)
     assert len(set(faces.subjects[chosen])) == 6
@@ -66,13 +66,13 @@ def test_people_are_chosen_of_both_ages_in_turn():
     assert any(not np.array_equal(chosen, trials.choose_people(faces, seed=seed, count=6)) for seed in (1, 2))
 
 
-def test_fewer_people_than_places_are_all_shown():
+def test_all_people_are_chosen_if_there_are_fewer_than_count():
     adults = oracle.draw_faces(6, seed=3, infants=False)
     chosen = trials.choose_people(adults, seed=0, count=6)
     assert sorted(adults.subjects[chosen]) == ["person-0", "person-1", "person-2"]
 
 
-def test_a_model_that_draws_the_truth_scores_perfectly(measured):
+def test_a_model_that_draws_the_ground_truth_has_perfect_scores(measured):
     found = scores.score(measured)["models"]["avlandmarkgan"]
     assert found["rmse"] == 0.0
     assert found["pcc_valence"] == pytest.approx(1.0)
@@ -82,29 +82,31 @@ def test_a_model_that_draws_the_truth_scores_perfectly(measured):
     assert found["truth_ssim"] == pytest.approx(1.0)
 
 
-def test_the_landmark_error_of_3d_landmarks_is_that_in_the_picture(measured, faces, training):
-    def deep(some):
-        return dataclasses.replace(some, landmarks=_with_depth(some.landmarks))
+def test_the_landmark_error_of_3d_landmarks_ignores_depth(measured, faces, training):
+    def with_depth(some):
+        return dataclasses.replace(some, landmarks=_add_depth(some.landmarks))
 
     def convert(landmarks, emotions):
-        return _with_depth(flat.convert_landmarks(landmarks[..., :2], emotions))
+        return _add_depth(models_2d.convert_landmarks(landmarks[..., :2], emotions))
 
     def paint(images, landmarks, emotions):
-        return flat.convert["avlandmarkgan"](images, landmarks[..., :2], emotions)
+        return models_2d.convert["avlandmarkgan"](images, landmarks[..., :2], emotions)
 
-    flat = oracle.oracle(faces, training)
-    models = types.SimpleNamespace(**vars(flat))
-    models.convert_landmarks, models.convert = convert, {**flat.convert, "avlandmarkgan": paint}
+    models_2d = oracle.oracle(faces, training)
+    models = types.SimpleNamespace(**vars(models_2d))
+    models.convert_landmarks, models.convert = convert, {**models_2d.convert, "avlandmarkgan": paint}
     drawn_trials = trials.draw_trials(faces.emotions, 30, seed=0)
-    found = trials.measure(models, deep(faces), deep(training), drawn_trials, oracle.render_all, lambda done: None)
+    found = trials.measure(
+        models, with_depth(faces), with_depth(training), drawn_trials, oracle.render_all, lambda done: None
+    )
     assert_same(scores.score(found), scores.score(measured))
 
 
-def _with_depth(landmarks):
+def _add_depth(landmarks):
     return np.concatenate([landmarks, np.full_like(landmarks[..., :1], 7.0)], axis=-1)
 
 
-def test_a_model_that_does_nothing_scores_as_doing_nothing(measured):
+def test_a_model_that_changes_nothing_has_the_scores_of_doing_nothing(measured):
     found = scores.score(measured)
     assert found["do_nothing"]["rmse"] > 0.3
     assert found["do_nothing"]["truth_psnr"] < 45.0
@@ -116,7 +118,7 @@ def test_a_model_that_does_nothing_scores_as_doing_nothing(measured):
     assert avgan["truth_landmark_nme"] is None
 
 
-def test_groups_are_the_parts_of_the_whole(measured):
+def test_scores_of_groups_average_to_the_overall_score(measured):
     found = scores.score(measured)
     parts = [found["groups"][name] for name in AGE_GROUPS]
     counts = [part["samples"] for part in parts]
@@ -126,14 +128,14 @@ def test_groups_are_the_parts_of_the_whole(measured):
     assert weighted == pytest.approx(found["do_nothing"]["truth_psnr"])
 
 
-def test_work_counts_every_picture(faces, training):
+def test_progress_counts_every_image(faces, training):
     done = []
     drawn_trials = trials.draw_trials(faces.emotions, 9, seed=0)
     trials.measure(oracle.oracle(faces, training), faces, training, drawn_trials, None, done.append)
     assert sum(done) == trials.picture_count(faces, training, 9) == 2 * 9 + 12 + 20
 
 
-def test_numbers_do_not_depend_on_the_size_of_chunks(measured, faces, training, monkeypatch):
+def test_scores_do_not_depend_on_the_size_of_chunks(measured, faces, training, monkeypatch):
     monkeypatch.setattr(trials, "PICTURES_PER_CHUNK", 7)
     in_parts = measure(faces, training)
     assert_same(scores.score(in_parts), scores.score(measured))
@@ -150,7 +152,7 @@ def assert_same(found, expected):
         assert found == pytest.approx(expected, rel=1e-9, abs=1e-6)
 
 
-def test_photographs_have_no_truth(faces, training):
+def test_photographs_have_no_ground_truth_scores(faces, training):
     plain = oracle.photographs(faces)
     found = scores.score(measure(plain, training, render=None, known=(faces, training)))
     assert found["models"]["avlandmarkgan"]["rmse"] == 0.0
@@ -158,7 +160,7 @@ def test_photographs_have_no_truth(faces, training):
     assert all(row[name] is None for row in rows for name in scores.TRUTH)
 
 
-def test_the_reference_holds_every_training_face(faces, training, monkeypatch):
+def test_the_reference_has_the_moments_of_all_training_faces(faces, training, monkeypatch):
     monkeypatch.setattr(trials, "PAIRED_FEATURES", 6)
     monkeypatch.setattr(trials, "PICTURES_PER_CHUNK", 7)
     models = oracle.oracle(faces, training)
@@ -176,7 +178,7 @@ def test_the_reference_holds_every_training_face(faces, training, monkeypatch):
     np.testing.assert_array_equal(reference.infants, training.infants[kept])
 
 
-def test_fid_is_measured_in_the_features_it_is_given(faces, training):
+def test_fid_is_computed_in_the_given_feature_space(faces, training):
     drawn_trials = trials.draw_trials(faces.emotions, 30, seed=0)
     models = oracle.oracle(faces, training)
     done = []
@@ -194,7 +196,7 @@ def test_fid_is_measured_in_the_features_it_is_given(faces, training):
     assert avgan["fid"] != pytest.approx(avgan["frechet_regressor"])
 
 
-def test_without_inception_its_scores_are_in_place_and_empty(measured):
+def test_without_inception_its_scores_are_none(measured):
     found = scores.score(measured)
     for row in (found["models"]["avlandmarkgan"], found["groups"]["infant"]["avgan"], found["regressor"]):
         assert [row[name] for name in scores.INCEPTION] == [None] * 4

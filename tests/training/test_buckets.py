@@ -1,4 +1,4 @@
-"""A folder behind epath stands for the bucket: the same calls, without a network."""
+"""Workdirs in buckets, tested with a local folder behind epath: the same calls as for a bucket, without a network."""
 
 import pytest
 from etils import epath
@@ -23,7 +23,7 @@ def content(folder):
     return {str(p.relative_to(folder)): p.read_text() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def test_what_is_done_here_comes_out_and_what_is_there_comes_in(mirror, tmp_path):
+def test_push_and_pull_make_both_sides_equal(mirror, tmp_path):
     write(mirror.local, config="1", image__checkpoints__4__data="four", image__checkpoints__4__sha256_dot_json="{}")
     mirror.push()
     assert content(tmp_path / "bucket") == content(mirror.local)
@@ -32,24 +32,24 @@ def test_what_is_done_here_comes_out_and_what_is_there_comes_in(mirror, tmp_path
     (mirror.local / "image/checkpoints/4/sha256.json").unlink()
     mirror.push()
     assert content(tmp_path / "bucket") == {"config": "2", "image/checkpoints/8/data": "eight"}
-    elsewhere = buckets.Mirror(mirror.remote, tmp_path / "elsewhere")
-    write(elsewhere.local, stale="from a run before")
-    elsewhere.pull()
-    assert content(elsewhere.local) == content(tmp_path / "bucket")
+    other = buckets.Mirror(mirror.remote, tmp_path / "elsewhere")
+    write(other.local, stale="of an earlier run")
+    other.pull()
+    assert content(other.local) == content(tmp_path / "bucket")
 
 
-def test_a_checkpoint_cut_short_on_its_way_has_no_manifest(mirror, tmp_path, monkeypatch):
+def test_an_interrupted_upload_leaves_no_manifest(mirror, tmp_path, monkeypatch):
     write(mirror.local, a__sha256_dot_json="{}", b__data="b", z__data="z")
     copied, copy = [], buckets.shutil.copyfileobj
 
-    def cut(reader, writer):
+    def fail_at_the_third_file(reader, writer):
         if len(copied) == 2:
-            raise ConnectionError("the line is dead")
+            raise ConnectionError("connection lost")
         copied.append(reader.name)
         copy(reader, writer)
 
-    monkeypatch.setattr(buckets.shutil, "copyfileobj", cut)
-    with pytest.raises(UserError, match="the line is dead.*the local copy is in"):
+    monkeypatch.setattr(buckets.shutil, "copyfileobj", fail_at_the_third_file)
+    with pytest.raises(UserError, match="connection lost.*the local copy is in"):
         mirror.push()
     assert not (tmp_path / "bucket/a").exists() or not (tmp_path / "bucket/a/sha256.json").read_text()
     monkeypatch.undo()
@@ -57,7 +57,7 @@ def test_a_checkpoint_cut_short_on_its_way_has_no_manifest(mirror, tmp_path, mon
     assert content(tmp_path / "bucket") == content(mirror.local)
 
 
-def test_only_what_changed_is_sent(mirror, tmp_path):
+def test_push_uploads_only_changed_files(mirror, tmp_path):
     write(mirror.local, a="1", b="1")
     mirror.push()
     (tmp_path / "bucket" / "a").write_text("marked")
@@ -66,14 +66,14 @@ def test_only_what_changed_is_sent(mirror, tmp_path):
     assert content(tmp_path / "bucket") == {"a": "marked", "b": "22"}
 
 
-def test_a_local_folder_is_used_as_it_is(tmp_path):
+def test_a_local_workdir_is_used_without_a_mirror(tmp_path):
     with buckets.open_workdir(str(tmp_path)) as (folder, publish):
         assert folder == tmp_path and publish is buckets.no_publish
     assert buckets.local_data_dir(str(tmp_path), "faces", 32) == tmp_path
     assert buckets.is_remote("gs://bucket/run") and not buckets.is_remote("/a/b")
 
 
-def test_a_bucket_that_cannot_be_reached_is_one_line(tmp_path, monkeypatch):
+def test_an_unknown_scheme_is_a_user_error(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with (
         pytest.raises(UserError, match="strange://nowhere has an unknown scheme"),

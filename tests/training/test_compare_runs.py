@@ -1,4 +1,4 @@
-"""Real runs held against each other."""
+"""Comparison of real training runs, also with edited metrics."""
 
 import dataclasses
 import json
@@ -33,8 +33,8 @@ def command(*arguments):
     return done.returncode, done.stdout + done.stderr
 
 
-def altered(run, tmp_path, change):
-    """A copy of the run, a line of whose metrics.jsonl has been through `change`."""
+def edited_copy(run, tmp_path, change):
+    """Return a copy of the run after `change`, which edits the list of lines of metrics.jsonl in place."""
     copy = shutil.copytree(run, tmp_path / "copy")
     log = copy / "landmark" / "metrics.jsonl"
     lines = [json.loads(line) for line in log.read_text().splitlines()]
@@ -43,56 +43,56 @@ def altered(run, tmp_path, change):
     return copy
 
 
-def test_two_runs_of_one_command_are_the_same(config, run, tmp_path):
+def test_two_runs_of_the_same_command_are_equal(config, run, tmp_path):
     loop.train(config, "landmark", tmp_path / "again")
     assert (tmp_path / "again/landmark/metrics.jsonl").read_bytes() == (run / "landmark/metrics.jsonl").read_bytes()
-    code, told = command(run, tmp_path / "again")
-    assert code == 0 and "landmark: the same batches and losses in 6 steps, the same" in told
+    code, output = command(run, tmp_path / "again")
+    assert code == 0 and "landmark: the same batches and losses in 6 steps, the same" in output
 
 
-def test_another_learning_rate_parts_from_the_first_step_on(config, run, tmp_path):
+def test_runs_with_different_learning_rates_differ_from_the_first_step_on(config, run, tmp_path):
     faster = dataclasses.replace(config, landmark=dataclasses.replace(config.landmark, learning_rate=2e-4))
     loop.train(faster, "landmark", tmp_path / "faster")
-    code, told = command(run, tmp_path / "faster")
+    code, output = command(run, tmp_path / "faster")
     assert code == 1
-    assert "config: landmark.learning_rate: 0.0001 here, 0.0002 there" in told
-    # Step 0's discriminator loss is that of equal weights, but its generator has seen the new discriminator.
-    assert "losses differ first at step 0 of 6" in told and "batches differ" not in told
-    assert "the states differ first after 2 steps" in told and "leaves, first generator/Dense_0/bias" in told
+    assert "config: landmark.learning_rate: 0.0001 here, 0.0002 there" in output
+    # The discriminator loss of step 0 is equal, but the generator loss already depends on the updated discriminator.
+    assert "losses differ first at step 0 of 6" in output and "batches differ" not in output
+    assert "the states differ first after 2 steps" in output and "leaves, first generator/Dense_0/bias" in output
 
 
-def test_another_order_of_the_data_is_told_apart(run, tmp_path):
+def test_a_different_order_of_the_batches_is_reported(run, tmp_path):
     def swap(lines):
         batches = lines[1]["digests"]["batches"]
         lines[1]["digests"]["batches"] = batches[8:16] + batches[:8]
 
-    code, told = command(run, altered(run, tmp_path, swap))
-    assert code == 1 and "batches differ first at step 0 of 6" in told and "losses differ" not in told
+    code, output = command(run, edited_copy(run, tmp_path, swap))
+    assert code == 1 and "batches differ first at step 0 of 6" in output and "losses differ" not in output
 
 
-def test_the_first_leaf_is_named(run, tmp_path):
+def test_the_first_differing_leaf_is_named(run, tmp_path):
     leaves = compare_runs.trace(run / "landmark").leaves
-    place = leaves.index("generator/Dense_0/kernel")
+    index = leaves.index("generator/Dense_0/kernel")
 
     def change(lines):
         line = next(line for line in lines if line["step"] == 4 and "digests" in line)
         state = line["digests"]["state"]
-        line["digests"]["state"] = state[: 8 * place] + "0123abcd" + state[8 * place + 8 :]
+        line["digests"]["state"] = state[: 8 * index] + "0123abcd" + state[8 * index + 8 :]
 
-    code, told = command(run, altered(run, tmp_path, change))
+    code, output = command(run, edited_copy(run, tmp_path, change))
     assert code == 1
     assert (
-        f"the states differ first after 4 steps, in 1 of {len(leaves)} leaves, first generator/Dense_0/kernel" in told
+        f"the states differ first after 4 steps, in 1 of {len(leaves)} leaves, first generator/Dense_0/kernel" in output
     )
 
 
-def test_a_shorter_run_and_one_model_too_few_are_told(run, tmp_path):
-    shorter = altered(run, tmp_path, lambda lines: lines.__delitem__(slice(-2, None)))
-    code, told = command(run, shorter)
-    assert code == 1 and "the first run has 6 steps, the second 4" in told
+def test_a_shorter_run_and_a_missing_model_are_reported(run, tmp_path):
+    shorter = edited_copy(run, tmp_path, lambda lines: lines.__delitem__(slice(-2, None)))
+    code, output = command(run, shorter)
+    assert code == 1 and "the first run has 6 steps, the second 4" in output
     shutil.rmtree(shorter / "landmark")
-    code, told = command(run, shorter)
-    assert code == 1 and f"landmark: trained in {run} only" in told
+    code, output = command(run, shorter)
+    assert code == 1 and f"landmark: trained in {run} only" in output
 
 
 def test_reports_are_compared_byte_by_byte(run, tmp_path):
@@ -103,13 +103,13 @@ def test_reports_are_compared_byte_by_byte(run, tmp_path):
         (folder / "report" / "metrics.json").write_text("{}")
     assert command(copy, other)[0] == 0
     (other / "report" / "metrics.json").write_text("{ }")
-    code, told = command(copy, other)
-    assert code == 1 and "report: 1 of 1 files differ, first report/metrics.json" in told
+    code, output = command(copy, other)
+    assert code == 1 and "report: 1 of 1 files differ, first report/metrics.json" in output
 
 
-def test_no_run_is_one_line(tmp_path):
-    code, told = command(tmp_path, tmp_path)
-    assert code == 2 and "no training run in" in told
+def test_folders_without_runs_or_digests_are_user_errors(tmp_path):
+    code, output = command(tmp_path, tmp_path)
+    assert code == 2 and "no training run in" in output
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 2}\n')
     with pytest.raises(UserError, match="holds no digests"):
         compare_runs.trace(tmp_path)
@@ -118,6 +118,6 @@ def test_no_run_is_one_line(tmp_path):
 @pytest.mark.slow
 def test_self_trains_twice_in_fresh_processes(data_dir):
     options = ["--self", "all", "--preset", "debug", "--data-dir", str(data_dir)]
-    told = run_script("-m", "avlgan_jax.training.compare_runs", *options).stdout
+    output = run_script("-m", "avlgan_jax.training.compare_runs", *options).stdout
     for name in ("regressor", "landmark", "image", "avgan"):
-        assert f"{name}: the same batches and losses in 4 steps" in told
+        assert f"{name}: the same batches and losses in 4 steps" in output

@@ -1,4 +1,4 @@
-"""Training runs: resume to the bit, stop on request, bad numbers, bad workdirs."""
+"""Training runs: bit-for-bit resumption, stop requests, numbers that are not finite, and unsuitable workdirs."""
 
 import dataclasses
 import json
@@ -34,40 +34,40 @@ def leaves(state):
 
 
 def lines(folder):
-    """What metrics.jsonl tells, but for the line that names the leaves."""
+    """Return the lines of metrics.jsonl, without the line that names the leaves."""
     return [line for line in metric_writer.read_metrics(folder) if "leaves" not in line]
 
 
-def test_stopping_half_way_changes_no_bit(config, tmp_path):
-    whole = loop.train(config, "landmark", tmp_path / "whole")
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(config, tmp_path):
+    uninterrupted = loop.train(config, "landmark", tmp_path / "uninterrupted")
     half = dataclasses.replace(config, landmark=dataclasses.replace(config.landmark, steps=4))
-    loop.train(half, "landmark", tmp_path / "parts")
-    resumed = loop.train(config, "landmark", tmp_path / "parts")
+    loop.train(half, "landmark", tmp_path / "resumed")
+    resumed = loop.train(config, "landmark", tmp_path / "resumed")
     assert int(resumed.step) == 8
-    for ours, theirs in zip(leaves(resumed), leaves(whole), strict=True):
-        assert ours.tobytes() == theirs.tobytes()
-    assert lines(tmp_path / "whole" / "landmark") == lines(tmp_path / "parts" / "landmark")
-    restored = states.restore(tmp_path / "parts", config, "landmark")
-    for ours, theirs in zip(leaves(restored), leaves(whole), strict=True):
-        assert ours.tobytes() == theirs.tobytes()
+    for one, other in zip(leaves(resumed), leaves(uninterrupted), strict=True):
+        assert one.tobytes() == other.tobytes()
+    assert lines(tmp_path / "uninterrupted" / "landmark") == lines(tmp_path / "resumed" / "landmark")
+    restored = states.restore(tmp_path / "resumed", config, "landmark")
+    for one, other in zip(leaves(restored), leaves(uninterrupted), strict=True):
+        assert one.tobytes() == other.tobytes()
 
 
-def test_where_the_faces_lie_changes_no_bit(config, tmp_path):
-    there = dataclasses.replace(config, data_on_device="yes")
-    sent, there = (loop.train(one, "landmark", tmp_path / one.data_on_device) for one in (config, there))
-    assert all(a.tobytes() == b.tobytes() for a, b in zip(leaves(sent), leaves(there), strict=True))
+def test_faces_on_the_device_and_on_the_host_give_the_same_bits(config, tmp_path):
+    on_device = dataclasses.replace(config, data_on_device="yes")
+    sent, on_device = (loop.train(one, "landmark", tmp_path / one.data_on_device) for one in (config, on_device))
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(leaves(sent), leaves(on_device), strict=True))
     assert lines(tmp_path / "auto" / "landmark") == lines(tmp_path / "yes" / "landmark")
 
 
-def test_changed_faces_are_trained_on_and_resume_to_the_bit(config, tmp_path):
-    changed = dataclasses.replace(config, augment=1.0)
-    whole = loop.train(changed, "landmark", tmp_path / "whole")
-    half = dataclasses.replace(changed, landmark=dataclasses.replace(config.landmark, steps=4))
-    loop.train(half, "landmark", tmp_path / "parts")
-    resumed = loop.train(changed, "landmark", tmp_path / "parts")
-    assert all(a.tobytes() == b.tobytes() for a, b in zip(leaves(resumed), leaves(whole), strict=True))
+def test_augmented_training_differs_from_plain_training_and_resumes_bit_for_bit(config, tmp_path):
+    augmented = dataclasses.replace(config, augment=1.0)
+    uninterrupted = loop.train(augmented, "landmark", tmp_path / "uninterrupted")
+    half = dataclasses.replace(augmented, landmark=dataclasses.replace(config.landmark, steps=4))
+    loop.train(half, "landmark", tmp_path / "resumed")
+    resumed = loop.train(augmented, "landmark", tmp_path / "resumed")
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(leaves(resumed), leaves(uninterrupted), strict=True))
     plain = loop.train(config, "landmark", tmp_path / "plain")
-    assert any(a.tobytes() != b.tobytes() for a, b in zip(leaves(plain), leaves(whole), strict=True))
+    assert any(a.tobytes() != b.tobytes() for a, b in zip(leaves(plain), leaves(uninterrupted), strict=True))
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(config, tmp_path):
@@ -77,7 +77,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(config, tmp_path
     assert any(a.tobytes() != b.tobytes() for a, b in zip(leaves(one), leaves(other), strict=True))
 
 
-def test_a_finished_run_is_left_alone(config, tmp_path, capsys):
+def test_a_finished_run_is_not_changed(config, tmp_path, capsys):
     loop.train(config, "landmark", tmp_path)
     before = (tmp_path / "landmark" / "metrics.jsonl").read_text()
     loop.train(config, "landmark", tmp_path)
@@ -85,7 +85,7 @@ def test_a_finished_run_is_left_alone(config, tmp_path, capsys):
     assert (tmp_path / "landmark" / "metrics.jsonl").read_text() == before
 
 
-def test_what_a_run_leaves_behind(config, tmp_path):
+def test_a_run_writes_samples_metrics_and_tensorboard_events(config, tmp_path):
     loop.train(config, "landmark", tmp_path)
     folder = tmp_path / "landmark"
     assert sorted(p.name for p in (folder / "samples").iterdir()) == ["00000004.png", "00000008.png"]
@@ -95,7 +95,7 @@ def test_what_a_run_leaves_behind(config, tmp_path):
     assert [line["step"] for line in logged if "validation/score" in line] == [4, 8]
 
 
-def test_a_crash_leaves_no_lines_from_steps_that_are_done_again(config, tmp_path):
+def test_a_resumed_run_removes_metrics_of_steps_it_repeats(config, tmp_path):
     half = dataclasses.replace(config, landmark=dataclasses.replace(config.landmark, steps=4))
     loop.train(half, "landmark", tmp_path)
     with (tmp_path / "landmark" / "metrics.jsonl").open("a") as file:
@@ -105,7 +105,7 @@ def test_a_crash_leaves_no_lines_from_steps_that_are_done_again(config, tmp_path
     assert all(line.get("g/loss") != 123 for line in lines(tmp_path / "landmark"))
 
 
-def test_a_bad_number_stops_the_run_and_resume_skip_goes_past_it(config, tmp_path, monkeypatch):
+def test_a_nan_stops_the_run_and_resume_skip_replaces_the_batches(config, tmp_path, monkeypatch):
     plans = [batches.plan_for(config, config.landmark, step, np.zeros((64, 2))) for step in range(8)]
     poisoned = plans[6].indices[0]
     intact = records.load
@@ -118,27 +118,27 @@ def test_a_bad_number_stops_the_run_and_resume_skip_goes_past_it(config, tmp_pat
         return faces
 
     monkeypatch.setattr(records, "load", load)
-    for _ in range(2):  # it is no accident: the same step again
+    for _ in range(2):  # the error is reproducible
         with pytest.raises(UserError, match=r"d/\w+ is nan at step 6, .*step 4 is good.*--resume-skip"):
             loop.train(config, "landmark", tmp_path)
-    told = json.loads((tmp_path / "landmark" / "bad_step.json").read_text())
+    bad_step = json.loads((tmp_path / "landmark" / "bad_step.json").read_text())
     faces = intact(Path(config.data_dir), config.data, config.resolution, "train")
-    assert told["step"] == 6 and told["checkpoint"] == 4
-    assert told["ids"] == [str(faces.ids[index]) for index in plans[6].indices]
+    assert bad_step["step"] == 6 and bad_step["checkpoint"] == 4
+    assert bad_step["ids"] == [str(faces.ids[index]) for index in plans[6].indices]
     state = loop.train(config, "landmark", tmp_path, resume_skip=True)
     assert int(state.step) == 8 and all(np.isfinite(leaf).all() for leaf in leaves(state))
     assert json.loads((tmp_path / "landmark" / "skipped.json").read_text()) == [[4, 6]]
     assert not (tmp_path / "landmark" / "bad_step.json").exists()
 
 
-def test_numbers_that_grow_without_bound_are_no_checkpoint(config, tmp_path):
-    wild = dataclasses.replace(config.landmark, learning_rate=0.99, adversarial_loss="wgan_gp", steps=400)
-    config = dataclasses.replace(config, landmark=dataclasses.replace(wild, reconstruction_weight=1e30))
+def test_diverging_training_is_a_user_error(config, tmp_path):
+    diverging = dataclasses.replace(config.landmark, learning_rate=0.99, adversarial_loss="wgan_gp", steps=400)
+    config = dataclasses.replace(config, landmark=dataclasses.replace(diverging, reconstruction_weight=1e30))
     with pytest.raises(UserError, match=r"(g|d)/\w+ is (nan|inf|-inf) at step \d+"):
         loop.train(config, "landmark", tmp_path)
 
 
-def test_the_number_of_loading_threads_changes_nothing(config, tmp_path):
+def test_the_number_of_loader_threads_does_not_change_the_results(config, tmp_path):
     one = loop.train(config, "landmark", tmp_path / "one")
     half = dataclasses.replace(config, landmark=dataclasses.replace(config.landmark, steps=4))
     loop.train(half, "landmark", tmp_path / "three")
@@ -147,16 +147,16 @@ def test_the_number_of_loading_threads_changes_nothing(config, tmp_path):
     assert lines(tmp_path / "one" / "landmark") == lines(tmp_path / "three" / "landmark")
 
 
-def test_a_look_that_a_stop_left_out_is_made_up_for(config, tmp_path):
-    whole = loop.train(config, "landmark", tmp_path / "whole")
-    loop.train(config, "landmark", tmp_path / "parts")
-    log = tmp_path / "parts" / "landmark" / "metrics.jsonl"
+def test_a_missing_validation_of_the_last_step_is_repeated(config, tmp_path):
+    uninterrupted = loop.train(config, "landmark", tmp_path / "uninterrupted")
+    loop.train(config, "landmark", tmp_path / "resumed")
+    log = tmp_path / "resumed" / "landmark" / "metrics.jsonl"
     text = log.read_text().splitlines(keepends=True)
     assert "validation/score" in text[-1]
     log.write_text("".join(text[:-1]))
-    again = loop.train(config, "landmark", tmp_path / "parts")
+    again = loop.train(config, "landmark", tmp_path / "resumed")
     assert log.read_text().splitlines(keepends=True) == text
-    assert all(a.tobytes() == b.tobytes() for a, b in zip(leaves(whole), leaves(again), strict=True))
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(leaves(uninterrupted), leaves(again), strict=True))
 
 
 def test_the_image_converter_needs_the_landmark_converter(config, tmp_path):
@@ -164,48 +164,48 @@ def test_the_image_converter_needs_the_landmark_converter(config, tmp_path):
         loop.train(config, "image", tmp_path)
 
 
-def test_another_config_in_the_workdir(config, tmp_path):
+def test_a_workdir_with_another_config_is_refused(config, tmp_path):
     loop.train(config, "landmark", tmp_path)
     with pytest.raises(UserError, match="seed: 5 here, 0 there"):
         loop.train(dataclasses.replace(config, seed=5), "landmark", tmp_path)
 
 
 @pytest.mark.slow
-def test_image_converter_resumes_to_the_bit(data_dir, tmp_path):
+def test_the_image_converter_resumes_bit_for_bit(data_dir, tmp_path):
     image = ImageTraining(steps=4, batch_size=4, width=4, blocks=1, d_width=4, d_layers=4, masked=True, ema_decay=0.9)
     config = dataclasses.replace(debug(), data_dir=str(data_dir), image=image, checkpoint_every=2, devices=2)
-    for folder in ("whole", "parts"):
+    for folder in ("uninterrupted", "resumed"):
         loop.train(config, "landmark", tmp_path / folder)
-    whole = loop.train(config, "image", tmp_path / "whole")
-    loop.train(dataclasses.replace(config, image=dataclasses.replace(image, steps=2)), "image", tmp_path / "parts")
-    resumed = loop.train(config, "image", tmp_path / "parts")
-    assert all(a.tobytes() == b.tobytes() for a, b in zip(leaves(resumed), leaves(whole), strict=True))
+    uninterrupted = loop.train(config, "image", tmp_path / "uninterrupted")
+    loop.train(dataclasses.replace(config, image=dataclasses.replace(image, steps=2)), "image", tmp_path / "resumed")
+    resumed = loop.train(config, "image", tmp_path / "resumed")
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(leaves(resumed), leaves(uninterrupted), strict=True))
 
 
 LONG = ("--landmark.steps", 100_000, "--log-every", 50, "--checkpoint-every", 200, "--sample-every", 100_000)
 
 
-def test_a_stop_signal_saves_and_asks_to_be_started_again(data_dir, tmp_path):
+def test_a_stop_signal_saves_and_exits_with_status_75(data_dir, tmp_path):
     process = start(data_dir, tmp_path, "landmark", *LONG)
     wait_for(lambda: lines(tmp_path / "landmark"), process)
     process.send_signal(signal.SIGTERM)
-    _, told = process.communicate(timeout=300)
-    assert process.returncode == 75, told
-    assert "stopping after this step" in told and "Traceback" not in told
-    assert steps_saved(tmp_path)[-1] == lines(tmp_path / "landmark")[-1]["step"], "the step it stopped at was saved"
+    _, output = process.communicate(timeout=300)
+    assert process.returncode == 75, output
+    assert "stopping after this step" in output and "Traceback" not in output
+    assert steps_saved(tmp_path)[-1] == lines(tmp_path / "landmark")[-1]["step"], "the last step is not saved"
 
 
-def test_a_stop_signal_while_compiling_ends_it_within_seconds(data_dir, tmp_path):
+def test_a_stop_signal_during_compilation_ends_the_run_within_seconds(data_dir, tmp_path):
     process = start(data_dir, tmp_path, "landmark", *LONG)
-    wait_for(lambda: (tmp_path / "landmark" / "metrics.jsonl").exists(), process)  # opened just before it compiles
+    wait_for(lambda: (tmp_path / "landmark" / "metrics.jsonl").exists(), process)  # created just before compilation
     process.send_signal(signal.SIGTERM)
-    asked = time.monotonic()
-    _, told = process.communicate(timeout=300)
-    assert process.returncode == 75 and time.monotonic() - asked < 10, told
-    assert "Traceback" not in told
+    signalled = time.monotonic()
+    _, output = process.communicate(timeout=300)
+    assert process.returncode == 75 and time.monotonic() - signalled < 10, output
+    assert "Traceback" not in output
 
 
-def test_a_kill_costs_at_most_the_steps_since_the_last_checkpoint(data_dir, tmp_path):
+def test_a_killed_run_can_be_restored_from_its_last_checkpoint(data_dir, tmp_path):
     process = start(data_dir, tmp_path, "landmark", *LONG)
     wait_for(lambda: len(steps_saved(tmp_path)) >= 2, process)
     process.kill()
@@ -215,17 +215,17 @@ def test_a_kill_costs_at_most_the_steps_since_the_last_checkpoint(data_dir, tmp_
     assert int(state.step) == newest >= 400
 
 
-def test_a_request_during_the_last_save_does_not_cut_it_short(data_dir, tmp_path):
+def test_a_stop_signal_during_the_last_save_does_not_interrupt_it(data_dir, tmp_path):
     code = """
         import os, signal, sys, time
         import train
         from avlgan_jax.training.checkpoints import Checkpoints
         close = Checkpoints.close
-        def close_when_asked_to_stop(self):
+        def close_after_stop_request(self):
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(0.5)
             close(self)
-        Checkpoints.close = close_when_asked_to_stop
+        Checkpoints.close = close_after_stop_request
         train.main()
     """
     options = ["landmark", "--preset", "debug", "--data-dir", str(data_dir), "--workdir", str(tmp_path)]

@@ -1,4 +1,4 @@
-"""The command line of train.py, as a user calls it."""
+"""The command line of train.py, run as a user runs it."""
 
 import json
 import shutil
@@ -8,21 +8,21 @@ from conftest import run
 from training_processes import start, wait_for
 
 
-def refused(*arguments):
+def error_of(*arguments):
     done = run("train.py", *arguments, check=False)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return " ".join((done.stdout + done.stderr).split())
 
 
-def test_help_describes_every_section():
+def test_help_describes_the_fields_of_all_sections():
     text = run("train.py", "--help").stdout
     for words in ("--preset", "--image.emotion-weight", "lambda_e of the emotion loss", "--landmark.body"):
         assert words in text
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["image", "--workdir", "{tmp}", "--preset", "huge"], "huge"),
         (["poetry", "--workdir", "{tmp}"], "poetry"),
@@ -32,36 +32,37 @@ def test_help_describes_every_section():
         (["image", "--workdir", "{tmp}", "--data-dir", "{tmp}", "--preset", "debug"], "python prepare.py"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_made(arguments, told, tmp_path):
-    place = tmp_path / "run"
-    assert told in refused(*[a.format(tmp=place) for a in arguments])
-    assert not place.exists()
+def test_invalid_arguments_are_refused_before_anything_is_created(arguments, message, tmp_path):
+    workdir = tmp_path / "run"
+    assert message in error_of(*[a.format(tmp=workdir) for a in arguments])
+    assert not workdir.exists()
 
 
-def test_3d_landmarks_that_the_data_does_not_have(data_dir, tmp_path):
+def test_missing_3d_landmarks_in_the_data_are_a_user_error(data_dir, tmp_path):
     copy = tmp_path / "data"
     shutil.copytree(data_dir, copy, ignore=shutil.ignore_patterns(".cache"))
     for manifest in copy.rglob("manifest.json"):
-        told = json.loads(manifest.read_text())
-        del told["features"]["landmarks_3d"]
-        manifest.write_text(json.dumps(told))
+        content = json.loads(manifest.read_text())
+        del content["features"]["landmarks_3d"]
+        manifest.write_text(json.dumps(content))
     options = ["--preset", "debug", "--data-dir", str(copy), "--workdir", str(tmp_path / "run")]
-    told = refused("all", *options, "--landmark-dimensions", "3")
-    assert "has no 3-D landmarks (landmarks_3d)" in told and "--landmarks fan3d" in told
+    message = error_of("all", *options, "--landmark-dimensions", "3")
+    assert "has no 3-D landmarks (landmarks_3d)" in message and "--landmarks fan3d" in message
     assert not (tmp_path / "run").exists() and not (copy / ".cache").exists()
 
 
-def test_all_four_models_in_one_command(trained_run):
+def test_one_command_trains_all_four_models(trained_run):
     folder, config, _ = trained_run
-    told = (folder / "told.txt").read_text()
+    output = (folder / "told.txt").read_text()
     for name in ("regressor", "landmark", "image", "avgan"):
-        assert (folder / name / "checkpoints" / "4" / "sha256.json").is_file(), told
+        assert (folder / name / "checkpoints" / "4" / "sha256.json").is_file(), output
     assert config.resolution == 32
-    assert "4/4" in told  # the progress line reached its end
+    assert "4/4" in output  # the progress bar reached the last step
 
 
 def test_compiled_programs_are_kept_in_the_workdir(data_dir, tmp_path, monkeypatch):
-    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)  # set, it would hold what the workdir shall keep
+    # If the variable is set, programs are cached there instead of in the workdir.
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
     process = start(data_dir, tmp_path)
     wait_for(lambda: any(tmp_path.glob(".compiled/*")), process)
     process.kill()
@@ -75,6 +76,6 @@ def test_a_flipped_byte_in_a_record_file_stops_training(data_dir, tmp_path):
     content = bytearray(record.read_bytes())
     content[len(content) // 2] ^= 1
     record.write_bytes(content)
-    told = refused("landmark", "--preset", "debug", "--data-dir", str(copy), "--workdir", str(tmp_path / "run"))
-    assert record.name in told and "python prepare.py" in told
+    message = error_of("landmark", "--preset", "debug", "--data-dir", str(copy), "--workdir", str(tmp_path / "run"))
+    assert record.name in message and "python prepare.py" in message
     assert not (tmp_path / "run").exists()

@@ -5,13 +5,13 @@ from avlgan_jax.errors import UserError
 from avlgan_jax.training import workdir
 
 
-def test_claiming_twice_is_fine_and_the_config_comes_back(tmp_path):
+def test_a_workdir_can_be_claimed_again_with_the_same_experiment(tmp_path):
     workdir.claim(tmp_path / "run", Config(seed=4), "abc")
     workdir.claim(tmp_path / "run", Config(seed=4, log_every=3), "abc")
     assert workdir.read_config(tmp_path / "run") == Config(seed=4, log_every=3)
 
 
-def test_another_config_is_refused_and_nothing_changes(tmp_path):
+def test_another_config_is_refused_without_changing_the_workdir(tmp_path):
     workdir.claim(tmp_path, Config(), "abc")
     with pytest.raises(UserError, match="belongs to another config .*seed: 1 here, 0 there"):
         workdir.claim(tmp_path, Config(seed=1), "abc")
@@ -24,6 +24,6 @@ def test_other_records_are_refused(tmp_path):
         workdir.claim(tmp_path, Config(), "def")
 
 
-def test_no_run_there(tmp_path):
+def test_a_folder_without_a_run_is_a_user_error(tmp_path):
     with pytest.raises(UserError, match="no training run in"):
         workdir.read_config(tmp_path)

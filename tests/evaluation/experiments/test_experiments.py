@@ -1,4 +1,4 @@
-"""The experiments of Section IV on models whose answers are known."""
+"""The experiments of Section IV, with models whose outputs are known."""
 
 import dataclasses
 import json
@@ -20,13 +20,13 @@ def faces():
 
 
 @pytest.fixture(scope="module")
-def around(faces):
+def sweeps(faces):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(circumplex, "FACES", 1)
         return circumplex.measure(oracle.oracle(faces), faces, 0, oracle.render_all)
 
 
-def test_the_targets_lie_on_rings_around_the_centre():
+def test_targets_are_the_centre_and_rings_around_it():
     targets = circumplex.targets()
     radii = np.linalg.norm(targets, axis=1)
     np.testing.assert_allclose(radii, [0.0, *np.repeat(circumplex.RADII, circumplex.ANGLES)], atol=1e-6)
@@ -34,9 +34,9 @@ def test_the_targets_lie_on_rings_around_the_centre():
     np.testing.assert_allclose(targets[1 + circumplex.ANGLES // 4], [0.0, circumplex.RADII[0]], atol=1e-6)
 
 
-def test_around_the_plane_the_truth_is_reached_by_the_one_and_left_by_the_other(around):
-    assert set(around) == {"adult", "infant"}
-    for found in around.values():
+def test_the_sweep_of_a_perfect_model_and_of_one_that_changes_nothing(sweeps):
+    assert set(sweeps) == {"adult", "infant"}
+    for found in sweeps.values():
         assert found.psnr["avlandmarkgan"].shape == (1, len(circumplex.targets()))
         assert found.nme["avlandmarkgan"].max() == 0.0
         assert found.ssim["avlandmarkgan"].min() == pytest.approx(1.0)
@@ -46,66 +46,66 @@ def test_around_the_plane_the_truth_is_reached_by_the_one_and_left_by_the_other(
         assert found.response["avlandmarkgan"][0] == found.response["truth"][0] > 0.01
 
 
-def test_the_numbers_of_the_plane_are_means_over_faces(around):
-    told = circumplex.to_metrics(around)
-    json.dumps(told, allow_nan=False)
-    assert told["response"]["avgan"] == 0.0
-    both = np.mean([found.response["truth"][0] for found in around.values()])
-    assert told["response"]["truth"] == pytest.approx(both)
-    np.testing.assert_allclose(told["adult"]["nme"]["do_nothing"], around["adult"].nme["do_nothing"][0])
-    assert told["infant"]["faces"] == 1
+def test_the_metrics_of_the_sweep_are_means_over_faces(sweeps):
+    numbers = circumplex.to_metrics(sweeps)
+    json.dumps(numbers, allow_nan=False)
+    assert numbers["response"]["avgan"] == 0.0
+    both = np.mean([found.response["truth"][0] for found in sweeps.values()])
+    assert numbers["response"]["truth"] == pytest.approx(both)
+    np.testing.assert_allclose(numbers["adult"]["nme"]["do_nothing"], sweeps["adult"].nme["do_nothing"][0])
+    assert numbers["infant"]["faces"] == 1
 
 
-def test_without_a_truth_the_response_remains(faces):
+def test_without_ground_truth_the_response_is_measured(faces):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(circumplex, "FACES", 1)
-        around = circumplex.measure(oracle.oracle(faces), oracle.photographs(faces), 0, None)
-    assert around["adult"].psnr == {}
-    assert set(around["adult"].response) == {"avlandmarkgan", "avgan"}
-    json.dumps(circumplex.to_metrics(around), allow_nan=False)
+        sweeps = circumplex.measure(oracle.oracle(faces), oracle.photographs(faces), 0, None)
+    assert sweeps["adult"].psnr == {}
+    assert set(sweeps["adult"].response) == {"avlandmarkgan", "avgan"}
+    json.dumps(circumplex.to_metrics(sweeps), allow_nan=False)
 
 
 def test_the_response_of_black_and_white_is_a_half():
-    pictures = np.zeros((2, 3, 3, 3), np.uint8)
-    pictures[1] = 255
-    assert circumplex.response_of(pictures) == pytest.approx(0.5)
-    assert circumplex.response_of(pictures[:1].repeat(4, axis=0)) == 0.0
+    images = np.zeros((2, 3, 3, 3), np.uint8)
+    images[1] = 255
+    assert circumplex.response_of(images) == pytest.approx(0.5)
+    assert circumplex.response_of(images[:1].repeat(4, axis=0)) == 0.0
 
 
 def test_table_ii_by_hand(faces):
     expressions = np.array([1, 1, 2, 2, 2, 0, 0, 0], np.int32)
-    told = table_ii.to_metrics(dataclasses.replace(faces, expressions=expressions))
-    assert list(told) == list(EXPRESSIONS)
-    assert told["happy"]["count"] == 2
-    assert told["happy"]["valence"] == pytest.approx(faces.emotions[:2, 0].mean())
-    assert told["sad"]["arousal"] == pytest.approx(faces.emotions[2:5, 1].mean())
-    assert told["fear"] == {"count": 0, "valence": None, "arousal": None}
-    means = table_ii.means(told)
+    numbers = table_ii.to_metrics(dataclasses.replace(faces, expressions=expressions))
+    assert list(numbers) == list(EXPRESSIONS)
+    assert numbers["happy"]["count"] == 2
+    assert numbers["happy"]["valence"] == pytest.approx(faces.emotions[:2, 0].mean())
+    assert numbers["sad"]["arousal"] == pytest.approx(faces.emotions[2:5, 1].mean())
+    assert numbers["fear"] == {"count": 0, "valence": None, "arousal": None}
+    means = table_ii.means(numbers)
     np.testing.assert_allclose(means[1], faces.emotions[:2].mean(axis=0), rtol=1e-6)
     np.testing.assert_array_equal(means[4], TABLE_II[4])
 
 
 @pytest.fixture(scope="module")
 def frames(faces):
-    """The eight faces as two mothers' and two infants' frames 0 and 1, 2 and 3, the later ones first."""
+    """Return the eight faces as frames 0 and 1 of each of four people in two dyads, in reverse order."""
     order = np.arange(8)[::-1]
     extras = faces.extras | {"frame": np.tile([0, 1], 4), "dyad": np.arange(8) // 4}
     return dataclasses.replace(faces, extras=extras).take(order)
 
 
-def test_each_later_frame_is_asked_of_the_first(faces, frames, monkeypatch):
+def test_the_first_frame_is_converted_to_the_emotion_of_each_later_frame(faces, frames, monkeypatch):
     monkeypatch.setattr(baby, "EVERY", 1)
-    asked = {}
+    targets = {}
     models = oracle.oracle(faces)
     draw = models.convert["avlandmarkgan"]
 
-    def remember(images, landmarks, emotions):
-        asked.update({image.tobytes(): emotion.tolist() for image, emotion in zip(images, emotions, strict=True)})
+    def record(images, landmarks, emotions):
+        targets.update({image.tobytes(): emotion.tolist() for image, emotion in zip(images, emotions, strict=True)})
         return draw(images, landmarks, emotions)
 
-    models.convert = {"avlandmarkgan": remember, "avgan": models.convert["avgan"]}
+    models.convert = {"avlandmarkgan": record, "avgan": models.convert["avgan"]}
     found = baby.measure(models, frames)
-    assert asked == {faces.images[k].tobytes(): faces.emotions[k + 1].tolist() for k in range(0, 8, 2)}
+    assert targets == {faces.images[k].tobytes(): faces.emotions[k + 1].tolist() for k in range(0, 8, 2)}
     for name, infants in (("infant", True), ("parent", False)):
         own = (frames.extras["frame"] == 1) & (frames.infants == infants)
         np.testing.assert_array_equal(found[name].expected, frames.emotions[own, 0])
@@ -114,71 +114,76 @@ def test_each_later_frame_is_asked_of_the_first(faces, frames, monkeypatch):
         assert len(set(found[name].people)) == 2
 
 
-def test_every_third_frame_of_a_person_is_asked_for(faces, monkeypatch):
+def test_every_third_frame_of_a_person_is_a_target(faces, monkeypatch):
     extras = faces.extras | {"frame": np.array([5, 7, 10, 11, 12, 13, 20, 3]), "dyad": np.zeros(8, int)}
     one = dataclasses.replace(faces, extras=extras, subjects=np.full(8, "one"), infants=np.ones(8, bool))
     found = baby.measure(oracle.oracle(faces), one)["infant"]
-    # In time: 3, 5, 7, 10, 11, 12, 13, 20. The first is the input, and the third and sixth after it are asked for.
+    # In order of time the frames are 3, 5, 7, 10, 11, 12, 13, 20. The first is the input; the third and the sixth after
+    # it are the targets.
     np.testing.assert_array_equal(found.expected, one.emotions[[2, 5], 0])
 
 
-def test_stills_are_no_frames(faces, frames):
+def test_only_frames_of_sequences_count_as_sequences(faces, frames):
     assert baby.has_sequences(frames)
     assert not baby.has_sequences(faces)
     assert not baby.has_sequences(dataclasses.replace(faces, extras={"frame": np.full(8, -1)}))
 
 
-def test_the_numbers_of_section_iv_b(faces, frames, monkeypatch):
+def test_the_metrics_of_section_iv_b(faces, frames, monkeypatch):
     monkeypatch.setattr(baby, "EVERY", 1)
-    told = baby.to_metrics(baby.measure(oracle.oracle(faces), frames), seed=0)
-    assert told["infant"]["avlandmarkgan"]["pcc_valence"] == pytest.approx(1.0)
-    assert told["infant"]["avlandmarkgan"]["paper"] == 0.70
-    assert told["parent"]["avgan"]["paper"] == 0.64
-    assert told["parent"]["frames"] == 2
-    json.dumps(told, allow_nan=False)
+    numbers = baby.to_metrics(baby.measure(oracle.oracle(faces), frames), seed=0)
+    assert numbers["infant"]["avlandmarkgan"]["pcc_valence"] == pytest.approx(1.0)
+    assert numbers["infant"]["avlandmarkgan"]["paper"] == 0.70
+    assert numbers["parent"]["avgan"]["paper"] == 0.64
+    assert numbers["parent"]["frames"] == 2
+    json.dumps(numbers, allow_nan=False)
 
 
-def test_people_who_differ_do_not_pass_for_a_model_that_follows():
+def test_the_correlation_within_people_excludes_differences_between_people():
     people = np.repeat(["a", "b"], 20)
     target = np.tile(np.linspace(-0.3, 0.3, 20), 2) + np.repeat([-0.5, 0.5], 20)
     ignores = np.repeat([-0.4, 0.6], 20) + np.tile([0.01, -0.01, -0.01, 0.01], 10)
     follows = 0.5 * target
-    frames = baby.FramePredictions(target, {"avgan": ignores, "avlandmarkgan": follows}, people, np.arange(40).astype(str))
-    told = baby.to_metrics({"infant": frames}, seed=0)["infant"]
-    assert told["avgan"]["pcc_valence"] > 0.8
-    assert abs(told["avgan"]["pcc_valence_within"]) < 0.05
-    assert told["avlandmarkgan"]["pcc_valence_within"] == pytest.approx(1.0)
+    frames = baby.FramePredictions(
+        target, {"avgan": ignores, "avlandmarkgan": follows}, people, np.arange(40).astype(str)
+    )
+    numbers = baby.to_metrics({"infant": frames}, seed=0)["infant"]
+    assert numbers["avgan"]["pcc_valence"] > 0.8
+    assert abs(numbers["avgan"]["pcc_valence_within"]) < 0.05
+    assert numbers["avlandmarkgan"]["pcc_valence_within"] == pytest.approx(1.0)
 
 
-def test_a_model_that_hardly_moves_has_little_concordance():
+def test_outputs_that_hardly_move_have_a_low_ccc():
     target = np.linspace(-0.8, 0.8, 30)
-    hardly, fully = 0.05 * target, target
+    moves_little, moves_fully = 0.05 * target, target
     names = np.arange(30).astype(str)
-    frames = baby.FramePredictions(target, {"avgan": hardly, "avlandmarkgan": fully}, np.full(30, "one"), names)
-    told = baby.to_metrics({"parent": frames}, seed=0)["parent"]
-    assert told["avgan"]["pcc_valence"] == pytest.approx(1.0)
-    assert told["avgan"]["ccc_valence"] == pytest.approx(2 * 0.05 / (1 + 0.05**2))
-    assert told["avlandmarkgan"]["ccc_valence"] == pytest.approx(1.0)
+    frames = baby.FramePredictions(
+        target, {"avgan": moves_little, "avlandmarkgan": moves_fully}, np.full(30, "one"), names
+    )
+    numbers = baby.to_metrics({"parent": frames}, seed=0)["parent"]
+    assert numbers["avgan"]["pcc_valence"] == pytest.approx(1.0)
+    assert numbers["avgan"]["ccc_valence"] == pytest.approx(2 * 0.05 / (1 + 0.05**2))
+    assert numbers["avlandmarkgan"]["ccc_valence"] == pytest.approx(1.0)
 
 
-def test_frames_whose_annotators_disagree_are_left_out(faces, frames, monkeypatch):
+def test_frames_whose_annotators_disagree_are_omitted(faces, frames, monkeypatch):
     monkeypatch.setattr(baby, "EVERY", 1)
     deviation = np.where(frames.infants, 0.3, 0.2)
     disputed = dataclasses.replace(frames, extras=frames.extras | {"valence_deviation": deviation})
     assert set(baby.measure(oracle.oracle(faces), disputed)) == {"parent"}
 
 
-def test_the_nme_of_doing_nothing_is_that_of_the_landmarks_themselves(faces, around):
+def test_the_nme_of_doing_nothing_is_that_of_the_input_landmarks(faces, sweeps):
     chosen = np.flatnonzero(~faces.infants)
     neutral = np.zeros((len(chosen), 2), np.float32)
     truths = [landmarks for _, landmarks in oracle.render_all(faces.extras["face_key"][chosen], neutral)]
     possible = normalised_mean_error(faces.landmarks[chosen], np.stack(truths))
-    assert around["adult"].nme["do_nothing"][0, 0] in possible
+    assert sweeps["adult"].nme["do_nothing"][0, 0] in possible
 
 
 @pytest.fixture(scope="module")
 def dyads(faces):
-    """The eight faces as frames 0 to 3 of two dyads, of which the second has an infant (two of its frames) alone."""
+    """Return the eight faces as frames of three dyads. Dyad 7 has both people, dyads 8 and 9 only one of them."""
     extras = faces.extras | {"frame": np.array([0, 1, 0, 1, 9, 9, 2, 3]), "dyad": np.array([7, 7, 7, 7, 9, 9, 8, 8])}
     return dataclasses.replace(faces, extras=extras)
 
@@ -190,28 +195,28 @@ def test_a_dyad_is_transferred_to_an_adult_and_an_infant(faces, dyads):
     assert found.dyad == "7"
     np.testing.assert_array_equal(found.frames, [0, 1])
     for role, rows, infant in (("parent", [0, 1], False), ("infant", [2, 3], True)):
-        told = found.roles[role]
-        np.testing.assert_array_equal(told.annotated, faces.emotions[rows])
-        np.testing.assert_allclose(told.transferred, faces.emotions[rows])
+        track = found.roles[role]
+        np.testing.assert_array_equal(track.annotated, faces.emotions[rows])
+        np.testing.assert_allclose(track.transferred, faces.emotions[rows])
         (portrait,) = (row for row in choose_people(stills, 0, 2) if stills.infants[row] == infant)
         keys = np.repeat(stills.extras["face_key"][[portrait]], 3, axis=0)
         moments = faces.emotions[np.array(rows)[list(found.moments.values())]]
         truths = np.stack([image for image, _ in oracle.render_all(keys, moments)])
-        np.testing.assert_array_equal(told.performance, truths)
-        np.testing.assert_array_equal(told.film, faces.images[np.array(rows)[list(found.moments.values())]])
-    told = transfer.to_metrics(found)
-    assert told["parent"]["read_valence"] == told["infant"]["arrived_arousal"] == pytest.approx(1.0)
-    json.dumps(told, allow_nan=False)
+        np.testing.assert_array_equal(track.performance, truths)
+        np.testing.assert_array_equal(track.film, faces.images[np.array(rows)[list(found.moments.values())]])
+    numbers = transfer.to_metrics(found)
+    assert numbers["parent"]["read_valence"] == numbers["infant"]["arrived_arousal"] == pytest.approx(1.0)
+    json.dumps(numbers, allow_nan=False)
 
 
-def test_without_a_filmed_pair_nothing_is_transferred(faces, dyads):
-    alone = dyads.take(np.array([6, 7]))
-    for frames in (faces, alone):
+def test_without_a_dyad_of_both_people_there_is_no_transfer(faces, dyads):
+    one_person = dyads.take(np.array([6, 7]))
+    for frames in (faces, one_person):
         assert transfer.measure(oracle.oracle(faces), frames, faces, seed=0) is None
     assert transfer.to_metrics(None) == {}
 
 
-def table_i_setting(faces, inception=None):
+def measurement_setup(faces, inception=None):
     trials = draw_trials(faces.emotions, 10, seed=0)
     truths = oracle.render_all(faces.extras["face_key"][trials.sources], trials.targets)
     reference = measure_reference(lambda images: oracle.oracle(faces).regress(images)[1], faces, lambda done: None)
@@ -219,10 +224,10 @@ def table_i_setting(faces, inception=None):
     return ablation_scores.MeasurementSetup(faces, trials, reference, inception, truth)
 
 
-def test_table_i_by_models_whose_answers_are_known(faces):
-    perfect, still = oracle.oracle(faces), oracle.oracle(faces)
-    still.convert = {"avlandmarkgan": perfect.convert["avgan"]}
-    still.convert_landmarks = lambda landmarks, emotions: landmarks
+def test_table_i_of_models_with_known_outputs(faces):
+    perfect, unchanged = oracle.oracle(faces), oracle.oracle(faces)
+    unchanged.convert = {"avlandmarkgan": perfect.convert["avgan"]}
+    unchanged.convert_landmarks = lambda landmarks, emotions: landmarks
     loaded = []
 
     def load(models):
@@ -232,38 +237,38 @@ def test_table_i_by_models_whose_answers_are_known(faces):
 
         return loader
 
-    own, other = load(perfect), load(still)
+    own, other = load(perfect), load(unchanged)
     cells = {weight: {0.0: [other], 7.0: [own, own]} for weight in ("landmark.emotion_weight", "image.landmark_weight")}
-    setting = table_i_setting(faces)
-    told = table_i.to_metrics(
-        AblationModels(cells, {"landmark.emotion_weight": 7.0, "image.landmark_weight": 0.0}), setting
+    setup = measurement_setup(faces)
+    numbers = table_i.to_metrics(
+        AblationModels(cells, {"landmark.emotion_weight": 7.0, "image.landmark_weight": 0.0}), setup
     )
-    assert len(loaded) == 2  # each once, though it stands in two columns
-    zero, seven = told["landmark.emotion_weight"]
+    assert len(loaded) == 2  # each once, although it belongs to two columns
+    zero, seven = numbers["landmark.emotion_weight"]
     assert (zero["value"], zero["own"], seven["value"], seven["own"]) == (0.0, False, 7.0, True)
-    assert told["image.landmark_weight"][0]["own"]
+    assert numbers["image.landmark_weight"][0]["own"]
     assert seven["rmse"] == 0.0 and seven["truth_landmark_nme"] == 0.0
-    assert seven["truth_psnr"] > zero["truth_psnr"] > 0.0  # the very picture: as near as can be
+    assert seven["truth_psnr"] > zero["truth_psnr"] > 0.0  # `perfect` outputs the ground truth itself
     assert seven["seeds"]["rmse"] == [0.0, 0.0]
-    asked, own_emotions = setting.trials.targets, faces.emotions[setting.trials.sources]
-    assert zero["rmse"] == pytest.approx(np.sqrt(np.mean((asked - own_emotions) ** 2)))
+    targets, own_emotions = setup.trials.targets, faces.emotions[setup.trials.sources]
+    assert zero["rmse"] == pytest.approx(np.sqrt(np.mean((targets - own_emotions) ** 2)))
     assert zero["truth_landmark_nme"] > 0.0 and zero["fid"] is None
     assert zero["paper"] == {"fid": 25.66, "rmse": 0.188} and seven["paper"] is None
-    json.dumps(told, allow_nan=False)
+    json.dumps(numbers, allow_nan=False)
 
 
-def test_table_i_gives_fid_where_it_is_asked_for(faces):
+def test_fid_is_measured_if_a_feature_space_is_given(faces):
     def extract(images):
         return np.asarray(images, np.float64).reshape(len(images), 2, -1).mean(axis=2)
 
-    lens = FeatureSpace(extract, measure_reference(extract, faces, lambda done: None))
-    found = ablation_scores.measure(oracle.oracle(faces), table_i_setting(faces, lens))
+    inception = FeatureSpace(extract, measure_reference(extract, faces, lambda done: None))
+    found = ablation_scores.measure(oracle.oracle(faces), measurement_setup(faces, inception))
     assert found["fid"] >= 0.0 and found["fid"] != pytest.approx(found["frechet_regressor"])
 
 
-def test_the_papers_table_i_is_whole():
+def test_the_papers_table_i_has_all_values():
     for values in table_i.PAPER.values():
         assert tuple(values) == VALUES
-    # One training stands in all four columns: 5, 5, 5 and 10.
+    # One run belongs to all four columns: the values 5, 5, 5 and 10.
     own = (table_i.PAPER[column][value] for column, value in zip(COLUMNS, (5.0, 5.0, 5.0, 10.0), strict=True))
     assert set(own) == {(22.13, 0.200)}

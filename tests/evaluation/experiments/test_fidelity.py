@@ -1,4 +1,4 @@
-"""Landmarks and people as dlib sees them, on faces whose landmarks and persons are known."""
+"""Landmarks and identities measured with dlib, on faces whose landmarks and identities are known."""
 
 import json
 
@@ -26,29 +26,29 @@ def found(faces):
         return fidelity.measure(oracle.oracle(faces), faces, trials)
 
 
-def test_a_model_that_does_nothing_keeps_the_person(found):
+def test_an_unchanged_face_has_identity_distance_zero(found):
     assert found.identity["avgan"].shape == (8,)
     assert found.identity["avgan"].max() == 0.0
 
 
-def test_another_person_is_farther_than_the_same_one_with_another_face(found):
+def test_the_identity_distance_to_another_person_is_larger_than_to_another_emotion(found):
     assert found.identity["others"].mean() > 1.3 * found.identity["avlandmarkgan"].mean() > 0.0
 
 
-def test_the_landmarks_of_the_truth_are_found_about_where_they_are(found):
+def test_dlib_finds_the_landmarks_of_the_ground_truth(found):
     assert found.landmark_nme["avlandmarkgan"].mean() < 0.15
     assert found.landmark_nme["real"].mean() < 0.15
 
 
-def test_the_numbers_are_means_and_fit_into_json(found):
-    told = fidelity.to_metrics(found)
-    assert told["samples"] == 8
-    assert told["identity_distance"]["others"] == pytest.approx(found.identity["others"].mean())
-    assert set(told["landmark_nme"]) == {"avlandmarkgan", "real"}
-    json.dumps(told, allow_nan=False)
+def test_the_metrics_are_means_and_valid_json(found):
+    numbers = fidelity.to_metrics(found)
+    assert numbers["samples"] == 8
+    assert numbers["identity_distance"]["others"] == pytest.approx(found.identity["others"].mean())
+    assert set(numbers["landmark_nme"]) == {"avlandmarkgan", "real"}
+    json.dumps(numbers, allow_nan=False)
 
 
-def test_without_dlibs_models_there_is_nothing_to_tell(faces, monkeypatch):
+def test_without_dlibs_models_the_metrics_are_none(faces, monkeypatch):
     def missing():
         raise UserError("not installed")
 
@@ -58,7 +58,7 @@ def test_without_dlibs_models_there_is_nothing_to_tell(faces, monkeypatch):
     assert fidelity.to_metrics(None) == {"samples": 0, "landmark_nme": None, "identity_distance": None}
 
 
-def test_the_other_person_is_never_oneself():
+def test_the_other_person_is_never_the_same_person_if_there_are_others():
     subjects = np.array(["a", "a", "b", "a"])
     assert fidelity._others(subjects).tolist() == [2, 2, 3, 2]
     assert fidelity._others(np.array(["a", "a"])).tolist() == [0, 1]

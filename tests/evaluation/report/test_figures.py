@@ -1,4 +1,4 @@
-"""Which figures a report has: all of them for drawn faces, none that would need a truth for photographs."""
+"""The figures of a report: all for drawn faces, and those without ground truth for photographs."""
 
 import io
 
@@ -15,21 +15,21 @@ from avlgan_jax.evaluation.trials import draw_trials
 ALWAYS = {"expressions", "chain", "avimage_matrix_adult", "avimage_matrix_infant", "scatter", "circumplex_judged"}
 
 
-def told(photographed):
-    """Everything that can be told of a few drawn faces, or of the same as if they were photographs."""
+def run_all(photographed):
+    """Run all experiments but `fidelity` on a few drawn faces, with `photographed` as if these were photographs."""
     faces = oracle.draw_faces(8, seed=2)
     shown, render = (oracle.photographs(faces), None) if photographed else (faces, oracle.render_all)
     trials = draw_trials(faces.emotions, 12, seed=0)
-    scene = suite.EvaluationContext(oracle.oracle(faces), shown, faces, shown, trials, seed=0, render=render)
+    context = suite.EvaluationContext(oracle.oracle(faces), shown, faces, shown, trials, seed=0, render=render)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(examples, "FACES", 2)
         patch.setattr(examples, "MATRICES", 2)
         patch.setattr(circumplex, "FACES", 1)
-        return suite.run_experiments(scene, set(suite.EXPERIMENTS) - {"fidelity"})
+        return suite.run_experiments(context, set(suite.EXPERIMENTS) - {"fidelity"})
 
 
-def test_drawn_faces_have_every_figure_of_stills():
-    found = told(photographed=False)
+def test_drawn_faces_have_all_figures_of_stills():
+    found = run_all(photographed=False)
     assert {figure.name for figure in found.figures} == ALWAYS | {"truth", "circumplex_truth", "circumplex_truth_avgan"}
     for figure in found.figures:
         assert Image.open(io.BytesIO(figure.png)).size == figure.size
@@ -37,11 +37,11 @@ def test_drawn_faces_have_every_figure_of_stills():
     assert found.numbers["baby"] == found.numbers["transfer"] == {}
 
 
-def test_photographs_have_no_figure_of_the_truth():
-    assert {figure.name for figure in told(photographed=True).figures} == ALWAYS | {"outputs"}
+def test_photographs_have_no_figures_of_the_ground_truth():
+    assert {figure.name for figure in run_all(photographed=True).figures} == ALWAYS | {"outputs"}
 
 
-def test_the_figure_of_infants_tells_the_papers_numbers():
+def test_the_caption_of_figure_7_has_the_papers_correlations():
     line = np.linspace(-1, 1, 9)
     frames = baby.FramePredictions(
         line, {"avgan": line / 2, "avlandmarkgan": line}, np.full(9, "one"), np.arange(9).astype(str)
@@ -50,7 +50,7 @@ def test_the_figure_of_infants_tells_the_papers_numbers():
     assert "avGAN 0.49, avLandmarkGAN 0.70" in figure.caption
 
 
-def test_the_figure_of_a_transfer_shows_film_and_performance():
+def test_the_transfer_figure_shows_the_outputs_below_the_film():
     line = np.stack([np.linspace(-1, 1, 30)] * 2, axis=-1)
     red, green = (np.full((3, 8, 8, 3), colour, np.uint8) for colour in ([200, 0, 0], [0, 200, 0]))
     role = transfer.RoleTrack(line, line, line, -line, film=red, performance=green)
@@ -60,7 +60,7 @@ def test_the_figure_of_a_transfer_shows_film_and_performance():
     pixels = np.asarray(Image.open(io.BytesIO(figures.transfer(found).png)))
     rows = {}
     for name, colour in (("film", (200, 0, 0, 255)), ("performance", (0, 200, 0, 255))):
-        places = np.argwhere((pixels == colour).all(axis=-1))
-        rows[name] = places[:, 0]
-        assert len(np.unique(places[:, 1])) == 2 * 2 * 108
+        positions = np.argwhere((pixels == colour).all(axis=-1))
+        rows[name] = positions[:, 0]
+        assert len(np.unique(positions[:, 1])) == 2 * 2 * 108
     assert rows["film"].max() < rows["performance"].min()

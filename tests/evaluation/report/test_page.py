@@ -1,4 +1,4 @@
-"""The report: one page with everything in it, a table that says what metrics.json says, and no half of a report."""
+"""The report: a self-contained page, tables with the numbers of metrics.json, and atomic replacement of old reports."""
 
 import copy
 import dataclasses
@@ -25,18 +25,18 @@ def written(tmp_path_factory):
     faces, training = oracle.draw_faces(8, seed=2), oracle.draw_faces(12, seed=1)
     models = oracle.oracle(faces, training)
     trials = draw_trials(faces.emotions, 16, seed=0)
-    scene = suite.EvaluationContext(models, faces, training, faces, trials, seed=0, render=oracle.render_all)
+    context = suite.EvaluationContext(models, faces, training, faces, trials, seed=0, render=oracle.render_all)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(examples, "FACES", 2)
         patch.setattr(examples, "MATRICES", 2)
         patch.setattr(circumplex, "FACES", 1)
-        told = suite.run_experiments(
-            scene, [name for name in suite.EXPERIMENTS if name not in ("fidelity", "transfer")]
+        result = suite.run_experiments(
+            context, [name for name in suite.EXPERIMENTS if name not in ("fidelity", "transfer")]
         )
     line = np.linspace(-1, 1, 9)
-    judged = {"avgan": line / 2, "avlandmarkgan": line, "real": line}
-    dyads = baby.FramePredictions(line, judged, np.full(9, "one"), np.arange(9).astype(str))
-    numbers = told.numbers | {
+    predicted = {"avgan": line / 2, "avlandmarkgan": line, "real": line}
+    dyads = baby.FramePredictions(line, predicted, np.full(9, "one"), np.arange(9).astype(str))
+    numbers = result.numbers | {
         "baby": baby.to_metrics({"infant": dyads}, seed=0),
         "fidelity": {
             "samples": 3,
@@ -62,13 +62,13 @@ def written(tmp_path_factory):
             "versions": {"python": "3"},
         },
     }
-    figures = [*told.figures, report_figures.baby({"infant": dyads})]
+    figures = [*result.figures, report_figures.baby({"infant": dyads})]
     directory = tmp_path_factory.mktemp("run") / "report"
-    write_report(directory, numbers, figures, told.matrices)
-    return directory, numbers, figures, told
+    write_report(directory, numbers, figures, result.matrices)
+    return directory, numbers, figures, result
 
 
-def test_the_directory_holds_the_page_the_numbers_and_each_figure(written):
+def test_the_report_has_the_page_the_numbers_and_all_figures(written):
     directory, numbers, figures, _ = written
     names = {f"{figure.name}.png" for figure in figures} | {"metrics.json", "index.html"}
     assert {path.name for path in directory.iterdir()} == names
@@ -76,7 +76,7 @@ def test_the_directory_holds_the_page_the_numbers_and_each_figure(written):
     assert [path.name for path in directory.parent.iterdir()] == ["report"]
 
 
-def test_the_page_needs_nothing_but_itself(written):
+def test_the_page_refers_to_no_other_files(written):
     directory, _, figures, _ = written
     page = (directory / "index.html").read_text()
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
@@ -88,7 +88,7 @@ def test_the_page_needs_nothing_but_itself(written):
         assert figure.alt in page
 
 
-def test_the_page_tells_the_numbers_of_the_file(written):
+def test_the_page_shows_the_numbers_of_metrics_json(written):
     directory, numbers, _, _ = written
     page = (directory / "index.html").read_text()
     for name in MODELS:
@@ -98,34 +98,34 @@ def test_the_page_tells_the_numbers_of_the_file(written):
     assert "0.87" in page and "4.1 %" in page
 
 
-def test_the_table_marks_the_better_model_and_leaves_gaps(written):
+def test_the_table_marks_the_better_model_and_shows_missing_scores_as_empty(written):
     _, numbers, _, _ = written
     blocks = dict(tables.table(numbers))
     assert list(blocks) == ["everyone", "adults", "infants"]
     rows = dict(blocks["everyone"])
     columns = [key for key, *_ in tables.table_columns(numbers)]
     assert "fid" not in columns
-    ours, rival = (dict(zip(columns, rows[name], strict=True)) for name in ("avLandmarkGAN", "avGAN"))
-    assert (ours["rmse"].best, rival["rmse"].best) == (True, False)
-    assert (ours["truth_psnr"].best, rival["truth_psnr"].best) == (True, False)
-    assert rival["truth_landmark_nme"].text == tables.EMPTY
-    assert not ours["truth_landmark_nme"].best
+    avlandmarkgan, avgan = (dict(zip(columns, rows[name], strict=True)) for name in ("avLandmarkGAN", "avGAN"))
+    assert (avlandmarkgan["rmse"].best, avgan["rmse"].best) == (True, False)
+    assert (avlandmarkgan["truth_psnr"].best, avgan["truth_psnr"].best) == (True, False)
+    assert avgan["truth_landmark_nme"].text == tables.EMPTY
+    assert not avlandmarkgan["truth_landmark_nme"].best
     assert "avLandmarkGAN" in tables.text_table(numbers)
 
 
-def test_the_comparison_says_what_the_intervals_allow(written):
+def test_the_comparison_shows_difference_interval_and_outcome(written):
     _, numbers, _, _ = written
     groups, rows = tables.comparisons(numbers)
     assert groups == ["everyone", "adults", "infants"]
     by_name = {row.name: dict(zip(groups, row.cells, strict=True)) for row in rows}
-    difference, interval, verdict = by_name["RMSE"]["everyone"]
+    difference, interval, outcome = by_name["RMSE"]["everyone"]
     assert difference == f"−{numbers['models']['avgan']['rmse']:.3f}"
     assert interval.startswith("−")
-    assert verdict == "better"
+    assert outcome == "better"
 
 
 @pytest.mark.parametrize(
-    ("interval", "more", "verdict"),
+    ("interval", "more", "outcome"),
     [
         ([0.1, 0.2], True, "better"),
         ([0.1, 0.2], False, "worse"),
@@ -134,21 +134,21 @@ def test_the_comparison_says_what_the_intervals_allow(written):
         (None, True, "undecided"),
     ],
 )
-def test_a_model_is_better_only_where_the_interval_leaves_no_doubt(written, interval, more, verdict):
+def test_the_outcome_is_undecided_if_the_interval_contains_zero(written, interval, more, outcome):
     _, numbers, _, _ = written
     key = "pcc_valence" if more else "rmse"
     name = next(name for column, name, _ in tables.COMPARED if column == key)
     numbers = copy.deepcopy(numbers)
     numbers["intervals"]["difference"][key] = interval
     _, rows = tables.comparisons(numbers)
-    assert {row.name: row.cells[0][2] for row in rows}[name] == verdict
+    assert {row.name: row.cells[0][2] for row in rows}[name] == outcome
 
 
-def test_the_pad_holds_every_output_of_every_model(written):
-    _, _, _, shown = written
+def test_the_interactive_plane_has_all_outputs_of_all_models(written):
+    _, _, _, result = written
     steps = len(examples.MATRIX_STEPS)
-    assert {matrix.infant for matrix in shown.matrices} == {True, False}
-    for matrix in shown.matrices:
+    assert {matrix.infant for matrix in result.matrices} == {True, False}
+    for matrix in result.matrices:
         assert set(matrix.grids) == {"avlandmarkgan", "avgan", "truth"}
         assert all(grid.shape == (steps, steps, 32, 32, 3) for grid in matrix.grids.values())
         np.testing.assert_array_equal(matrix.grids["avlandmarkgan"], matrix.grids["truth"])
@@ -156,39 +156,39 @@ def test_the_pad_holds_every_output_of_every_model(written):
 
 
 def test_writing_again_gives_the_same_bytes(written, tmp_path):
-    directory, numbers, figures, shown = written
-    write_report(tmp_path / "report", numbers, figures, shown.matrices)
+    directory, numbers, figures, result = written
+    write_report(tmp_path / "report", numbers, figures, result.matrices)
     for path in directory.iterdir():
         assert (tmp_path / "report" / path.name).read_bytes() == path.read_bytes()
 
 
-def test_a_report_that_fails_half_way_leaves_the_old_one(written, tmp_path):
-    _, numbers, figures, shown = written
-    old = write_report(tmp_path / "report", numbers, figures, shown.matrices).read_bytes()
+def test_a_failed_report_does_not_change_the_old_one(written, tmp_path):
+    _, numbers, figures, result = written
+    old = write_report(tmp_path / "report", numbers, figures, result.matrices).read_bytes()
     with pytest.raises(ValueError, match="JSON"):
-        write_report(tmp_path / "report", numbers | {"broken": float("nan")}, figures, shown.matrices)
+        write_report(tmp_path / "report", numbers | {"broken": float("nan")}, figures, result.matrices)
     assert (tmp_path / "report" / "index.html").read_bytes() == old
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 
-def test_a_new_report_takes_the_place_of_the_old_one(written, tmp_path):
-    _, numbers, figures, shown = written
-    write_report(tmp_path / "report", numbers, figures, shown.matrices)
-    write_report(tmp_path / "report", numbers, figures[:1], shown.matrices)
+def test_a_new_report_replaces_the_old_one(written, tmp_path):
+    _, numbers, figures, result = written
+    write_report(tmp_path / "report", numbers, figures, result.matrices)
+    write_report(tmp_path / "report", numbers, figures[:1], result.matrices)
     assert len(list((tmp_path / "report").glob("*.png"))) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 
-def test_a_page_of_one_experiment_tells_that_alone(written, tmp_path):
+def test_the_page_of_one_experiment_shows_only_this_experiment(written, tmp_path):
     _, numbers, figures, _ = written
-    alone = {name: numbers[name] for name in ("schema_version", "baby", "protocol", "provenance")}
-    page = write_report(tmp_path / "baby", alone, [figures[-1]], []).read_text()
+    selected = {name: numbers[name] for name in ("schema_version", "baby", "protocol", "provenance")}
+    page = write_report(tmp_path / "baby", selected, [figures[-1]], []).read_text()
     assert "Infants and their parents" in page and "within people" in page
     assert "<h2>Scores" not in page and "Try it" not in page and "<script>" not in page
-    assert tables.text_table(alone) == ""
+    assert tables.text_table(selected) == ""
 
 
-def test_table_i_stands_beside_the_papers(written, tmp_path):
+def test_table_i_is_shown_with_the_papers_numbers(written, tmp_path):
     _, numbers, _, _ = written
     rows = [
         {
@@ -204,24 +204,24 @@ def test_table_i_stands_beside_the_papers(written, tmp_path):
         for value, rmse in ((1.0, 0.345), (3.0, 0.456))
     ]
     found = dict.fromkeys(WEIGHTS, rows)
-    alone = {name: numbers[name] for name in ("schema_version", "protocol", "provenance")} | {"table_i": found}
+    selected = {name: numbers[name] for name in ("schema_version", "protocol", "provenance")} | {"table_i": found}
     figure = report_figures.table_i(found)
-    page = write_report(tmp_path / "table_i", alone, [figure], []).read_text()
+    page = write_report(tmp_path / "table_i", selected, [figure], []).read_text()
     assert "0.345 ± 0.014" in page and "0.193" in page and "24.24" in page and "3.00 ± 1.41" in page
     assert page.count("face feature centres") == 1
     pixels = np.asarray(Image.open(io.BytesIO(figure.png))).astype(int)
-    assert (pixels[..., 2] > pixels[..., 0] + 60).sum() > 500  # our curves are blue
+    assert (pixels[..., 2] > pixels[..., 0] + 60).sum() > 500  # this project's curves are blue
 
 
-def test_names_that_came_with_the_data_are_text_and_nothing_else(written):
-    _, numbers, figures, shown = written
+def test_names_from_the_data_are_escaped(written):
+    _, numbers, figures, result = written
     hostile = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'"
     numbers = copy.deepcopy(numbers)
     for key in ("data", "split"):
         numbers["protocol"][key] = hostile
     numbers["provenance"]["versions"] = {hostile: hostile}
-    matrices = [dataclasses.replace(matrix, name=hostile) for matrix in shown.matrices]
+    matrices = [dataclasses.replace(matrix, name=hostile) for matrix in result.matrices]
     page = render_page(numbers, figures, matrices)
     assert hostile not in page and "<script>alert" not in page and "<img src=x" not in page
-    assert page.count("</script>") == render_page(*written[1:3], shown.matrices).count("</script>")
-    assert "alert(1)" in page  # it is there, as text
+    assert page.count("</script>") == render_page(*written[1:3], result.matrices).count("</script>")
+    assert "alert(1)" in page  # shown as text

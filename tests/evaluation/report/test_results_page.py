@@ -1,4 +1,4 @@
-"""The page of results: every number from a stored report, a person's words kept, and nothing from anywhere else."""
+"""The results page: numbers come from stored reports, and the hand-written text is kept."""
 
 import copy
 import json
@@ -41,7 +41,7 @@ def correlation(value):
 
 
 def weight_rows(own, rmse):
-    """A weight of Table I whose RMSE is `rmse(value)`."""
+    """Return the rows of one weight of Table I, with the RMSE `rmse(value)` at each value."""
     return [
         {
             "value": value,
@@ -100,7 +100,7 @@ REPORT = {
 
 @pytest.fixture
 def stored(tmp_path):
-    """A workdir with a report, and the page written from it."""
+    """Return the page written from the report of a workdir."""
     return stored_report(tmp_path, REPORT)
 
 
@@ -113,7 +113,7 @@ def stored_report(tmp_path, found):
     return results_page.write(Arguments((tmp_path / "runs" / "demo",), tmp_path / "docs" / "results.md"))
 
 
-def test_the_page_tells_the_numbers_of_the_report(stored):
+def test_the_page_shows_the_numbers_of_the_report(stored):
     page = stored.read_text()
     assert "## demo: procedural_faces at 48 px" in page
     assert "python evaluate.py --workdir runs/demo --all --samples 10000 --seed 0" in page
@@ -125,7 +125,7 @@ def test_the_page_tells_the_numbers_of_the_report(stored):
     assert "| fear | 1,000 | 0.12 | – | −0.12 | 0.77 |" in page
 
 
-def test_every_table_has_rows_as_wide_as_its_head(stored):
+def test_all_rows_of_a_table_have_the_same_number_of_columns(stored):
     tables = [block for block in stored.read_text().split("\n\n") if block.startswith("|")]
     assert len(tables) >= 6
     for table in tables:
@@ -133,19 +133,19 @@ def test_every_table_has_rows_as_wide_as_its_head(stored):
         assert len(widths) == 1, table
 
 
-def test_figures_that_the_page_shows_are_stored_and_no_others(stored):
+def test_only_figures_on_the_page_are_stored(stored):
     folder = stored.with_suffix("") / "demo"
     assert {path.name for path in folder.iterdir()} == {"metrics.json", "baby.png"}
     assert "](results/demo/baby.png)" in stored.read_text()
 
 
-def test_of_photographs_the_numbers_alone_are_kept(tmp_path):
+def test_no_figures_of_photographs_are_stored(tmp_path):
     page = stored_report(tmp_path, REPORT | {"protocol": REPORT["protocol"] | {"data": "affectnet"}})
     assert [path.name for path in (page.with_suffix("") / "demo").iterdir()] == ["metrics.json"]
     assert "## demo: affectnet at 48 px" in page.read_text() and "](results/" not in page.read_text()
 
 
-def test_what_a_person_wrote_stays(stored):
+def test_the_hand_written_text_is_kept(stored):
     text = stored.read_text().replace(results_page.BEGIN + "\n", results_page.BEGIN + "\nInfants are few.\n")
     stored.write_text(text)
     results_page.write(Arguments(page=stored))
@@ -153,59 +153,59 @@ def test_what_a_person_wrote_stays(stored):
     assert "Infants are few." in text
 
 
-def test_the_findings_agree_or_differ_by_the_numbers():
+def test_claims_agree_or_differ_by_the_numbers():
     found = {claim.text: claim for claim in results_page.claims(REPORT)}
     infants, parents = (
         next(c for text, c in found.items() if f"on {group}s" in text) for group in ("infant", "parent")
     )
     assert (infants.paper, infants.here, infants.agrees) == ("+0.21", "+0.32", True)
     assert (parents.paper, parents.here, parents.agrees) == ("+0.01", "+0.37", False)
-    rises = next(claim for text, claim in found.items() if "RMSE rises" in text)
-    assert (rises.paper, rises.here, rises.agrees) == ("2.8-fold", "2.0-fold", True)
-    suffers = next(claim for text, claim in found.items() if "training pictures rises" in text)
-    assert (suffers.paper, suffers.here, suffers.agrees) == ("2.9-fold", "14.6-fold", True)
-    hardly = [claim for text, claim in found.items() if "hardly depends" in text]
-    assert [claim.agrees for claim in hardly] == [True, False, None]
-    assert (infants.verdict, parents.verdict, hardly[-1].verdict) == ("agrees", "**differs**", "not measured")
+    rmse_rises = next(claim for text, claim in found.items() if "RMSE rises" in text)
+    assert (rmse_rises.paper, rmse_rises.here, rmse_rises.agrees) == ("2.8-fold", "2.0-fold", True)
+    distance_rises = next(claim for text, claim in found.items() if "training pictures rises" in text)
+    assert (distance_rises.paper, distance_rises.here, distance_rises.agrees) == ("2.9-fold", "14.6-fold", True)
+    insensitive = [claim for text, claim in found.items() if "hardly depends" in text]
+    assert [claim.agrees for claim in insensitive] == [True, False, None]
+    assert (infants.verdict, parents.verdict, insensitive[-1].verdict) == ("agrees", "**differs**", "not measured")
     without = copy.deepcopy(REPORT)
     del without["table_i"], without["baby"]
     assert {claim.agrees for claim in results_page.claims(without)} == {None}
 
 
 @pytest.mark.parametrize(("avgan", "fair"), [(2200, True), (1840, True), (1830, False), (2640, True), (2650, False)])
-def test_a_model_with_a_head_start_proves_nothing(avgan, fair):
+def test_models_trained_for_different_numbers_of_steps_are_not_comparable(avgan, fair):
     found = copy.deepcopy(REPORT)
     found["provenance"]["steps"]["avgan"] = avgan
-    told = {claim.text: claim.verdict for claim in results_page.claims(found)}
-    verdicts = [verdict for text, verdict in told.items() if "raise the correlation" in text]
+    outcomes = {claim.text: claim.verdict for claim in results_page.claims(found)}
+    correlation_outcomes = [outcome for text, outcome in outcomes.items() if "raise the correlation" in text]
     unfair = f"not comparable: avGAN was trained for {avgan:,} steps, the image converter for 2,200"
-    assert verdicts == (["agrees", "**differs**"] if fair else [unfair, unfair])
-    assert "agrees" in told.values()  # what does not set the two side by side is judged all the same
+    assert correlation_outcomes == (["agrees", "**differs**"] if fair else [unfair, unfair])
+    assert "agrees" in outcomes.values()  # claims that do not compare the two models are unaffected
 
 
-def test_3d_landmarks_stand_beside_the_run_with_2d_ones_and_the_papers():
-    deep = copy.deepcopy(REPORT)
-    deep["protocol"]["landmark_dimensions"] = 3
-    deep["models"]["avlandmarkgan"]["rmse"] = 0.33
-    page = results_page.render({"demo": REPORT, "demo3d": deep}, {"demo": {}, "demo3d": {}}, "")
+def test_a_3d_report_is_compared_with_its_2d_counterpart_and_the_paper():
+    report_3d = copy.deepcopy(REPORT)
+    report_3d["protocol"]["landmark_dimensions"] = 3
+    report_3d["models"]["avlandmarkgan"]["rmse"] = 0.33
+    page = results_page.render({"demo": REPORT, "demo3d": report_3d}, {"demo": {}, "demo3d": {}}, "")
     assert "## demo: procedural_faces at 48 px\n" in page
     assert "## demo3d: procedural_faces at 48 px, 3-D landmarks\n" in page
     assert page.count("RMSE 0.211 and FID 26.7 with 3-D landmarks") == 1
     row = "| the RMSE is not lower with 3-D than with 2-D landmarks | 0.211 against 0.200 | {} | {} |"
     assert page.count("not lower with 3-D") == 1
     assert row.format("0.330 against 0.310", "agrees") in page
-    deep["models"]["avlandmarkgan"]["rmse"] = 0.2  # under the interval of the 2-D run
-    assert results_page.claims(deep, REPORT)[0].agrees is False
+    report_3d["models"]["avlandmarkgan"]["rmse"] = 0.2  # below the interval of the 2-D run
+    assert results_page.claims(report_3d, REPORT)[0].agrees is False
     other = copy.deepcopy(REPORT) | {"provenance": REPORT["provenance"] | {"data_digest": "other"}}
-    alone = results_page.render({"demo": other, "demo3d": deep}, {"demo": {}, "demo3d": {}}, "")
-    assert row.format("0.200 against –", "not measured") in alone
+    without_counterpart = results_page.render({"demo": other, "demo3d": report_3d}, {"demo": {}, "demo3d": {}}, "")
+    assert row.format("0.200 against –", "not measured") in without_counterpart
 
 
-def test_a_workdir_without_a_report_is_named(tmp_path):
+def test_a_workdir_without_a_report_is_a_user_error(tmp_path):
     with pytest.raises(UserError, match="evaluate.py --workdir"):
         results_page.write(Arguments((tmp_path,), tmp_path / "results.md"))
 
 
-def test_without_any_report_the_page_says_how_to_make_one(tmp_path):
+def test_without_reports_the_page_shows_how_to_create_one(tmp_path):
     page = results_page.write(Arguments(page=tmp_path / "results.md")).read_text()
     assert "python ablate.py --workdir runs/NAME" in page

@@ -1,4 +1,4 @@
-"""The pictures: every face where its label says, and nothing behind them."""
+"""Sheets of faces: positions of the faces and transparent backgrounds."""
 
 import io
 
@@ -12,7 +12,7 @@ from avlgan_jax.faces import drawing, emotions
 
 
 def plain(*shape_and_colour):
-    """Pictures of one colour each, from an array of colours (..., 3)."""
+    """Return images of one colour each, from an array of colours (..., 3)."""
     colours = np.asarray(shape_and_colour[-1], np.uint8)
     return np.broadcast_to(colours[..., None, None, :], (*colours.shape[:-1], 16, 16, 3)).copy()
 
@@ -31,34 +31,37 @@ def shown_rows(count, with_truth=True):
     )
 
 
-def test_the_matrix_has_valence_to_the_right_and_arousal_upwards():
+def test_in_a_matrix_valence_increases_to_the_right_and_arousal_upwards():
     steps = len(MATRIX_STEPS)
     colours = np.zeros((steps, steps, 3))
     colours[..., 0] = 20 * np.arange(steps)[:, None]
     colours[..., 1] = 20 * np.arange(steps)
-    picture = np.asarray(drawing.avimage_matrix(plain(np.array([0, 0, 255])), plain(colours)).convert("RGBA"))
-    assert tuple(picture[20, 20]) == (0, 0, 255, 255)
-    red, green = (np.where(picture[..., 3] == 255, picture[..., k], 0) for k in (0, 1))
-    blueless = picture[..., 2] == 0
-    # Row 0 of the grid (the highest arousal) lies at the top, column 0 (the lowest valence) at the left.
+    image = np.asarray(drawing.avimage_matrix(plain(np.array([0, 0, 255])), plain(colours)).convert("RGBA"))
+    assert tuple(image[20, 20]) == (0, 0, 255, 255)
+    red, green = (np.where(image[..., 3] == 255, image[..., k], 0) for k in (0, 1))
+    blueless = image[..., 2] == 0
+    # Row 0 of the grid (the highest arousal) is at the top, column 0 (the lowest valence) at the left.
     assert np.argwhere(blueless & (red == 160))[:, 0].min() > np.argwhere(blueless & (red == 20))[:, 0].max()
     assert np.argwhere(blueless & (green == 160))[:, 1].min() > np.argwhere(blueless & (green == 20))[:, 1].max()
 
 
-def test_figures_have_no_background_of_their_own():
-    for picture in (sheets.against_truth(shown_rows(3)), sheets.chain(shown_rows(2))):
-        alpha = np.asarray(picture)[..., 3]
-        assert picture.mode == "RGBA"
+def test_sheets_have_a_transparent_background():
+    for image in (sheets.against_truth(shown_rows(3)), sheets.chain(shown_rows(2))):
+        alpha = np.asarray(image)[..., 3]
+        assert image.mode == "RGBA"
         assert alpha[0, 0] == 0
         assert (alpha == 255).mean() > 0.5
 
 
-def test_the_truth_stands_beside_the_models_where_it_is_known():
-    with_truth, without = sheets.against_truth(shown_rows(2)), sheets.against_truth(shown_rows(2, with_truth=False))
-    assert with_truth.height == without.height
-    assert with_truth.width > without.width
+def test_the_ground_truth_has_a_column_if_there_is_one():
+    with_truth, without_truth = (
+        sheets.against_truth(shown_rows(2)),
+        sheets.against_truth(shown_rows(2, with_truth=False)),
+    )
+    assert with_truth.height == without_truth.height
+    assert with_truth.width > without_truth.width
     assert (np.asarray(with_truth)[..., :3] == 180).all(axis=-1).sum() > 2 * 160 * 160
-    assert not (np.asarray(without)[..., :3] == 180).all(axis=-1).any()
+    assert not (np.asarray(without_truth)[..., :3] == 180).all(axis=-1).any()
 
 
 def test_the_expression_sheet_has_a_column_for_the_input_and_for_each_expression():
@@ -75,6 +78,6 @@ def test_the_same_arrays_give_the_same_file(draw):
     assert Image.open(io.BytesIO(first)).format == "PNG"
 
 
-def test_signed_numbers_carry_a_true_minus():
+def test_signed_numbers_have_a_typographic_minus():
     assert [drawing.signed(v) for v in (0.5, -0.25, 0.001, -0.004)] == ["+0.50", "−0.25", "0", "0"]
     assert drawing.signed(-0.8, 1) == "−0.8"

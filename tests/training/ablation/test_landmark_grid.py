@@ -1,4 +1,4 @@
-"""Many landmark converters in one program: each is what it would be alone, and all go on where they stood."""
+"""Landmark converters trained together: each equals a single run, and a stopped grid resumes bit for bit."""
 
 import dataclasses
 import shutil
@@ -30,14 +30,14 @@ def grid(config, tmp_path_factory):
     return folder, table_i.train_landmarks(config, AblationPlan(seeds=2), folder)
 
 
-def test_a_member_is_what_the_same_training_gives_alone(config, grid):
+def test_a_member_of_the_grid_equals_a_single_run(config, grid):
     _, found = grid
-    weights, seed, place = table_i.landmark_loss_weights(config), 1, 4
+    weights, seed, index = table_i.landmark_loss_weights(config), 1, 4
     alone = dataclasses.replace(
         config,
         seed=config.seed + seed,
         landmark=dataclasses.replace(
-            config.landmark, emotion_weight=weights[place].emotion, centre_weight=weights[place].centre
+            config.landmark, emotion_weight=weights[index].emotion, centre_weight=weights[index].centre
         ),
     )
     faces = records.load(config.data_dir, config.data, config.resolution, "train")
@@ -48,22 +48,22 @@ def test_a_member_is_what_the_same_training_gives_alone(config, grid):
         plan = batches.plan_batch(alone.seed, number, 4, faces.emotions, alone.landmark.targets)
         batch = batches.assemble_batch(faces, plan, with_images=False)
         state, _ = step(state, batch, jax.random.key(0), kind=model.trainer.step_kind(number))
-    assert weights[place] != weights[0]
-    together = jax.tree.map(lambda leaf: leaf[seed, place], found.members.ema)
+    assert weights[index] != weights[0]
+    together = jax.tree.map(lambda leaf: leaf[seed, index], found.members.ema)
     chex.assert_trees_all_close(together, state.ema, atol=2e-5)
     assert int(found.step) == 5 and np.all(found.members.step == 5)
 
 
-def test_other_weights_make_other_converters(grid):
+def test_all_members_of_the_grid_differ(grid):
     _, found = grid
     leaf = np.asarray(jax.tree.leaves(found.members.generator)[1])
-    flat = leaf.reshape(leaf.shape[0] * leaf.shape[1], -1)
-    assert len(np.unique(flat, axis=0)) == len(flat)
+    members = leaf.reshape(leaf.shape[0] * leaf.shape[1], -1)
+    assert len(np.unique(members, axis=0)) == len(members)
 
 
-def test_a_run_that_was_stopped_goes_on_where_it_stood(config, grid, tmp_path):
-    folder, whole = grid
+def test_a_stopped_grid_resumes_bit_for_bit(config, grid, tmp_path):
+    folder, uninterrupted = grid
     shutil.copytree(folder, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "ablation" / "landmark" / "checkpoints" / "5")
-    again = table_i.train_landmarks(config, AblationPlan(seeds=2), tmp_path / "run")
-    chex.assert_trees_all_equal(again.members, whole.members)
+    resumed = table_i.train_landmarks(config, AblationPlan(seeds=2), tmp_path / "run")
+    chex.assert_trees_all_equal(resumed.members, uninterrupted.members)

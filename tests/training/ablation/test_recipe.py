@@ -1,4 +1,4 @@
-"""The recipe's ablation: what a run without a part is, where it lies, and what one command makes of it."""
+"""The ablation of the recipe: configs and folders of runs without a part, and the command that trains and reports."""
 
 import dataclasses
 import json
@@ -12,7 +12,7 @@ from avlgan_jax.training.ablation import recipe
 from avlgan_jax.training.ablation.recipe import RECIPE_PARTS
 
 
-def test_without_a_part_only_its_fields_are_the_papers():
+def test_without_a_part_only_its_fields_have_the_papers_values():
     modern, paper = presets.modern(), presets.paper()
     for part in RECIPE_PARTS.values():
         changed = recipe.config_without(modern, part)
@@ -23,7 +23,7 @@ def test_without_a_part_only_its_fields_are_the_papers():
         assert part.model == part.fields[0].split(".")[0]
 
 
-def test_only_the_parts_that_a_config_has_are_taken_out():
+def test_only_parts_that_a_config_enables_are_ablated():
     assert set(recipe.enabled_parts(presets.modern())) == set(RECIPE_PARTS)
     assert recipe.enabled_parts(presets.paper()) == {}
     demo = presets.demo()
@@ -31,22 +31,22 @@ def test_only_the_parts_that_a_config_has_are_taken_out():
     assert set(recipe.enabled_parts(unmasked)) == set(RECIPE_PARTS) - {"mask"}
 
 
-def test_untrained_there_is_nothing_to_load(tmp_path):
+def test_load_returns_none_without_ablation_runs(tmp_path):
     assert recipe.load(tmp_path) is None
 
 
 @pytest.mark.slow
-def test_one_model_without_its_part_is_trained_and_told_beside_the_whole(trained_run, tmp_path):
+def test_one_run_without_a_part_is_trained_and_reported_with_the_full_recipe(trained_run, tmp_path):
     folder, config, _ = trained_run
-    place = tmp_path / "run"
-    shutil.copytree(folder, place)
-    recipe.train(config, place, "displacement")
-    assert (place / "ablation" / "recipe" / "displacement" / "landmark" / "checkpoints" / "4").is_dir()
-    told = run("evaluate.py", "--workdir", str(place), "--experiment", "recipe", "--samples", "8").stdout
-    report = place / "experiments" / "recipe"
-    assert told.rstrip().endswith(f"report: {report / 'index.html'}")
+    workdir = tmp_path / "run"
+    shutil.copytree(folder, workdir)
+    recipe.train(config, workdir, "displacement")
+    assert (workdir / "ablation" / "recipe" / "displacement" / "landmark" / "checkpoints" / "4").is_dir()
+    output = run("evaluate.py", "--workdir", str(workdir), "--experiment", "recipe", "--samples", "8").stdout
+    report = workdir / "experiments" / "recipe"
+    assert output.rstrip().endswith(f"report: {report / 'index.html'}")
     found = json.loads((report / "metrics.json").read_text())["recipe"]
-    assert list(found) == ["whole", "displacement"]  # the others are not trained
+    assert list(found) == ["whole", "displacement"]  # the other parts are not trained
     assert found["whole"]["truth_landmark_nme"] != found["displacement"]["truth_landmark_nme"]
     assert all(row["rmse"] > 0.0 and row["truth_psnr"] > 0.0 and row["fid"] is None for row in found.values())
     page = (report / "index.html").read_text()
@@ -55,13 +55,13 @@ def test_one_model_without_its_part_is_trained_and_told_beside_the_whole(trained
 
 
 @pytest.mark.slow
-def test_one_command_trains_every_part_and_goes_on_where_it_was(trained_run, tmp_path):
+def test_one_command_trains_every_part_and_a_second_run_gives_the_same_report(trained_run, tmp_path):
     folder, config, _ = trained_run
-    place = tmp_path / "run"
-    shutil.copytree(folder, place)
-    command = ["--workdir", str(place), "--what", "recipe", "--samples", "8"]
+    workdir = tmp_path / "run"
+    shutil.copytree(folder, workdir)
+    command = ["--workdir", str(workdir), "--what", "recipe", "--samples", "8"]
     run("ablate.py", *command)
-    report = place / "experiments" / "recipe" / "metrics.json"
+    report = workdir / "experiments" / "recipe" / "metrics.json"
     found = json.loads(report.read_text())["recipe"]
     assert set(found) == {"whole", *recipe.enabled_parts(config)}
     assert len({row["rmse"] for row in found.values()}) == len(found)

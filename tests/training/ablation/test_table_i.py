@@ -1,4 +1,4 @@
-"""Table I's trainings: which there are, where they lie, and what one command makes of them."""
+"""The training runs of Table I: their loss weights, their folders, and the command that trains and reports them."""
 
 import dataclasses
 import json
@@ -17,13 +17,13 @@ def config(data_dir):
     return dataclasses.replace(debug(), data_dir=str(data_dir))
 
 
-def test_the_grid_has_every_value_once_and_the_configs_own(config):
+def test_the_cells_are_every_value_and_the_configs_own_without_duplicates(config):
     weights = table_i.landmark_loss_weights(config)
     assert weights[0] == (config.landmark.emotion_weight, config.landmark.centre_weight, 0.0)
     assert len(weights) == len(set(weights)) == 2 * len(table_i.VALUES) - 1
-    odd = runs.with_value(config, "image.emotion_weight", 3.0)
-    assert table_i.values(odd, "image.emotion_weight") == [0.0, 0.1, 1.0, 3.0, 5.0, 10.0, 100.0]
-    cells = table_i.image_cells(odd)
+    other = runs.with_value(config, "image.emotion_weight", 3.0)
+    assert table_i.values(other, "image.emotion_weight") == [0.0, 0.1, 1.0, 3.0, 5.0, 10.0, 100.0]
+    cells = table_i.image_cells(other)
     assert cells[0] == ("image.emotion_weight", 3.0)
     assert len(cells) == len(set(cells)) == 1 + 6 + 5
 
@@ -39,7 +39,7 @@ def test_another_plan_is_refused(tmp_path):
     assert table_i.read_plan(tmp_path / "nowhere") is None
 
 
-def test_each_cell_has_its_own_folder_and_the_workdirs_own_run_serves(config, tmp_path):
+def test_cells_have_their_own_folders_unless_an_equal_run_exists(config, tmp_path):
     own = config.image.emotion_weight
 
     def folder(plan, column, value):
@@ -53,7 +53,7 @@ def test_each_cell_has_its_own_folder_and_the_workdirs_own_run_serves(config, tm
     assert str(shared) == f"ablation/image/emotion_weight={own:g}"
 
 
-def test_shorter_runs_keep_the_share_of_the_discriminators_time_alone(config):
+def test_shorter_runs_scale_the_warm_up_of_the_discriminator(config):
     longer = dataclasses.replace(config, image=dataclasses.replace(config.image, steps=100, d_warmup=40))
     adapted = table_i.planned_config(longer, AblationPlan(image_steps=50))
     assert (adapted.image.steps, adapted.image.d_warmup) == (50, 20)
@@ -61,13 +61,13 @@ def test_shorter_runs_keep_the_share_of_the_discriminators_time_alone(config):
 
 
 @pytest.mark.slow
-def test_one_command_trains_table_i_and_tells_it(data_dir, tmp_path):
+def test_one_command_trains_and_reports_table_i(data_dir, tmp_path):
     options = ["--resolution", str(RESOLUTION), "--data-dir", str(data_dir), "--workdir", str(tmp_path)]
     run("train.py", "all", "--preset", "debug", *options)
     few = ["--workdir", str(tmp_path), "--seeds", "2", "--landmark-steps", "3", "--image-steps", "2", "--samples", "12"]
-    told = run("ablate.py", *few).stdout
+    output = run("ablate.py", *few).stdout
     report = tmp_path / "experiments" / "table_i"
-    assert told.rstrip().endswith(f"report: {report / 'index.html'}")
+    assert output.rstrip().endswith(f"report: {report / 'index.html'}")
     found = json.loads((report / "metrics.json").read_text())["table_i"]
     assert list(found) == list(table_i.COLUMNS)
     for column, rows in found.items():
