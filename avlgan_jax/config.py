@@ -143,8 +143,14 @@ class ImageTraining(AdversarialTraining):
     """Recompute the generator's activations in the backward pass instead of storing them: less memory, slower."""
     masked: bool = False
     """Generate an image and a mask that blends it with the source, instead of the output image itself."""
+    warped: bool = False
+    """Move the source's pixels with the landmarks first, and paint only what is new, with a mask as `masked`."""
     mask_weight: float = 0.0
-    """Weight of the loss on the mean of the mask; only `masked` uses it."""
+    """Weight of the loss on the mean of the mask; only `masked` and `warped` use it."""
+    g_landmark_factor: float = 1.0
+    """Factor of lambda_l in the generator's loss; with 0 only the discriminator learns landmarks."""
+    read_blurred: bool = False
+    """Let the discriminator predict emotions and landmarks from blurred images: single pixels then cannot please it."""
     width: int = 64
     """Channels of the generator's first layer."""
     blocks: int = 6
@@ -156,10 +162,12 @@ class ImageTraining(AdversarialTraining):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("landmark_weight", "mask_weight"):
+        for name in ("landmark_weight", "g_landmark_factor", "mask_weight"):
             _require(self, name, getattr(self, name) >= 0, "0 or more")
         for name in ("width", "blocks", "d_width", "d_layers"):
             _require(self, name, getattr(self, name) >= 1, "at least 1")
+        _require(self, "warped", not (self.warped and self.masked), "False with masked: it has a mask of its own")
+        _require(self, "warped", self.use_landmarks or not self.warped, "False without landmarks")
         _require(
             self,
             "use_landmarks",

@@ -107,7 +107,7 @@ class Session:
             plain: return the output of the network instead of blending it into the shown picture.
         """
         landmarks = self._converted(np.array([[valence, arousal]], np.float32))[0] + offsets
-        image = self._model.paint(self._face.image, landmarks, valence, arousal)
+        image = self._model.paint(self._face.image, self._face.landmarks, landmarks, valence, arousal)
         shown = image if plain else photograph.blend(self._shown, self._face, image)
         return Reply({"landmarks": _flat(landmarks), "side": len(shown)}, shown.tobytes())
 
@@ -138,8 +138,10 @@ class Session:
             format: "mp4" or "gif".
             offsets: added to the converted landmarks, in pixels of the networks' images.
         """
-        images = np.broadcast_to(self._face.image, (len(points), *self._face.image.shape))
-        edited = self._model.paint(images, self._converted(points) + offsets, *points.T)
+        images, landmarks = (
+            np.broadcast_to(array, (len(points), *array.shape)) for array in (self._face.image, self._face.landmarks)
+        )
+        edited = self._model.paint(images, landmarks, self._converted(points) + offsets, *points.T)
         frames = (photograph.blend(self._shown, self._face, image) for image in edited)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, f"walk.{format}")

@@ -112,19 +112,24 @@ class Editor:
             for array, dimensions in ((image, 3), (points, 2), (emotions, 1))
         )
         moved = self.models.convert_landmarks(points, emotions)
-        painted = self.models.paint(images, moved, emotions)
+        painted = self.models.paint(images, points, moved, emotions)
         return Edited(painted.reshape(*batch, *painted.shape[1:]), moved.reshape(*batch, *moved.shape[1:]))
 
-    def paint(self, image: Images, landmarks: Points, valence: ArrayLike, arousal: ArrayLike) -> Images:
-        """Return faces repainted by the image converter alone, with `landmarks` as the converted landmarks.
+    def paint(self, image: Images, landmarks: Points, moved: Points, valence: ArrayLike, arousal: ArrayLike) -> Images:
+        """Return faces converted by the image converter alone.
 
-        Landmarks need the batch shape of the image; emotions broadcast to it.
+        Args:
+            image: The faces.
+            landmarks: Their landmarks in pixels, with the batch shape of the image.
+            moved: The converted landmarks, with the batch shape of the image.
+            valence: Target valence in [-1, 1]; broadcasts to the batch shape.
+            arousal: Target arousal, broadcasts as valence does.
         """
         image = self._checked(image)
-        points = self._points(landmarks)
-        images, points = image.reshape(-1, *image.shape[-3:]), points.reshape(-1, *points.shape[-2:])
+        points, moved = (p.reshape(-1, *p.shape[-2:]) for p in map(self._points, (landmarks, moved)))
+        images = image.reshape(-1, *image.shape[-3:])
         emotions = np.broadcast_to(_emotions(valence, arousal), (*image.shape[:-3], 2)).reshape(-1, 2)
-        return self.models.paint(images, points, emotions).reshape(image.shape)
+        return self.models.paint(images, points, moved, emotions).reshape(image.shape)
 
     def predict(self, image: Images) -> Emotions:
         """Return the valence and arousal that the regressor predicts from faces.

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from avlgan_jax.config import Config, ImageTraining, ModelName, Training
 from avlgan_jax.data.batches import Batch
+from avlgan_jax.faces import warp
 from avlgan_jax.models.converter import Converter
 from avlgan_jax.models.networks import (
     Condition,
@@ -20,6 +22,7 @@ from avlgan_jax.models.networks import (
     image_to_float,
 )
 from avlgan_jax.models.optimizers import Params, adam
+from avlgan_jax.models.painter import Painter
 from avlgan_jax.models.regressor import RegressorTrainer
 
 
@@ -64,8 +67,11 @@ def build(name: ModelName, config: Config, face_count: int) -> Model:
 
     def view(frozen: Params, batch: Batch):
         converted = landmark_converter.apply({"params": frozen}, batch.landmarks, Condition(batch.targets)).output
-        own, target = Condition(batch.emotions, batch.landmarks), Condition(batch.targets, converted)
-        return image_to_float(batch.images), own, target
+        if training.warped:
+            converted = jax.vmap(warp.without_similarity)(batch.landmarks, converted)
+        # On the way back of the cycle source and target change places.
+        own = Condition(batch.emotions, batch.landmarks, converted)
+        return image_to_float(batch.images), own, Condition(batch.targets, converted, batch.landmarks)
 
     trainer = Converter(*parts, training, view, *optimizers)
     return Model(name, training, trainer, with_images=True, frozen_model="landmark")
@@ -95,10 +101,13 @@ def _landmark_discriminator(config: Config) -> LandmarkDiscriminator:
     return LandmarkDiscriminator(section.width, section.d_layers, section.body)
 
 
-def image_generator(section: ImageTraining) -> ImageGenerator:
+def image_generator(section: ImageTraining) -> ImageGenerator | Painter:
     """Return the generator G_i for a section of the config: `image` (the image converter) or `avgan`."""
-    kind = nn.remat(ImageGenerator) if section.rematerialise else ImageGenerator
-    return kind(section.width, section.blocks, section.masked, dtype=jnp.dtype(section.precision))
+    kind = Painter if section.warped else ImageGenerator
+    options = {"width": section.width, "blocks": section.blocks, "dtype": jnp.dtype(section.precision)}
+    if not section.warped:
+        options["masked"] = section.masked
+    return (nn.remat(kind) if section.rematerialise else kind)(**options)
 
 
 def _image_discriminator(section: ImageTraining, dimensions: int) -> ImageDiscriminator | ResNetDiscriminator:

@@ -103,8 +103,15 @@ class Converter:
         )
 
     def discriminate(self, discriminator: Params, source: Source) -> DiscriminatorOutput:
-        """Return D's output for a batch of sources, real or generated."""
-        return self.discriminator.apply({"params": discriminator}, source)
+        """Return D's output for a batch of sources, real or generated.
+
+        With `read_blurred` the logits are those of the source, emotions and landmarks those of the blurred source.
+        """
+        if not getattr(self.training, "read_blurred", False):
+            return self.discriminator.apply({"params": discriminator}, source)
+        both = self.discriminator.apply({"params": discriminator}, jnp.concatenate([source, _blurred(source)]))
+        sharp, blurred = (jax.tree.map(lambda leaf, half=half: jnp.split(leaf, 2)[half], both) for half in (0, 1))
+        return blurred._replace(logits=sharp.logits)
 
     def generate(self, generator: Params, source: Source, condition: Condition):
         """Return G's output for a batch of sources and conditions."""
@@ -188,7 +195,7 @@ class Converter:
             total += weights.centre * parts["centre"]
         if d_output.landmarks is not None:
             parts["landmark"] = losses.landmark(d_output.landmarks, target.landmarks)
-            total += weights.landmark * parts["landmark"]
+            total += training.g_landmark_factor * weights.landmark * parts["landmark"]
         if generated.mask is not None:
             parts["mask"] = losses.mask_size(generated.mask)
             total += training.mask_weight * parts["mask"]
@@ -268,6 +275,15 @@ class Converter:
         ema = moving_average(state.ema, generator, updates_before, self.training.ema_decay)
         state = state.replace(generator=generator, generator_optimizer=optimizer, ema=ema)
         return state, _prefixed("g", metrics | {"gradient_norm": optax.global_norm(gradients)})
+
+
+def _blurred(images: Source) -> Source:
+    """Return images under the filter [1 2 1] / 4 along both axes; at the border the nearest pixel is repeated."""
+    for axis in (1, 2):
+        padded = jnp.pad(images, [(1, 1) if k == axis else (0, 0) for k in range(4)], mode="edge")
+        before, after = (jax.lax.slice_in_dim(padded, k, k + images.shape[axis], axis=axis) for k in (0, 2))
+        images = 0.25 * (before + after) + 0.5 * images
+    return images
 
 
 def _prefixed(prefix: str, metrics: Metrics) -> Metrics:

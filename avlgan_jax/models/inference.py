@@ -11,6 +11,7 @@ from jaxtyping import Float, UInt8
 
 from avlgan_jax.config import Config
 from avlgan_jax.faces import landmarks as lm
+from avlgan_jax.faces import warp
 from avlgan_jax.models import build
 from avlgan_jax.models.networks import Condition, image_to_float, image_to_uint8, parameter_count
 from avlgan_jax.models.optimizers import Params
@@ -43,8 +44,8 @@ class Trained:
     """The regressor's valence and arousal."""
     convert_landmarks: Callable[[Points, Emotions], Points]
     """The landmark converter: moves landmarks to the target emotions."""
-    paint: Callable[[Images, Points, Emotions], Images]
-    """The image converter alone: repaints faces to landmarks that are already converted, and to the target emotions."""
+    paint: Callable[[Images, Points, Points, Emotions], Images]
+    """The image converter alone, from images, their landmarks, converted landmarks and the target emotions."""
     convert: dict[str, Callable[[Images, Points, Emotions], Images]]
     """`avlandmarkgan` (landmark converter, then image converter) and `avgan` (which ignores the landmarks)."""
     read_emotions: Callable[[Images], Emotions]
@@ -122,15 +123,18 @@ class Networks:
         """Return the landmarks that G_l converts to `emotions`."""
         source = lm.normalise(points, self.config.resolution)
         moved = self._landmark_generator.apply({"params": weights["landmark"]}, source, Condition(emotions)).output
+        if self.config.image.warped:
+            moved = jax.vmap(warp.without_similarity)(source, moved)
         return lm.to_pixels(moved, self.config.resolution)
 
-    def paint(self, weights: NetworkParameters, images: jax.Array, points: jax.Array, emotions: jax.Array) -> jax.Array:
-        """Return the images that G_i repaints to the landmarks `points` and to `emotions`."""
-        # An ablation trains the image converter without landmarks.
-        landmarks = lm.normalise(points, self.config.resolution) if self.config.image.use_landmarks else None
-        output = self._image_generator.apply(
-            {"params": weights["image"]}, image_to_float(images), Condition(emotions, landmarks)
-        ).output
+    def paint(
+        self, weights: NetworkParameters, images: jax.Array, points: jax.Array, moved: jax.Array, emotions: jax.Array
+    ) -> jax.Array:
+        """Return the images, whose landmarks are `points`, that G_i converts to landmarks `moved` and to `emotions`."""
+        condition = Condition(emotions)
+        if self.config.image.use_landmarks:  # an ablation trains the image converter without
+            condition = Condition(emotions, *(lm.normalise(p, self.config.resolution) for p in (moved, points)))
+        output = self._image_generator.apply({"params": weights["image"]}, image_to_float(images), condition).output
         return image_to_uint8(output)
 
     def avlandmarkgan(
@@ -138,7 +142,7 @@ class Networks:
     ) -> tuple[jax.Array, jax.Array]:
         """Return images and landmarks converted to `emotions` by G_l and then G_i."""
         moved = self.convert_landmarks(weights, points, emotions)
-        return self.paint(weights, images, moved, emotions), moved
+        return self.paint(weights, images, points, moved, emotions), moved
 
     def avgan(self, weights: NetworkParameters, images: jax.Array, points: jax.Array, emotions: jax.Array) -> jax.Array:
         """Return the images that avGAN converts to `emotions`; `points` are ignored."""

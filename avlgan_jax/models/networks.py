@@ -29,6 +29,8 @@ class Condition(NamedTuple):
 
     emotions: Emotions
     landmarks: Points | None = None
+    source: Points | None = None
+    """Landmarks of the source, for a generator that warps it."""
 
 
 class Generated(NamedTuple):
@@ -46,8 +48,36 @@ class DiscriminatorOutput(NamedTuple):
     landmarks: Points | None = None
 
 
-def _tile(emotions: Emotions, height: int, width: int) -> Float[Array, "batch height width 2"]:
+def tile(emotions: Emotions, height: int, width: int) -> Float[Array, "batch height width 2"]:
+    """Return the emotion of each example at every pixel."""
     return jnp.broadcast_to(emotions[:, None, None, :], (emotions.shape[0], height, width, 2))
+
+
+def encode_and_decode(
+    y: Float[Array, "batch height width c_in"], width: int, blocks: int, outputs: int, dtype: DTypeLike
+) -> Float[Array, "batch height width c_out"]:
+    """Apply the layers of StarGAN's generator; to be called by a compact module, whose parameters they become.
+
+    Args:
+        y: Any number of channels; the sides are multiples of 4.
+        width: Channels of the first layer; the residual blocks have 4 times as many.
+        blocks: Residual blocks at a quarter of the side.
+        outputs: Channels of the result, which has no activation.
+        dtype: Data type of the computation.
+    """
+
+    def norm_relu(y):
+        return nn.relu(InstanceNorm()(y))
+
+    y = norm_relu(Conv(width, 7, padding=3, dtype=dtype)(y))
+    for factor in (2, 4):
+        y = norm_relu(Conv(factor * width, 4, stride=2, padding=1, dtype=dtype)(y))
+    for _ in range(blocks):
+        z = norm_relu(Conv(4 * width, 3, padding=1, dtype=dtype)(y))
+        y = y + InstanceNorm()(Conv(4 * width, 3, padding=1, dtype=dtype)(z))
+    for factor in (2, 1):
+        y = norm_relu(Conv(factor * width, 4, upsample=True, dtype=dtype)(y))
+    return Conv(outputs, 7, padding=3, dtype=dtype)(y).astype(jnp.float32)
 
 
 class ImageGenerator(nn.Module):
@@ -65,24 +95,12 @@ class ImageGenerator(nn.Module):
 
     @nn.compact
     def __call__(self, x: Image, condition: Condition) -> Generated:
-        def norm_relu(y):
-            return nn.relu(InstanceNorm()(y))
-
         height, width = x.shape[1:3]
-        channels = [x, _tile(condition.emotions, height, width)]
+        channels = [x, tile(condition.emotions, height, width)]
         if condition.landmarks is not None:
             channels.append(lm.draw(condition.landmarks, height))
-        y = jnp.concatenate(channels, axis=-1)
-        y = norm_relu(Conv(self.width, 7, padding=3, dtype=self.dtype)(y))
-        for factor in (2, 4):
-            y = norm_relu(Conv(factor * self.width, 4, stride=2, padding=1, dtype=self.dtype)(y))
-        for _ in range(self.blocks):
-            z = norm_relu(Conv(4 * self.width, 3, padding=1, dtype=self.dtype)(y))
-            y = y + InstanceNorm()(Conv(4 * self.width, 3, padding=1, dtype=self.dtype)(z))
-        for factor in (2, 1):
-            y = norm_relu(Conv(factor * self.width, 4, upsample=True, dtype=self.dtype)(y))
         # One convolution computes both image and mask, which costs little more than the image alone.
-        y = Conv(3 + self.masked, 7, padding=3, dtype=self.dtype)(y).astype(jnp.float32)
+        y = encode_and_decode(jnp.concatenate(channels, axis=-1), self.width, self.blocks, 3 + self.masked, self.dtype)
         painted = jnp.tanh(y[..., :3])
         if not self.masked:
             return Generated(painted)

@@ -13,30 +13,30 @@ def model():
     return avlgan_jax.load()
 
 
-def test_one_face_and_many_emotions_are_the_same_faces_one_by_one(model):
+def test_several_emotions_in_one_call_equal_single_calls(model):
     image, points = model.draw(seed=1)
     valence, arousal = TABLE_II[:3].T
-    many = model.edit_with_landmarks(image, valence, arousal, points)
-    assert many.images.shape == (3, *image.shape) and many.landmarks.shape == (3, 68, 2)
+    several = model.edit_with_landmarks(image, valence, arousal, points)
+    assert several.images.shape == (3, *image.shape) and several.landmarks.shape == (3, 68, 2)
     for k in range(3):
         one = model.edit_with_landmarks(image, valence[k], arousal[k], points)
         assert one.images.dtype == np.uint8 and one.images.shape == image.shape
-        # Programs for one face and for many may round differently.
-        assert np.abs(one.images.astype(int) - many.images[k]).max() <= 1
-        np.testing.assert_allclose(one.landmarks, many.landmarks[k], atol=1e-3)
+        # The programs for one face and for several may round differently.
+        assert np.abs(one.images.astype(int) - several.images[k]).max() <= 1
+        np.testing.assert_allclose(one.landmarks, several.landmarks[k], atol=1e-3)
 
 
-def test_more_faces_than_one_call_holds(model):
+def test_more_faces_than_the_largest_compiled_size(model):
     count = editor.SIZES[-1] + 1
     images, points = zip(*(model.draw(seed) for seed in (1, 2)), strict=True)
     order = np.arange(count) % 2
     faces = model.edit(np.stack(images)[order], 0.5, np.linspace(-0.5, 0.5, count), np.stack(points)[order])
     assert faces.shape == (count, *images[0].shape)
-    last = model.edit(images[order[-1]], 0.5, 0.5, points[order[-1]])
-    assert np.abs(faces[-1].astype(int) - last).max() <= 1
+    single = model.edit(images[order[-1]], 0.5, 0.5, points[order[-1]])
+    assert np.abs(faces[-1].astype(int) - single).max() <= 1
 
 
-def test_the_emotion_decides_and_a_matrix_is_laid_out_as_a_plane(model):
+def test_a_matrix_has_the_layout_of_the_valence_arousal_plane(model):
     image, points = model.draw(seed=1)
     grid = model.matrix(image, 3, points)
     side = model.resolution
@@ -46,41 +46,43 @@ def test_the_emotion_decides_and_a_matrix_is_laid_out_as_a_plane(model):
     assert (grid[0, 0] != grid[2, 2]).any()
 
 
-def test_without_landmarks_the_discriminator_reads_them(model):
+def test_without_landmarks_those_of_the_discriminator_are_used(model):
     image, points = model.draw(seed=1)
-    read = model.read_landmarks(image)
-    assert read.shape == (68, 2)
-    np.testing.assert_array_equal(model.edit(image, 0.5, 0.1), model.edit(image, 0.5, 0.1, read))
-    # Nearer than the mean of other faces: it looks at this one.
+    predicted = model.read_landmarks(image)
+    assert predicted.shape == (68, 2)
+    np.testing.assert_array_equal(model.edit(image, 0.5, 0.1), model.edit(image, 0.5, 0.1, predicted))
+    # The error is smaller than that of the mean landmarks of other faces, so the prediction depends on the image.
     others = np.stack([model.draw(seed)[1] for seed in range(2, 12)]).mean(axis=0)
-    errors = lm.normalised_mean_error(np.stack([read, others]), np.stack([points, points]))
+    errors = lm.normalised_mean_error(np.stack([predicted, others]), np.stack([points, points]))
     assert errors[0] < errors[1]
 
 
 @pytest.mark.slow
 def test_weights_of_3d_landmarks_take_three_coordinates(trained_run_3d, model):
-    deep = avlgan_jax.load(trained_run_3d[0])
-    image, points = deep.draw(seed=1)
-    assert deep.landmark_dimensions == 3 and points.shape == deep.read_landmarks(image).shape == (68, 3)
-    moved = deep.edit_with_landmarks(image, [0.5, -0.5], [0.1, 0.3], points)
+    model_3d = avlgan_jax.load(trained_run_3d[0])
+    image, points = model_3d.draw(seed=1)
+    assert model_3d.landmark_dimensions == 3 and points.shape == model_3d.read_landmarks(image).shape == (68, 3)
+    moved = model_3d.edit_with_landmarks(image, [0.5, -0.5], [0.1, 0.3], points)
     assert moved.landmarks.shape == (2, 68, 3) and moved.images.shape == (2, *image.shape)
-    np.testing.assert_array_equal(deep.paint(image, moved.landmarks[0], 0.5, 0.1), deep.edit(image, 0.5, 0.1, points))
-    assert deep.transfer(np.stack([image, image]), image, points).landmarks.shape == (2, 68, 3)
-    for weights, wrong in ((deep, points[:, :2]), (model, points)):
+    np.testing.assert_array_equal(
+        model_3d.paint(image, points, moved.landmarks[0], 0.5, 0.1), model_3d.edit(image, 0.5, 0.1, points)
+    )
+    assert model_3d.transfer(np.stack([image, image]), image, points).landmarks.shape == (2, 68, 3)
+    for weights, wrong in ((model_3d, points[:, :2]), (model, points)):
         with pytest.raises(UserError, match=r"landmarks of shape \(68, .\): these weights take 68 points of"):
             weights.edit(weights.draw(seed=1)[0], 0.5, 0.1, wrong)
 
 
-def test_painting_to_ones_own_landmarks(model):
+def test_paint_with_converted_landmarks_equals_edit(model):
     image, points = model.draw(seed=1)
     moved = model.edit_with_landmarks(image, 0.6, 0.2, points)
-    np.testing.assert_array_equal(model.paint(image, moved.landmarks, 0.6, 0.2), moved.images)
+    np.testing.assert_array_equal(model.paint(image, points, moved.landmarks, 0.6, 0.2), moved.images)
     dragged = moved.landmarks.copy()
     dragged[lm.GROUPS["mouth"]] += 4.0
-    assert (model.paint(image, dragged, 0.6, 0.2) != moved.images).any()
+    assert (model.paint(image, points, dragged, 0.6, 0.2) != moved.images).any()
 
 
-def test_two_ways_to_read_an_emotion(model):
+def test_predict_and_read_emotions_take_one_image_or_several(model):
     images = np.stack([model.draw(seed)[0] for seed in range(3)])
     for reader in (model.predict, model.read_emotions):
         emotions = reader(images)
@@ -88,28 +90,30 @@ def test_two_ways_to_read_an_emotion(model):
         np.testing.assert_allclose(reader(images[0]), emotions[0], atol=1e-4)
 
 
-def test_a_seed_is_a_person(model):
+def test_a_seed_determines_the_drawn_person(model):
     image, points = model.draw(seed=5)
-    again, _ = model.draw(seed=5)
-    np.testing.assert_array_equal(image, again)
+    same, _ = model.draw(seed=5)
+    np.testing.assert_array_equal(image, same)
     assert (image != model.draw(seed=6)[0]).any() and (image != model.draw(seed=5, infant=True)[0]).any()
     assert points.min() > 0 and points.max() < model.resolution
 
 
-def test_a_film_is_performed_by_another_face(model):
+def test_the_emotions_of_a_film_are_transferred_to_another_face(model):
     frames = np.stack([model.draw(1, valence=valence)[0] for valence in np.linspace(-0.6, 0.6, 5)])
     image, points = model.draw(2)
-    shown = model.transfer(frames, image, points)
-    judged = model.read_emotions(frames)
-    np.testing.assert_allclose(shown.emotions, judged / np.maximum(np.linalg.norm(judged, axis=-1, keepdims=True), 1))
-    assert np.abs(shown.images[3].astype(int) - model.edit(image, *shown.emotions[3], points)).max() <= 1
-    calm = model.transfer(frames, image, points, smoothing=2.0)
-    assert np.abs(np.diff(calm.emotions, axis=0)).sum() < np.abs(np.diff(shown.emotions, axis=0)).sum()
+    transferred = model.transfer(frames, image, points)
+    predicted = model.read_emotions(frames)
+    np.testing.assert_allclose(
+        transferred.emotions, predicted / np.maximum(np.linalg.norm(predicted, axis=-1, keepdims=True), 1)
+    )
+    assert np.abs(transferred.images[3].astype(int) - model.edit(image, *transferred.emotions[3], points)).max() <= 1
+    smoothed = model.transfer(frames, image, points, smoothing=2.0)
+    assert np.abs(np.diff(smoothed.emotions, axis=0)).sum() < np.abs(np.diff(transferred.emotions, axis=0)).sum()
     with pytest.raises(UserError, match="smoothing of -1"):
         model.transfer(frames, image, points, smoothing=-1)
 
 
-def test_what_cannot_be_edited(model):
+def test_invalid_inputs_are_user_errors(model):
     image, points = model.draw(seed=1)
     with pytest.raises(UserError, match=r"shape \(20, 20, 3\).*take uint8 faces of"):
         model.edit(image[:20, :20], 0.0, 0.0)

@@ -53,7 +53,7 @@ def test_all_networks_convert_3d_landmarks(trained_run_3d):
     # After four steps the model hardly moves landmarks, in depth as little as in x and y.
     np.testing.assert_allclose(converted, some.landmarks, atol=2.0)
     painted = models.convert["avlandmarkgan"](some.images, some.landmarks, targets)
-    np.testing.assert_array_equal(painted, models.paint(some.images, converted, targets))
+    np.testing.assert_array_equal(painted, models.paint(some.images, some.landmarks, converted, targets))
     assert (folder / "image" / "samples").is_dir()
 
 

@@ -1,0 +1,197 @@
+"""Move the pixels of a face with its landmarks: a smooth flow that is a formula of source and target landmarks.
+
+The flow is *backward*: the warped image at a point p is the source image at p + displacement(p). The displacement is
+interpolated between the target landmarks, where it is source minus target, by radial functions with a ridge:
+
+    displacement(p) = fade(p) * sum_k coefficients_k kernel(|p - centre_k|)
+
+The kernel is a Matern 3/2 function, whose peak is sharp enough for lips and lids, times Wendland's C2 function, which
+makes it exactly 0 from a distance of `SUPPORT`: pixels away from the face are copied bit for bit. `fade` is 0 at the
+border of the image, so that a warped crop fits into its photograph.
+
+Points are normalised as landmarks are for the networks: (x, y) with the image spanning [-1, 1]. As a formula the flow
+can be evaluated at any points, thus at the size of a photograph that the networks never see. Only x and y of 3-D
+landmarks count. All functions are differentiable and run under `jit`, `vmap` and `pmap`.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from avlgan_jax.faces.landmarks import COUNT, in_plane
+
+# Lengths are in units of half the image's side.
+LENGTH = 0.1
+SUPPORT = 0.5
+# Added to the diagonal of the kernel matrix: landmarks that lie close together need not be met exactly.
+RIDGE = 0.05
+# The displacement is 0 from `BORDER` outward, and reduced within `FADE` of it.
+BORDER = 0.98
+FADE = 0.12
+# Steps of the conjugate gradient method, enough for the last visible digit. A solver of LAPACK would deadlock where JAX
+# has CPU devices of one thread each.
+ITERATIONS = 16
+
+# The corners of both eyes and the bridge of the nose.
+RIGID = (27, 28, 29, 30, 36, 39, 42, 45)
+# Rings of landmarks that open: the inner lips and both eyes.
+INNER_LIPS = tuple(range(60, 68))
+RIGHT_EYE, LEFT_EYE = tuple(range(36, 42)), tuple(range(42, 48))
+
+Points = Float[Array, "n 2"]
+
+
+class Flow(NamedTuple):
+    """The flow between two sets of landmarks. It is linear in `coefficients`."""
+
+    centres: Float[Array, "68 2"]
+    """The target landmarks."""
+    coefficients: Float[Array, "68 2"]
+
+
+def fit(source: Float[Array, "68 d"], target: Float[Array, "68 d"]) -> Flow:
+    """Return the flow that moves the pixels at the `source` landmarks to the `target` landmarks.
+
+    Equal landmarks give coefficients that are exactly 0.
+    """
+    centres = in_plane(target)
+    matrix = _kernel(_distances(centres, centres)) + RIDGE * jnp.eye(COUNT)
+    return Flow(centres, _solve(matrix, in_plane(source) - centres))
+
+
+def displacement(flow: Flow, points: Points) -> Points:
+    """Return source minus target position at `points` of the warped image."""
+    return _fade(points) * (_kernel(_distances(points, flow.centres)) @ flow.coefficients)
+
+
+def area_change(flow: Flow, points: Points) -> Float[Array, "n"]:
+    """Return the determinant of the Jacobian of p + displacement(p) at `points`.
+
+    It is the area of source pixels per area of the warped image: below 1 where the source is stretched (each source
+    pixel covers several), above 1 where it is compressed, and not positive in a fold.
+    """
+
+    def slopes(direction: list[float]) -> Points:
+        tangent = jnp.broadcast_to(jnp.array(direction), points.shape)
+        return jax.jvp(lambda p: displacement(flow, p), (points,), (tangent,))[1]
+
+    along_x, along_y = slopes([1.0, 0.0]), slopes([0.0, 1.0])
+    return (1.0 + along_x[:, 0]) * (1.0 + along_y[:, 1]) - along_x[:, 1] * along_y[:, 0]
+
+
+def pixel_centres(height: int, width: int) -> Float[Array, "h*w 2"]:
+    """Return the centres of an image's pixels, row by row, in [-1, 1]."""
+    x, y = ((jnp.arange(size, dtype=jnp.float32) + 0.5) * (2.0 / size) - 1.0 for size in (width, height))
+    return jnp.stack(jnp.meshgrid(x, y), axis=-1).reshape(-1, 2)
+
+
+def sample(image: Float[Array, "h w c"], moved: Float[Array, "h w 2"]) -> Float[Array, "h w c"]:
+    """Return the image at each pixel's centre plus `moved`, by bilinear interpolation.
+
+    Args:
+        image: Any number of channels.
+        moved: Displacement in [-1, 1] units. Where it is 0 the pixel is copied bit for bit.
+
+    Returns:
+        Positions outside the image take the nearest pixel at its border.
+    """
+    height, width = image.shape[:2]
+    size = jnp.array([width, height], jnp.float32)
+    at = jnp.stack(jnp.meshgrid(jnp.arange(width), jnp.arange(height)), axis=-1) + moved * (size / 2.0)
+    at = jnp.clip(at, 0.0, size - 1.0)
+    low = jnp.floor(at)
+    part = (at - low).astype(image.dtype)
+    x, y = low[..., 0].astype(jnp.int32), low[..., 1].astype(jnp.int32)
+    right, below = jnp.minimum(x + 1, width - 1), jnp.minimum(y + 1, height - 1)
+    along_x, along_y = part[..., :1], part[..., 1:]
+    upper = image[y, x] * (1 - along_x) + image[y, right] * along_x
+    lower = image[below, x] * (1 - along_x) + image[below, right] * along_x
+    return upper * (1 - along_y) + lower * along_y
+
+
+def warp(
+    image: Float[Array, "h w c"], source: Float[Array, "68 d"], target: Float[Array, "68 d"]
+) -> Float[Array, "h w c"]:
+    """Return `image`, whose landmarks are `source`, with its pixels moved so that they are at `target`."""
+    height, width = image.shape[:2]
+    moved = displacement(fit(source, target), pixel_centres(height, width))
+    return sample(image, moved.reshape(height, width, 2))
+
+
+def without_similarity(source: Float[Array, "68 d"], moved: Float[Array, "68 d"]) -> Float[Array, "68 d"]:
+    """Return `moved` without the rotation, scale and shift in the plane that lie between it and `source`.
+
+    An emotion moves parts of a face; it does not move the head. The similarity is the least-squares one over the
+    points that expressions move least: the corners of the eyes and the bridge of the nose.
+    """
+    rigid = jnp.array(RIGID)
+    from_points, to_points = in_plane(moved)[rigid], in_plane(source)[rigid]
+    from_mean, to_mean = from_points.mean(axis=0), to_points.mean(axis=0)
+    a, b = from_points - from_mean, to_points - to_mean
+    # A rotation with a scale is multiplication by the complex number (c + i s).
+    power = jnp.maximum(jnp.sum(a * a), 1e-12)
+    c = jnp.sum(a * b) / power
+    s = jnp.sum(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) / power
+    turned = (in_plane(moved) - from_mean) @ jnp.array([[c, s], [-s, c]])
+    return moved.at[..., :2].set(turned + to_mean)
+
+
+def opening(landmarks: Float[Array, "68 d"], ring: tuple[int, ...], points: Points) -> Float[Array, "n"]:
+    """Return how far each point lies inside a ring of landmarks: its distance to the ring, negative outside."""
+    corners = in_plane(landmarks)[jnp.array(ring)]
+    following = jnp.roll(corners, -1, axis=0)
+    edge = following - corners
+    to_point = points[:, None] - corners
+    along = jnp.clip(jnp.sum(to_point * edge, axis=-1) / jnp.maximum(jnp.sum(edge * edge, axis=-1), 1e-9), 0.0, 1.0)
+    nearest = to_point - along[..., None] * edge
+    distance = jnp.sqrt(jnp.min(jnp.sum(nearest * nearest, axis=-1), axis=-1) + 1e-12)
+    # Even-odd rule: a ray to the right crosses the ring an odd number of times from within.
+    above, above_next = corners[:, 1] > points[:, None, 1], following[:, 1] > points[:, None, 1]
+    slope = edge[:, 0] / jnp.where(jnp.abs(edge[:, 1]) < 1e-9, 1e-9, edge[:, 1])
+    crossing = corners[:, 0] + (points[:, None, 1] - corners[:, 1]) * slope
+    crossings = jnp.sum((above != above_next) & (points[:, None, 0] < crossing), axis=-1)
+    return jnp.where(crossings % 2 == 1, distance, -distance)
+
+
+def _distances(a: Points, b: Float[Array, "k 2"]) -> Float[Array, "n k"]:
+    """Return the distances between two sets of points; the small constant keeps the slope at 0 finite."""
+    return jnp.sqrt(jnp.sum(jnp.square(a[:, None] - b[None]), axis=-1) + 1e-12)
+
+
+def _kernel(distance: Float[Array, "n k"]) -> Float[Array, "n k"]:
+    """Return the Matern 3/2 kernel of LENGTH times Wendland's C2 kernel of SUPPORT; both are positive definite."""
+    scaled = distance * (3.0**0.5 / LENGTH)
+    ratio = distance / SUPPORT
+    cut = jnp.maximum(1.0 - ratio, 0.0) ** 4 * (4.0 * ratio + 1.0)
+    return (1.0 + scaled) * jnp.exp(-scaled) * cut
+
+
+def _fade(points: Points) -> Float[Array, "n 1"]:
+    """Return a smooth factor that is 0 at the border of the image and 1 inside."""
+    inside = jnp.clip((BORDER - jnp.max(jnp.abs(points), axis=-1, keepdims=True)) / FADE, 0.0, 1.0)
+    return inside * inside * (3.0 - 2.0 * inside)
+
+
+def _solve(matrix: Float[Array, "k k"], right: Float[Array, "k 2"]) -> Float[Array, "k 2"]:
+    """Solve `matrix @ x = right` for a positive definite matrix; its gradient is one more solution (implicit)."""
+    return jax.lax.custom_linear_solve(
+        lambda x: matrix @ x, right, lambda _, b: _conjugate_gradients(matrix, b), symmetric=True
+    )
+
+
+def _conjugate_gradients(matrix: Float[Array, "k k"], right: Float[Array, "k 2"]) -> Float[Array, "k 2"]:
+    """Solve `matrix @ x = right` in ITERATIONS steps, column by column."""
+
+    def step(state, _):
+        x, residual, direction, power = state
+        image = matrix @ direction
+        rate = power / jnp.maximum(jnp.sum(direction * image, axis=0), 1e-30)
+        x, residual = x + rate * direction, residual - rate * image
+        new_power = jnp.sum(residual * residual, axis=0)
+        direction = residual + new_power / jnp.maximum(power, 1e-30) * direction
+        return (x, residual, direction, new_power), None
+
+    start = (jnp.zeros_like(right), right, right, jnp.sum(right * right, axis=0))
+    return jax.lax.scan(step, start, None, length=ITERATIONS)[0][0]

@@ -1,0 +1,151 @@
+"""The warp by landmarks: what it promises for every image and every pair of landmarks."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from avlgan_jax.faces import landmarks as lm
+from avlgan_jax.faces import procedural, warp
+
+SIDE = 48
+
+
+@pytest.fixture(scope="module")
+def face():
+    """One drawn face, neutral and surprised: images in [-1, 1], landmarks in [-1, 1]."""
+    drawn = procedural.sample_face(5, 3, 0, False)
+    neutral, surprised = (procedural.render(drawn, *emotion, SIDE) for emotion in ((0.0, 0.0), (0.2, 0.8)))
+    images = [jnp.asarray(shown.image, jnp.float32) / 127.5 - 1.0 for shown in (neutral, surprised)]
+    points = [jnp.asarray(lm.normalise(shown.landmarks, SIDE)) for shown in (neutral, surprised)]
+    return images, points
+
+
+def test_equal_landmarks_return_the_image_bit_for_bit(face):
+    (image, _), (points, _) = face
+    assert np.asarray(warp.warp(image, points, points)).tobytes() == np.asarray(image).tobytes()
+
+
+def test_the_border_and_what_is_far_from_every_landmark_do_not_move(face):
+    (image, _), (source, target) = face
+    flow, pixels = warp.fit(source, target), warp.pixel_centres(SIDE, SIDE)
+    moved = warp.displacement(flow, pixels)
+    far = np.linalg.norm(np.asarray(pixels)[:, None] - np.asarray(target), axis=-1).min(axis=1) >= warp.SUPPORT
+    border = np.abs(pixels).max(axis=1) >= warp.BORDER - 1e-6
+    assert far.any() and not np.any(np.asarray(moved)[far])
+    edge = jnp.array([[x, y] for x in np.linspace(-1, 1, 9) for y in (-1.0, 1.0)])
+    assert not np.any(warp.displacement(flow, edge)) and not np.any(np.asarray(moved)[border])
+    warped = warp.warp(image, source, target)
+    np.testing.assert_array_equal(np.asarray(warped).reshape(-1, 3)[far], np.asarray(image).reshape(-1, 3)[far])
+
+
+def test_the_warped_face_is_nearer_to_the_true_one(face):
+    (image, truth), (source, target) = face
+    before, after = (float(jnp.mean((x - truth) ** 2)) for x in (image, warp.warp(image, source, target)))
+    assert after < 0.7 * before
+
+
+def test_the_flow_meets_the_landmarks_as_far_as_the_ridge_lets_it(face):
+    _, (source, target) = face
+    reached = warp.displacement(warp.fit(source, target), target)
+    wanted = source - target
+    assert float(jnp.abs(reached - wanted).mean()) < 0.35 * float(jnp.abs(wanted).mean())
+
+
+def test_conjugate_gradients_agree_with_a_direct_solver(face):
+    _, (source, target) = face
+    distances = np.linalg.norm(np.asarray(target)[:, None] - np.asarray(target), axis=-1)
+    matrix = np.asarray(warp._kernel(jnp.asarray(distances))) + warp.RIDGE * np.eye(lm.COUNT)
+    direct = np.linalg.solve(matrix.astype(np.float64), np.asarray(source - target, np.float64))
+    found = np.asarray(warp.fit(source, target).coefficients)
+    pixels = warp.pixel_centres(SIDE, SIDE)
+    exact = warp.displacement(warp.Flow(target, jnp.asarray(direct, jnp.float32)), pixels)
+    # A hundredth of a pixel.
+    np.testing.assert_allclose(warp.displacement(warp.Flow(target, found), pixels), exact, atol=0.01 * 2 / SIDE)
+
+
+def test_one_landmark_that_moves_has_the_displacement_of_the_formula():
+    """Source and target differ in one point far from all others: (1 + RIDGE) * coefficient = displacement."""
+    target = jnp.stack([jnp.linspace(-0.9, 0.9, 68), jnp.full(68, 0.7)], axis=-1).at[30].set(jnp.array([0.0, -0.5]))
+    source = target.at[30].add(jnp.array([0.03, -0.02]))
+    flow = warp.fit(source, target)
+    np.testing.assert_allclose(flow.coefficients[30], np.array([0.03, -0.02]) / (1 + warp.RIDGE), rtol=1e-5)
+    at = jnp.array([[0.0, -0.5], [0.1, -0.5]])
+    scaled = 3**0.5
+    falloff = (1 + scaled) * np.exp(-scaled) * (1 - 0.1 / warp.SUPPORT) ** 4 * (4 * 0.1 / warp.SUPPORT + 1)
+    expected = np.outer([1.0, falloff], [0.03, -0.02]) / (1 + warp.RIDGE)
+    np.testing.assert_allclose(warp.displacement(flow, at), expected, rtol=1e-4, atol=1e-7)
+
+
+def test_the_area_change_is_the_determinant_of_finite_differences(face):
+    _, (source, target) = face
+    flow = warp.fit(source, target)
+    points = jnp.asarray(np.random.default_rng(0).uniform(-0.7, 0.7, (50, 2)), jnp.float32)
+    step = 1e-3
+    columns = [
+        (warp.displacement(flow, points + step * axis) - warp.displacement(flow, points - step * axis)) / (2 * step)
+        for axis in jnp.eye(2)
+    ]
+    jacobian = np.eye(2) + np.stack(columns, axis=-1)
+    np.testing.assert_allclose(warp.area_change(flow, points), np.linalg.det(jacobian), atol=2e-2)
+
+
+def test_the_flow_is_the_same_at_every_size(face):
+    _, (source, target) = face
+    flow = warp.fit(source, target)
+    small, large = warp.pixel_centres(16, 16), warp.pixel_centres(48, 48)
+    # Every third pixel centre of 48 is a pixel centre of 16.
+    at = np.asarray(warp.displacement(flow, large)).reshape(48, 48, 2)[1::3, 1::3].reshape(-1, 2)
+    np.testing.assert_allclose(warp.displacement(flow, small), at, atol=1e-6)
+
+
+def test_depth_does_not_move_pixels(face):
+    (image, _), (source, target) = face
+    deep = [
+        jnp.concatenate([points, jnp.full((68, 1), depth)], axis=-1) for points, depth in ((source, 0.1), (target, 0.5))
+    ]
+    np.testing.assert_array_equal(warp.warp(image, *deep), warp.warp(image, source, target))
+
+
+def test_jit_vmap_and_pmap_agree_and_gradients_are_finite(face):
+    (image, truth), (source, target) = face
+    alone = warp.warp(image, source, target)
+    chex.assert_trees_all_close(jax.jit(warp.warp)(image, source, target), alone, atol=1e-5)
+    pairs = [jnp.stack(pair) for pair in ((image, image), (source, source), (target, target))]
+    chex.assert_trees_all_close(jax.jit(jax.vmap(warp.warp))(*pairs), jnp.stack([alone, alone]), atol=1e-5)
+    chex.assert_trees_all_close(jax.pmap(warp.warp)(*pairs), jnp.stack([alone, alone]), atol=1e-5)
+
+    def loss(image, source, target):
+        return jnp.mean((warp.warp(image, source, target) - truth) ** 2)
+
+    gradients = jax.jit(jax.grad(loss, argnums=(0, 1, 2)))(image, source, target)
+    chex.assert_tree_all_finite(gradients)
+    assert all(float(jnp.abs(gradient).max()) > 0 for gradient in gradients)
+    # Where nothing moves, distances are 0 and their slopes must be finite too.
+    chex.assert_tree_all_finite(jax.grad(loss, argnums=(0, 1, 2))(image, source, source))
+
+
+def test_a_similarity_is_taken_out_and_an_expression_stays(face):
+    _, (source, target) = face
+    angle, scale, shift = 0.1, 1.07, jnp.array([0.05, -0.03])
+    rotation = scale * jnp.array([[jnp.cos(angle), -jnp.sin(angle)], [jnp.sin(angle), jnp.cos(angle)]])
+    np.testing.assert_allclose(warp.without_similarity(source, source @ rotation.T + shift), source, atol=1e-5)
+    rigid = jnp.array(warp.RIGID)
+    expression = target.at[rigid].set(source[rigid])  # nothing rigid moves
+    moved = expression @ rotation.T + shift
+    np.testing.assert_allclose(warp.without_similarity(source, moved), expression, atol=1e-5)
+
+
+def test_inside_and_outside_of_an_opening():
+    ring = (
+        jnp.zeros((68, 2))
+        .at[60:68]
+        .set(
+            jnp.array(
+                [[-0.2, 0.4], [-0.1, 0.3], [0.0, 0.3], [0.1, 0.3], [0.2, 0.4], [0.1, 0.5], [0.0, 0.5], [-0.1, 0.5]]
+            )
+        )
+    )
+    points = jnp.array([[0.0, 0.4], [0.0, 0.25], [0.5, 0.4], [0.0, 0.48]])
+    np.testing.assert_allclose(warp.opening(ring, warp.INNER_LIPS, points), [0.1, -0.05, -0.3, 0.02], atol=1e-5)

@@ -1,0 +1,131 @@
+"""The generator that warps and then paints: what geometry gives it, and how the adversarial step uses it."""
+
+import dataclasses
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from small_models import built, random_batch, small
+
+from avlgan_jax.faces import landmarks as lm
+from avlgan_jax.faces import procedural
+from avlgan_jax.models import painter
+from avlgan_jax.models.networks import Condition
+
+SIDE = 48
+
+
+@pytest.fixture(scope="module")
+def faces():
+    """The same person calm and surprised: images and landmarks in [-1, 1], as batches of one."""
+    person = procedural.sample_face(5, 3, 0, False)
+    shown = [procedural.render(person, *emotion, SIDE) for emotion in ((0.0, 0.0), (0.2, 0.9))]
+    images = [jnp.asarray(face.image, jnp.float32)[None] / 127.5 - 1.0 for face in shown]
+    return images, [jnp.asarray(lm.normalise(face.landmarks, SIDE))[None] for face in shown]
+
+
+def inside_mouth(points) -> np.ndarray:
+    """Return a mask of the pixels well within the inner lips."""
+    ring = np.asarray(lm.to_pixels(points, SIDE))[0, 60:68]
+    low, high = ring.min(axis=0) + 2.0, ring.max(axis=0) - 2.0
+    centres = np.arange(SIDE) + 0.5
+    across = (centres > low[0]) & (centres < high[0])
+    down = (centres > low[1]) & (centres < high[1])
+    return down[:, None] & across
+
+
+def test_an_opened_mouth_is_revealed_and_skin_is_not(faces):
+    (calm, _), (source, target) = faces
+    given = painter.geometry(calm, source, target)
+    mouth = inside_mouth(target)
+    assert mouth.sum() > 4
+    revealed = np.asarray(given.revealed)[0, ..., 0]
+    assert revealed[mouth].min() > 0.8
+    near = np.asarray(lm.to_pixels(target, SIDE))[0]
+    pixels = np.stack(np.meshgrid(np.arange(SIDE) + 0.5, np.arange(SIDE) + 0.5), axis=-1)
+    apart = np.linalg.norm(pixels[:, :, None] - near[36:], axis=-1).min(axis=-1) > 3.0
+    assert revealed[apart & ~mouth].max() < 0.01
+
+
+def test_nothing_is_revealed_or_moved_where_landmarks_stay(faces):
+    (_, surprised), (_, points) = faces
+    given = painter.geometry(surprised, points, points)
+    np.testing.assert_array_equal(given.warped, surprised)
+    assert not np.any(given.displacement) and np.all(given.area == 1.0)
+    assert float(given.revealed.max()) <= 0.26  # a sigmoid times one minus itself
+
+
+def test_a_closing_mouth_reveals_nothing_inside(faces):
+    (_, surprised), (closed, opened) = faces
+    given = painter.geometry(surprised, opened, closed)
+    assert float(given.revealed.max()) < 0.6
+
+
+def config(**changes):
+    return dataclasses.replace(
+        small(), image=dataclasses.replace(small().image, warped=True, mask_weight=0.1, **changes)
+    )
+
+
+def test_the_step_trains_it_and_the_cycle_swaps_source_and_target():
+    model, state, batch = built("image", config())
+    real, own, target = model.trainer.view(state.frozen, batch)
+    np.testing.assert_array_equal(own.source, target.landmarks)
+    np.testing.assert_array_equal(target.source, own.landmarks)
+    after, metrics = jax.jit(model.trainer.step)(state, batch, jax.random.key(1))
+    chex.assert_tree_all_finite((after.generator, metrics))
+    changed = jax.tree.map(lambda a, b: bool(jnp.any(a != b)), state.generator, after.generator)
+    assert all(jax.tree.leaves(changed)) and "g/mask" in metrics
+    chex.assert_equal_shape([real, model.trainer.generate(after.generator, real, target).output])
+
+
+def test_the_landmark_loss_of_the_generator_alone_can_be_left_out():
+    totals = []
+    for factor in (0.0, 1.0):
+        model, state, batch = built("image", config(g_landmark_factor=factor))
+        real, own, target = model.trainer.view(state.frozen, batch)
+        generated = model.trainer.generate(state.generator, real, target)
+        arguments = (state.generator, generated, state.discriminator, real, own, target)
+        total, parts = model.trainer.generator_objective(*arguments)
+        totals.append(total)
+        d_total, d_parts = model.trainer.reading_objective(state.discriminator, real, own)
+        weights = model.trainer.weights
+        expected = weights.emotion * d_parts["emotion"] + weights.landmark * d_parts["landmark"]
+        np.testing.assert_allclose(d_total, expected, rtol=1e-6)
+    np.testing.assert_allclose(totals[1] - totals[0], 10.0 * parts["landmark"], rtol=1e-4)
+
+
+def test_emotions_are_read_from_blurred_images():
+    model, state, batch = built("image", config(read_blurred=True))
+    plain, _, _ = built("image", config())
+    real, _, _ = model.trainer.view(state.frozen, batch)
+    kernel = jnp.array([1.0, 2.0, 1.0]) / 4.0
+    padded = jnp.pad(real, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+    side = real.shape[1]
+    blurred = sum(kernel[i] * kernel[j] * padded[:, i : i + side, j : j + side] for i in range(3) for j in range(3))
+    found = model.trainer.discriminate(state.discriminator, real)
+    np.testing.assert_allclose(
+        found.emotions, plain.trainer.discriminate(state.discriminator, blurred).emotions, atol=1e-5
+    )
+    np.testing.assert_allclose(found.logits, plain.trainer.discriminate(state.discriminator, real).logits, atol=1e-5)
+
+
+def test_3d_landmarks_warp_by_x_and_y(faces):
+    (calm, _), (source, target) = faces
+    deep = [
+        jnp.concatenate([points, jnp.full((1, 68, 1), z)], axis=-1) for points, z in ((source, 0.2), (target, -0.1))
+    ]
+    np.testing.assert_array_equal(painter.geometry(calm, *deep).warped, painter.geometry(calm, source, target).warped)
+
+
+def test_an_example_does_not_depend_on_the_others():
+    batch = random_batch(small(), 3)
+    network = painter.Painter(width=4, blocks=1)
+    images = jnp.asarray(batch.images, jnp.float32) / 127.5 - 1.0
+    condition = Condition(batch.emotions, batch.landmarks, batch.landmarks[::-1])
+    parameters = jax.jit(network.init)(jax.random.key(0), images, condition)
+    together = network.apply(parameters, images, condition).output
+    alone = network.apply(parameters, images[:1], jax.tree.map(lambda leaf: leaf[:1], condition)).output
+    np.testing.assert_allclose(together[:1], alone, atol=1e-4)
