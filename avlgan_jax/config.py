@@ -17,7 +17,7 @@ from avlgan_jax.errors import UserError
 
 AdversarialLoss = Literal["minimax", "nonsaturating", "wgan_gp", "hinge"]
 LandmarkBody = Literal["dense", "conv1d"]
-Targets = Literal["shuffled", "uniform"]
+Targets = Literal["shuffled", "uniform", "paired"]
 ModelName = Literal["regressor", "landmark", "image", "avgan"]
 MODEL_NAMES: tuple[ModelName, ...] = ("regressor", "landmark", "image", "avgan")
 
@@ -94,12 +94,15 @@ class AdversarialTraining(Training):
     d_rate_factor: float = 1.0
     """Ratio of the discriminator's learning rate to the generator's (two time scales, Heusel et al. 2017)."""
     targets: Targets = "shuffled"
-    """Target emotions: `shuffled` permutes the labels of the batch, `uniform` draws from the unit disc."""
+    """Target emotions: labels of the batch permuted, drawn from the unit disc, or those of a paired image."""
+    paired_weight: float = 0.0
+    """Weight of the L1 loss to the paired image or its landmarks; needs targets `paired`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("emotion_weight", "reconstruction_weight", "gradient_penalty", "r1_weight"):
+        for name in ("emotion_weight", "reconstruction_weight", "gradient_penalty", "r1_weight", "paired_weight"):
             _require(self, name, getattr(self, name) >= 0, "0 or more")
+        _require(self, "paired_weight", not self.paired_weight or self.targets == "paired", "0 without paired targets")
         _require(self, "d_steps", self.d_steps >= 1, "at least 1")
         _require(self, "d_warmup", self.d_warmup >= 0, "0 or more")
         _require(self, "d_rate_factor", self.d_rate_factor > 0, "above 0")

@@ -31,6 +31,8 @@ class Batch(NamedTuple):
     targets: Float32[np.ndarray, "*lead batch 2"]
     position: Int32[np.ndarray, "*lead batch"]  # index in the global batch, which seeds the noise of the example
     images: UInt8[np.ndarray, "*lead batch h w 3"] | None = None
+    target_landmarks: Float32[np.ndarray, "*lead batch 68 d"] | None = None  # of the pair, at the target emotion
+    target_images: UInt8[np.ndarray, "*lead batch h w 3"] | None = None
 
 
 class BatchIndices(NamedTuple):
@@ -40,6 +42,7 @@ class BatchIndices(NamedTuple):
     flips: Bool[np.ndarray, "*lead batch"]
     targets: Float32[np.ndarray, "*lead batch 2"]
     position: Int32[np.ndarray, "*lead batch"]
+    partners: Int32[np.ndarray, "*lead batch"] | None = None
 
 
 Stream = TypeVar("Stream", Batch, BatchIndices)
@@ -59,12 +62,16 @@ class DeviceFaces(NamedTuple):
 
 
 class BatchPlan(NamedTuple):
-    """The random choices of one step: faces, flips, target emotions and augmentation (None: no augmentation)."""
+    """The random choices of one step: faces, flips, target emotions, augmentation (or None), and partners (or None).
+
+    With partners, the target of each example is another image of the same person in the same pose.
+    """
 
     indices: Int[np.ndarray, "batch"]
     flips: Bool[np.ndarray, "batch"]
     targets: Float[np.ndarray, "batch 2"]
     changes: AugmentationParameters | None = None
+    partners: Int[np.ndarray, "batch"] | None = None
 
     def at(self, places: slice) -> "BatchPlan":
         """Return the plan of a part of the batch."""
@@ -84,6 +91,7 @@ def plan_batch(
     emotions: Float[np.ndarray, "n 2"],
     targets: Targets,
     augment: float = 0.0,
+    partners: Int[np.ndarray, "n k"] | None = None,
 ) -> BatchPlan:
     """Return the plan of one step. Each face occurs once per epoch and is mirrored with probability 1/2.
 
@@ -92,26 +100,33 @@ def plan_batch(
         step: The step, from 0.
         batch_size: Examples in the global batch.
         emotions: The labels of all faces.
-        targets: "shuffled" permutes the labels of the batch, "uniform" draws from the unit disc.
+        targets: "shuffled" permutes the labels of the batch, "uniform" draws from the unit disc, "paired" takes the
+            label of one of the partners.
         augment: Strength of the augmentation; 0 for none.
+        partners: The indices of each face's partners (`Faces.partners`), for "paired".
     """
     count = len(emotions)
     positions = range(step * batch_size, (step + 1) * batch_size)
     indices = np.array([_epoch_order(seed, position // count, count)[position % count] for position in positions])
     generator = np.random.default_rng([seed, _STEP, step])
     flips = generator.random(batch_size) < 0.5
+    chosen = None
     if targets == "shuffled":
         target_emotions = emotions[indices][generator.permutation(batch_size)]
+    elif targets == "paired":
+        chosen = partners[indices, generator.integers(partners.shape[1], size=batch_size)]
+        target_emotions = emotions[chosen]
     else:
         target_emotions = sample_disc(generator, batch_size)
     changes = augmentation.draw(generator, batch_size, augment) if augment else None
-    return BatchPlan(indices, flips, target_emotions, changes)
+    return BatchPlan(indices, flips, target_emotions, changes, chosen)
 
 
-def plan_for(config: Config, training: Training, step: int, emotions: Float[np.ndarray, "n 2"]) -> BatchPlan:
+def plan_for(config: Config, training: Training, step: int, faces: Faces) -> BatchPlan:
     """Return the plan of one step of a model's training. `training` is the model's section of `config`."""
     targets = getattr(training, "targets", "shuffled")
-    return plan_batch(config.seed, step, training.batch_size, emotions, targets, config.augment)
+    partners = faces.partners if targets == "paired" else None
+    return plan_batch(config.seed, step, training.batch_size, faces.emotions, targets, config.augment, partners)
 
 
 def assemble_batch(faces: Faces, plan: BatchPlan, with_images: bool, places: slice = slice(None)) -> Batch:
@@ -134,13 +149,18 @@ def assemble_batch(faces: Faces, plan: BatchPlan, with_images: bool, places: sli
     if plan.changes is not None:
         landmarks = augmentation.apply_to_landmarks(landmarks, plan.changes)
         images = augmentation.apply_to_images(images, plan.changes) if with_images else None
-    return Batch(
+    batch = Batch(
         landmarks=landmarks.astype(np.float32),
         emotions=faces.emotions[plan.indices],
         targets=plan.targets.astype(np.float32),
         position=position,
         images=images,
     )
+    if plan.partners is None:
+        return batch
+    # The same flips and augmentation as for the source.
+    pair = assemble_batch(faces, plan._replace(indices=plan.partners, partners=None), with_images)
+    return batch._replace(target_landmarks=pair.landmarks, target_images=pair.images)
 
 
 def device_faces(faces: Faces, with_images: bool) -> DeviceFaces:
@@ -153,17 +173,25 @@ def batch_indices(plan: BatchPlan, places: slice = slice(None)) -> BatchIndices:
     """Return the batch of a plan, or its part at `places`, for a device that holds the `DeviceFaces`."""
     position = np.arange(len(plan.indices), dtype=np.int32)[places]
     plan = plan.at(places)
-    return BatchIndices(plan.indices.astype(np.int32), plan.flips, plan.targets.astype(np.float32), position)
+    partners = None if plan.partners is None else plan.partners.astype(np.int32)
+    targets = plan.targets.astype(np.float32)
+    return BatchIndices(plan.indices.astype(np.int32), plan.flips, targets, position, partners)
 
 
 def gather_batch(faces: DeviceFaces, batch: BatchIndices) -> Batch:
     """Return a batch of faces in device memory. It is bit-identical to that of `assemble_batch` for the same plan."""
-    landmarks, images = faces.landmarks[batch.indices], None
-    landmarks = jnp.where(batch.flips[:, None, None], lm.flip(landmarks), landmarks)
-    if faces.images is not None:
-        images = faces.images[batch.indices]
-        images = jnp.where(batch.flips[:, None, None, None], images[:, :, ::-1], images)
-    return Batch(landmarks, faces.emotions[batch.indices], batch.targets, batch.position, images)
+
+    def at(indices):
+        landmarks, images = faces.landmarks[indices], None
+        landmarks = jnp.where(batch.flips[:, None, None], lm.flip(landmarks), landmarks)
+        if faces.images is not None:
+            images = faces.images[indices]
+            images = jnp.where(batch.flips[:, None, None, None], images[:, :, ::-1], images)
+        return landmarks, images
+
+    landmarks, images = at(batch.indices)
+    pair = (None, None) if batch.partners is None else at(batch.partners)
+    return Batch(landmarks, faces.emotions[batch.indices], batch.targets, batch.position, images, *pair)
 
 
 def stack(batches: list[Stream]) -> Stream:

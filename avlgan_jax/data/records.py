@@ -9,6 +9,7 @@ TensorFlow.
 """
 
 import dataclasses
+import functools
 import io
 import json
 import shutil
@@ -57,6 +58,30 @@ class Faces:
     def resolution(self) -> int:
         """Side of the square images, in pixels."""
         return self.images.shape[1]
+
+    @functools.cached_property
+    def partners(self) -> Int[np.ndarray, "n k"]:
+        """The indices of the other images of the same person in the same pose, for each face.
+
+        Drawn faces with the same `face_key` differ in their emotion alone.
+
+        Raises:
+            UserError: The data has no `face_key`, or not every face has the same number of partners, at least one.
+        """
+        if "face_key" not in self.extras:
+            raise UserError("targets is paired, but these faces are not drawn: expected shuffled or uniform targets")
+        _, pose, counts = np.unique(self.extras["face_key"], axis=0, return_inverse=True, return_counts=True)
+        size = int(counts.max())
+        if size < 2 or counts.min() != size:
+            raise UserError(
+                f"targets is paired, but poses have {counts.min()} to {size} images: expected 2 or more, the same for "
+                "all; prepare the data with --emotions 2 and a multiple of as many --faces"
+            )
+        members = np.argsort(pose.ravel(), kind="stable").reshape(-1, size)
+        partners = np.empty((len(self), size - 1), np.int64)
+        for place in range(size):
+            partners[members[:, place]] = np.delete(members, place, axis=1)
+        return partners
 
     def take(self, indices: Int[np.ndarray, "k"] | Bool[np.ndarray, "n"]) -> "Faces":
         """Return a copy of the faces at `indices`, in that order, or of the faces where a mask is true."""

@@ -141,10 +141,12 @@ def _prepared(name: str, request: DrawnRequest) -> Manifest | None:
     if found is None:
         return None
     folder, manifest = found
+    # Records of an earlier version do not name an option that came later: they have its default.
+    stored = dataclasses.asdict(type(request.data)()) | manifest.options
     differences = [
-        f"{option}={manifest.options.get(option)!r} (requested: {value!r})"
+        f"{option}={stored.get(option)!r} (requested: {value!r})"
         for option, value in _identity(request).items()
-        if manifest.options.get(option) != value
+        if stored.get(option) != value
     ]
     if differences:
         raise UserError(

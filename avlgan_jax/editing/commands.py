@@ -13,137 +13,31 @@ trained on drawn faces only. To edit photographs, train on photographs (docs/tut
 
 import functools
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 import tyro
 
 from avlgan_jax import atomic_files
+from avlgan_jax.editing.requests import (
+    CommonOptions,
+    Edit,
+    EmotionPath,
+    Emotions,
+    Matrix,
+    Transfer,
+    parse_points,
+    writable,
+)
 from avlgan_jax.errors import UserError, command
-from avlgan_jax.faces.emotions import EXPRESSIONS, TABLE_II, emotion_path
-
-Expression = Literal["neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt"]
-
-
-@dataclass(frozen=True)
-class CommonOptions:
-    """Options of all commands."""
-
-    weights: str = "procedural48"
-    """Weights: name of a packaged bundle, folder of a bundle, or folder of a training run."""
-    landmarks: str = "dlib"
-    """Landmark detector for photographs: dlib, fan or fan3d. Use the one that prepared the training data."""
-
-
-@dataclass(frozen=True)
-class OnePhoto(CommonOptions):
-    """Options of the commands that edit one photograph."""
-
-    photo: tyro.conf.Positional[str] = tyro.MISSING
-    """Picture file, or procedural:SEED or procedural-infant:SEED for a drawn face."""
-    out: Path | None = None
-    """File to write; by default next to the photograph, with the name of the command appended."""
-    face: int | None = None
-    """Number of the face to edit, counted from 1 at the left; by default all faces."""
-
-    def destination(self, name: str, endings: tuple[str, ...] = (".png", ".jpg", ".jpeg")) -> Path:
-        """Return the output file: `out`, or by default PHOTO_`name` with the first of `endings`.
-
-        Raises:
-            UserError: the file name has none of `endings`, or its folder does not exist.
-        """
-        stem = Path(self.photo.replace(":", "-"))
-        return _writable(self.out or Path(f"{stem.with_suffix('')}_{name}{endings[0]}"), endings)
-
-
-@dataclass(frozen=True)
-class Edit(OnePhoto):
-    """Edit the faces of a photograph to one emotion."""
-
-    emotion: Expression | None = None
-    """Target expression (Table II), instead of --valence and --arousal."""
-    valence: float | None = None
-    """Target valence, from -1 (displeasure) to 1 (pleasure)."""
-    arousal: float | None = None
-    """Target arousal, from -1 (asleep) to 1 (frantic)."""
-    crop_only: bool = False
-    """Write only the generated face crops, side by side, without blending them into the photograph."""
-
-    def target(self) -> np.ndarray:
-        """Return the target emotion, float (2,).
-
-        Raises:
-            UserError: the options name no target, an incomplete one or two, or one outside [-1, 1].
-        """
-        point = (self.valence, self.arousal)
-        if self.emotion is not None and point == (None, None):
-            return TABLE_II[EXPRESSIONS.index(self.emotion)]
-        if self.emotion is None and None not in point:
-            return _inside(np.array(point, np.float32), "--valence and --arousal")
-        raise UserError(
-            "expected one target emotion: either --emotion (such as happy), or both --valence and --arousal "
-            "(such as --valence 0.7 --arousal 0.3)"
-        )
-
-
-@dataclass(frozen=True)
-class Matrix(OnePhoto):
-    """Write the avImage matrix (Figure 5): each face on a grid of valence and arousal."""
-
-    n: int = 9
-    """Number of rows and of columns."""
-
-
-@dataclass(frozen=True)
-class Emotions(OnePhoto):
-    """Write each face at the eight expressions of Table II (Figure 6)."""
-
-
-@dataclass(frozen=True)
-class Walk(OnePhoto):
-    """Write a film (.mp4 or .gif) of the faces along a path on the valence-arousal plane."""
-
-    points: str = "neutral happy surprise fear sad neutral"
-    """Points of the path, separated by spaces: expressions of Table II or valence,arousal pairs."""
-    seconds: float = 4.0
-    """Length of the film in seconds."""
-    fps: float = 25.0
-    """Frames per second."""
-    crop_only: bool = False
-    """Show only the generated face crops, side by side, without blending them into the photograph."""
-
-
-@dataclass(frozen=True)
-class Transfer(CommonOptions):
-    """Transfer the emotions of a filmed dyad to two other faces (Section IV-C); write source and result as one film."""
-
-    source: str = "procedural:0"
-    """Source dyad: procedural:SEED, or a folder with parent.mp4 and infant.mp4 (or folders of frames so named)."""
-    adult: str = "procedural:1"
-    """Face that receives the parent's emotions: a photograph of one face, or procedural:SEED."""
-    infant: str = "procedural-infant:2"
-    """Face that receives the infant's emotions: a photograph of one face, or procedural-infant:SEED."""
-    out: Path = Path("transfer.mp4")
-    """Film to write, .mp4 or .gif."""
-    seconds: float = 8.0
-    """Length of the part to transfer, from the start of the dyad, in seconds."""
-    every: int = 1
-    """Use every n-th of the dyad's frames, of which there are 30 per second."""
-    smoothing: float = 3.0
-    """Standard deviation, in frames, of the Gaussian filter over the emotions; 0 turns the filter off."""
-    motion: bool = True
-    """Rotate and resize the result slowly, as in Section IV-C."""
-    seed: int = 0
-    """Seed of the random motion."""
-
+from avlgan_jax.faces.emotions import TABLE_II, emotion_path
 
 Command = (
     Annotated[Edit, tyro.conf.subcommand("edit")]
     | Annotated[Matrix, tyro.conf.subcommand("matrix")]
     | Annotated[Emotions, tyro.conf.subcommand("emotions")]
-    | Annotated[Walk, tyro.conf.subcommand("path")]
+    | Annotated[EmotionPath, tyro.conf.subcommand("path")]
     | Annotated[Transfer, tyro.conf.subcommand("transfer")]
 )
 
@@ -204,7 +98,7 @@ def emotions(request: Emotions) -> Path:
     return out
 
 
-def walk(request: Walk) -> Path:
+def emotion_film(request: EmotionPath) -> Path:
     """Write a film of the faces along a path and return the file written. The path has constant speed.
 
     Raises:
@@ -214,7 +108,7 @@ def walk(request: Walk) -> Path:
 
     from avlgan_jax.faces import video
 
-    points, out = _points(request.points), request.destination("path", (".mp4", ".gif"))
+    points, out = parse_points(request.points), request.destination("path", (".mp4", ".gif"))
     if not (request.seconds > 0.0 and request.fps > 0.0):
         raise UserError(f"--seconds {request.seconds}, --fps {request.fps}: expected two numbers above 0")
     targets = emotion_path(points, max(2, round(request.seconds * request.fps)))
@@ -246,7 +140,7 @@ def transfer(request: Transfer) -> Path:
     from avlgan_jax.faces.procedural import named
     from avlgan_jax.models import transfer as transferring
 
-    out = _writable(request.out, (".mp4", ".gif"))
+    out = writable(request.out, (".mp4", ".gif"))
     if not request.seconds > 0.0 or request.every < 1:
         raise UserError(
             f"--seconds {request.seconds}, --every {request.every}: expected --seconds above 0 and --every above 0"
@@ -366,44 +260,6 @@ def _print_training_data(editor) -> None:
     print(note, file=sys.stderr)
 
 
-def _points(text: str) -> np.ndarray:
-    """Parse --points into emotions (n, 2)."""
-    points = []
-    for word in text.split():
-        if word in EXPRESSIONS:
-            points.append(TABLE_II[EXPRESSIONS.index(word)])
-            continue
-        try:
-            valence, arousal = (float(part) for part in word.split(","))
-        except ValueError:
-            raise UserError(
-                f"--points: {word!r} is neither a valence,arousal pair (such as 0.7,0.3) nor one of "
-                f"{', '.join(EXPRESSIONS)}"
-            ) from None
-        points.append(_inside(np.array([valence, arousal], np.float32), f"--points {word}"))
-    if len(points) < 2:
-        raise UserError(f"--points {text!r}: found {len(points)} point(s), expected at least two")
-    return np.stack(points)
-
-
-def _inside(emotion: np.ndarray, where: str) -> np.ndarray:
-    """Return `emotion` if it lies in [-1, 1]; else raise UserError, which names the option `where`."""
-    if not (np.abs(emotion) <= 1.0).all():
-        raise UserError(
-            f"{where}: {emotion.tolist()} is outside the valence-arousal plane; expected numbers from -1 to 1"
-        )
-    return emotion
-
-
-def _writable(path: Path, endings: tuple[str, ...]) -> Path:
-    """Return `path` if it has one of `endings` and its folder exists; else raise UserError."""
-    if path.suffix.lower() not in endings:
-        raise UserError(f"--out {path}: expected a name that ends in {' or '.join(endings)}")
-    if not path.absolute().parent.is_dir():
-        raise UserError(f"--out {path}: the folder {path.parent} does not exist; create it first")
-    return path
-
-
 def _save(path: Path, image: np.ndarray) -> None:
     """Write an RGB image as PNG or JPEG, by the ending of `path`."""
     import io
@@ -420,7 +276,7 @@ def _save(path: Path, image: np.ndarray) -> None:
 def main() -> None:
     """Run the command line."""
     request = tyro.cli(Command, description=__doc__)
-    tasks = {Edit: edit, Matrix: matrix, Emotions: emotions, Walk: walk, Transfer: transfer}
+    tasks = {Edit: edit, Matrix: matrix, Emotions: emotions, EmotionPath: emotion_film, Transfer: transfer}
     print(tasks[type(request)](request))
 
 

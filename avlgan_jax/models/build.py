@@ -59,26 +59,35 @@ def build(name: ModelName, config: Config, face_count: int) -> Model:
     )
     if name == "landmark":
         parts = landmark_generator(config), _landmark_discriminator(config)
-        return Model(name, training, Converter(*parts, training, _view_landmarks, *optimizers), with_images=False)
+        trainer = Converter(*parts, training, _view_landmarks, *optimizers, truth=lambda batch: batch.target_landmarks)
+        return Model(name, training, trainer, with_images=False)
     parts = image_generator(training), _image_discriminator(training, config.landmark_dimensions)
     if not training.use_landmarks:
-        return Model(name, training, Converter(*parts, training, _view_image, *optimizers), with_images=True)
+        return Model(
+            name, training, Converter(*parts, training, _view_image, *optimizers, truth=_paired_image), with_images=True
+        )
     landmark_converter = landmark_generator(config)
 
     def view(frozen: Params, batch: Batch):
-        converted = landmark_converter.apply({"params": frozen}, batch.landmarks, Condition(batch.targets)).output
-        if training.warped:
-            converted = jax.vmap(warp.without_similarity)(batch.landmarks, converted)
+        converted = batch.target_landmarks
+        if converted is None:
+            converted = landmark_converter.apply({"params": frozen}, batch.landmarks, Condition(batch.targets)).output
+            if training.warped:
+                converted = jax.vmap(warp.without_similarity)(batch.landmarks, converted)
         # On the way back of the cycle source and target change places.
         own = Condition(batch.emotions, batch.landmarks, converted)
         return image_to_float(batch.images), own, Condition(batch.targets, converted, batch.landmarks)
 
-    trainer = Converter(*parts, training, view, *optimizers)
+    trainer = Converter(*parts, training, view, *optimizers, truth=_paired_image)
     return Model(name, training, trainer, with_images=True, frozen_model="landmark")
 
 
 def _view_landmarks(frozen: Params, batch: Batch):
     return batch.landmarks, Condition(batch.emotions), Condition(batch.targets)
+
+
+def _paired_image(batch: Batch):
+    return None if batch.target_images is None else image_to_float(batch.target_images)
 
 
 def _view_image(frozen: Params, batch: Batch):

@@ -71,6 +71,8 @@ class Converter:
     """(frozen parameters, batch) -> (source, own condition, target condition)."""
     generator_optimizer: optax.GradientTransformation
     discriminator_optimizer: optax.GradientTransformation
+    truth: Callable[[Batch], Source | None] = lambda batch: None
+    """The paired image or landmarks of a batch, in the form of the source; None without paired targets."""
     loss_weights_override: LossWeights | None = None
     """Loss weights that replace those of the config, or None."""
 
@@ -165,7 +167,14 @@ class Converter:
         return total, {"loss": total, "logit_real": on_real.logits.mean(), "logit_fake": on_fake.logits.mean()} | parts
 
     def generator_objective(
-        self, generator: Params, generated, discriminator: Params, real: Source, own: Condition, target: Condition
+        self,
+        generator: Params,
+        generated,
+        discriminator: Params,
+        real: Source,
+        own: Condition,
+        target: Condition,
+        truth: Source | None = None,
     ) -> tuple[Float[Array, ""], Metrics]:
         """Return L_G of equations (5) and (10), and its parts as metrics.
 
@@ -176,6 +185,7 @@ class Converter:
             real: The sources.
             own: The conditions of `real`.
             target: The conditions of `generated`.
+            truth: The paired images or landmarks at the target emotions, if there are any.
         """
         training, weights = self.training, self.weights
         d_output = self.discriminate(discriminator, generated.output)
@@ -196,6 +206,9 @@ class Converter:
         if d_output.landmarks is not None:
             parts["landmark"] = losses.landmark(d_output.landmarks, target.landmarks)
             total += training.g_landmark_factor * weights.landmark * parts["landmark"]
+        if truth is not None:
+            parts["paired"] = losses.paired(truth, generated.output)
+            total += training.paired_weight * parts["paired"]
         if generated.mask is not None:
             parts["mask"] = losses.mask_size(generated.mask)
             total += training.mask_weight * parts["mask"]
@@ -255,7 +268,7 @@ class Converter:
             return state, d_metrics
 
         (direct, through_output), metrics = jax.grad(self.generator_objective, argnums=(0, 1), has_aux=True)(
-            state.generator, generated, state.discriminator, real, own, target
+            state.generator, generated, state.discriminator, real, own, target, self.truth(batch)
         )
         (indirect,) = pull_back(through_output)
         gradients = jax.tree.map(jnp.add, direct, indirect)

@@ -228,7 +228,7 @@ class Journal:
     def _identify(self, step: int) -> dict:
         """Return the ids of the faces in the batch of `step`, for bad_step.json."""
         step = self.skips.data_step(step)
-        plan = batches.plan_for(self._config, self._model.training, step, self._faces.emotions)
+        plan = batches.plan_for(self._config, self._model.training, step, self._faces)
         return {"ids": [str(self._faces.ids[index]) for index in plan.indices]}
 
     def _write_samples(self, step: int, state: State) -> None:

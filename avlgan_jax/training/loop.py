@@ -134,7 +134,7 @@ def _stream(
     def make(first: int, last: int) -> tuple[Batch | BatchIndices, list[str]]:
         """Return this process's part of the batches, and the digests of the plans of the global batches."""
         steps = (skipped.data_step(step) for step in range(first, last))
-        plans = [batches.plan_for(config, model.training, step, faces.emotions) for step in steps]
+        plans = [batches.plan_for(config, model.training, step, faces) for step in steps]
         if device_faces is None:
             made = [batches.assemble_batch(faces, plan, model.with_images, local_slice) for plan in plans]
         else:

@@ -6,13 +6,13 @@ import pytest
 
 from avlgan_jax.data import batches
 from avlgan_jax.data.records import Faces
+from avlgan_jax.errors import UserError
 from avlgan_jax.faces import landmarks as lm
 
 
-@pytest.fixture
-def faces():
+def some_faces(count):
+    """Return faces of random pixels and numbers."""
     generator = np.random.default_rng(0)
-    count = 10
     return Faces(
         images=generator.integers(0, 256, (count, 8, 8, 3), np.uint8),
         landmarks=generator.uniform(0, 8, (count, 68, 2)).astype(np.float32),
@@ -22,6 +22,11 @@ def faces():
         ids=np.arange(count).astype(str),
         subjects=np.arange(count).astype(str),
     )
+
+
+@pytest.fixture
+def faces():
+    return some_faces(10)
 
 
 def test_each_epoch_has_every_face_once_in_a_different_order(faces):
@@ -105,7 +110,7 @@ def test_augmentation_depends_on_the_step_and_keeps_order_flips_and_targets(face
 def test_a_part_of_an_augmented_batch_equals_that_part_of_the_full_batch(faces):
     plan = batches.plan_batch(0, 3, 4, faces.emotions, "uniform", 1.0)
     full, part = (batches.assemble_batch(faces, plan, True, places) for places in (slice(None), slice(2, 4)))
-    for a, b in zip(full, part, strict=True):
+    for a, b in zip(*map(jax.tree.leaves, (full, part)), strict=True):
         np.testing.assert_array_equal(a[2:4], b)
 
 
@@ -126,3 +131,41 @@ def test_a_batch_gathered_on_a_device_equals_one_assembled_on_the_host(faces, wi
 
 def test_nbytes_of_faces_on_a_device(faces):
     assert batches.device_faces(faces, True).nbytes == 10 * (8 * 8 * 3 + 68 * 2 * 4 + 2 * 4)
+
+
+def paired_faces(count=6, size=2):
+    """Return `count` poses with `size` images each, in a mixed order."""
+    order = np.random.default_rng(0).permutation(count * size)
+    keys = np.stack([np.array([0, order_ // size, 0, 0]) for order_ in order]).astype(np.int64)
+    plain = some_faces(count * size)
+    return dataclasses.replace(plain, extras={"face_key": keys})
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_paired_targets_are_other_images_of_the_same_pose(size):
+    faces = paired_faces(size=size)
+    keys = faces.extras["face_key"]
+    assert faces.partners.shape == (len(faces), size - 1)
+    for face, partners in enumerate(faces.partners):
+        assert face not in partners and np.all(keys[partners] == keys[face])
+    plan = batches.plan_batch(0, 1, 5, faces.emotions, "paired", partners=faces.partners)
+    assert np.all(keys[plan.partners] == keys[plan.indices]) and np.all(plan.partners != plan.indices)
+    batch = batches.assemble_batch(faces, plan, True)
+    np.testing.assert_array_equal(batch.targets, faces.emotions[plan.partners].astype(np.float32))
+    for place in range(5):
+        image = faces.images[plan.partners[place]]
+        expected = image[:, ::-1] if plan.flips[place] else image
+        np.testing.assert_array_equal(batch.target_images[place], expected)
+    share = slice(2, 4)
+    part = batches.assemble_batch(faces, plan, True, share)
+    np.testing.assert_array_equal(part.target_landmarks, batch.target_landmarks[share])
+    on_device = batches.gather_batch(batches.device_faces(faces, True), batches.batch_indices(plan, share))
+    jax.tree.map(np.testing.assert_array_equal, on_device, part)
+
+
+def test_pairs_need_several_images_of_every_pose():
+    with pytest.raises(UserError, match="these faces are not drawn"):
+        _ = some_faces(4).partners
+    faces = paired_faces()
+    with pytest.raises(UserError, match=r"poses have 1 to 2 images: .* --emotions 2"):
+        _ = faces.take(np.arange(len(faces) - 1)).partners

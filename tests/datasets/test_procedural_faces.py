@@ -144,3 +144,32 @@ def test_stored_images_are_lossless(prepared, faces):
 def test_impossible_options_are_refused(field, value):
     with pytest.raises(UserError):
         plan.Options(**{field: value})
+
+
+def test_several_emotions_of_a_pose_make_pairs(prepared, tmp_path):
+    """The first emotion of each pose is the one that the records without pairs have."""
+    options = plan.Options(faces=12, held_out=4, dyads=0, seed=5, emotions=2)
+    _build(tmp_path, options=options)
+    paired = records.load(tmp_path, "procedural_faces", 32, "train")
+    single = records.load(prepared[0], "procedural_faces", 32, "train")
+    assert len(paired) == 12 and len(set(paired.ids)) == 12
+    for index, (partner,) in enumerate(paired.partners):
+        assert tuple(paired.extras["face_key"][index]) == tuple(paired.extras["face_key"][partner])
+        assert tuple(paired.emotions[index]) != tuple(paired.emotions[partner])
+    firsts = {face_id: paired.images[index] for index, face_id in enumerate(paired.ids) if face_id.count("-") == 1}
+    assert len(firsts) == 6
+    for face_id, image in firsts.items():
+        np.testing.assert_array_equal(image, single.images[list(single.ids).index(face_id)])
+    assert len(records.load(tmp_path, "procedural_faces", 32, "validation")) == 4
+
+
+def test_records_without_a_later_option_have_its_default(tmp_path):
+    from avlgan_jax.datasets import prepare
+
+    request = prepare.DrawnRequest(plan.Options(faces=4, held_out=4, dyads=0), data_dir=tmp_path, resolution=32)
+    first = prepare.prepare("procedural_faces", request, "first")
+    path = next(tmp_path.rglob("manifest.json"))
+    text = path.read_text()
+    assert '"emotions": 1' in text
+    path.write_text(text.replace('"emotions": 1,', ""))
+    assert prepare.prepare("procedural_faces", request, "second").command == first.command

@@ -5,7 +5,7 @@ import pytest
 from drawn_photographs import drawn_face
 from PIL import Image
 
-from avlgan_jax.editing import commands, dyad_film
+from avlgan_jax.editing import commands, dyad_film, requests
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import emotions, video
 
@@ -27,37 +27,37 @@ def changed(path, photo):
 
 
 def test_edit_changes_all_faces_of_a_photograph_or_the_chosen_one(photo, capsys):
-    out = commands.edit(commands.Edit(photo=str(photo), emotion="happy"))
+    out = commands.edit(requests.Edit(photo=str(photo), emotion="happy"))
     assert out == photo.with_name("two_edited.png") and changed(out, photo) == [True, True]
     note = capsys.readouterr().err
     assert (
         "trained on procedural_faces" in note and "photographs will not look realistic" in note and "--weights" in note
     )
-    out = commands.edit(commands.Edit(photo=str(photo), valence=0.7, arousal=0.2, face=2))
+    out = commands.edit(requests.Edit(photo=str(photo), valence=0.7, arousal=0.2, face=2))
     assert changed(out, photo) == [False, True]
     with pytest.raises(UserError, match=r"--face 3: .* has 2 face\(s\)"):
-        commands.edit(commands.Edit(photo=str(photo), emotion="happy", face=3))
+        commands.edit(requests.Edit(photo=str(photo), emotion="happy", face=3))
 
 
 def test_crop_only_writes_the_crops_side_by_side(photo, tmp_path):
-    request = commands.Edit(photo=str(photo), emotion="happy", crop_only=True, out=tmp_path / "crops.png")
+    request = requests.Edit(photo=str(photo), emotion="happy", crop_only=True, out=tmp_path / "crops.png")
     height, width, _ = np.asarray(Image.open(commands.edit(request))).shape
     assert width == 2 * height
 
 
 def test_a_drawn_face_needs_no_detector_and_gives_no_note(tmp_path, capsys):
-    out = commands.matrix(commands.Matrix(photo="procedural:3", out=tmp_path / "m.png", n=3, landmarks="none"))
+    out = commands.matrix(requests.Matrix(photo="procedural:3", out=tmp_path / "m.png", n=3, landmarks="none"))
     assert min(Image.open(out).size) > 280
-    out = commands.emotions(commands.Emotions(photo="procedural:3", out=tmp_path / "e.png"))
+    out = commands.emotions(requests.Emotions(photo="procedural:3", out=tmp_path / "e.png"))
     assert Image.open(out).width > 8 * 100
     assert "note:" not in capsys.readouterr().err
 
 
 def test_walk_writes_a_film(tmp_path):
-    request = commands.Walk(
+    request = requests.EmotionPath(
         photo="procedural:3", points="neutral 0.7,0.3", seconds=0.5, fps=20.0, out=tmp_path / "w.mp4"
     )
-    frames = list(video.read_frames(commands.walk(request)))
+    frames = list(video.read_frames(commands.emotion_film(request)))
     assert len(frames) == 10 and frames[0].shape == (256, 256, 3)
     assert np.abs(frames[0].astype(int) - frames[-1]).max() > 20
 
@@ -70,16 +70,16 @@ def test_an_emotion_path_is_straight_with_constant_speed():
 
 
 def test_a_drawn_dyad_is_transferred_reproducibly(tmp_path):
-    request = commands.Transfer(out=tmp_path / "a.mp4", seconds=0.4)
+    request = requests.Transfer(out=tmp_path / "a.mp4", seconds=0.4)
     film_a = commands.transfer(request)
     frames = list(video.read_frames(film_a))
     assert len(frames) == 12
     # The source is above the result, which shows other people.
     page = dyad_film.DyadFrame({"parent": np.zeros(12), "infant": np.zeros(12)}, ["play"] * 12)
     assert frames[0].shape == page.frame(0, [np.zeros((dyad_film.PANEL, dyad_film.PANEL, 3), np.uint8)] * 4).shape
-    again = commands.transfer(commands.Transfer(out=tmp_path / "b.mp4", seconds=0.4))
+    again = commands.transfer(requests.Transfer(out=tmp_path / "b.mp4", seconds=0.4))
     assert film_a.read_bytes() == again.read_bytes()
-    other_seed = commands.transfer(commands.Transfer(out=tmp_path / "c.mp4", seconds=0.4, seed=1))
+    other_seed = commands.transfer(requests.Transfer(out=tmp_path / "c.mp4", seconds=0.4, seed=1))
     assert film_a.read_bytes() != other_seed.read_bytes()
 
 
@@ -92,20 +92,20 @@ def test_a_filmed_dyad_is_transferred(tmp_path):
                 Image.fromarray(shot).save(tmp_path / name / f"{j:03}.png")
         else:
             video.write_video(tmp_path / f"{name}.mp4", [*shots, np.zeros_like(shots[0])], dyad_film.FPS)
-    out = commands.transfer(commands.Transfer(source=str(tmp_path), out=tmp_path / "out.gif", motion=False))
+    out = commands.transfer(requests.Transfer(source=str(tmp_path), out=tmp_path / "out.gif", motion=False))
     assert Image.open(out).n_frames == 6  # the length of the shorter film
     with pytest.raises(UserError, match="expected parent.mp4 and infant.mp4"):
-        commands.transfer(commands.Transfer(source=str(tmp_path / "nowhere"), out=tmp_path / "out.gif"))
+        commands.transfer(requests.Transfer(source=str(tmp_path / "nowhere"), out=tmp_path / "out.gif"))
 
 
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        (commands.Edit(photo="procedural:1"), "expected one target emotion"),
-        (commands.Edit(photo="procedural:1", emotion="happy", valence=0.1), "expected one target emotion"),
-        (commands.Edit(photo="procedural:1", valence=1.2, arousal=0.0), "outside the valence-arousal plane"),
-        (commands.Edit(photo="procedural:1", emotion="happy", out=Path("x.bmp")), "ends in .png or .jpg"),
-        (commands.Edit(photo="procedural:1", emotion="happy", out=Path("no/x.png")), "does not exist; create it first"),
+        (requests.Edit(photo="procedural:1"), "expected one target emotion"),
+        (requests.Edit(photo="procedural:1", emotion="happy", valence=0.1), "expected one target emotion"),
+        (requests.Edit(photo="procedural:1", valence=1.2, arousal=0.0), "outside the valence-arousal plane"),
+        (requests.Edit(photo="procedural:1", emotion="happy", out=Path("x.bmp")), "ends in .png or .jpg"),
+        (requests.Edit(photo="procedural:1", emotion="happy", out=Path("no/x.png")), "does not exist; create it first"),
     ],
 )
 def test_invalid_requests_of_edit_are_user_errors(request_, message):
@@ -118,13 +118,13 @@ def test_invalid_requests_of_edit_are_user_errors(request_, message):
 )
 def test_invalid_points_of_walk_are_user_errors(points, message):
     with pytest.raises(UserError, match=message):
-        commands.walk(commands.Walk(photo="procedural:1", points=points, out=Path("x.mp4")))
+        commands.emotion_film(requests.EmotionPath(photo="procedural:1", points=points, out=Path("x.mp4")))
 
 
 def test_a_real_photograph_changes_only_at_the_face(tmp_path, capsys):
     data = pytest.importorskip("skimage.data")
     Image.fromarray(data.astronaut()).save(tmp_path / "astronaut.png")
-    out = commands.edit(commands.Edit(photo=str(tmp_path / "astronaut.png"), valence=-0.6, arousal=0.4))
+    out = commands.edit(requests.Edit(photo=str(tmp_path / "astronaut.png"), valence=-0.6, arousal=0.4))
     before, after = data.astronaut().astype(int), np.asarray(Image.open(out)).astype(int)
     rows, columns = np.nonzero(np.abs(after - before).max(axis=-1))
     # Only the face at the top changes; the suit, the flag and the shuttle do not.

@@ -236,3 +236,30 @@ def test_rematerialisation_saves_memory_and_does_not_change_gradients():
     assert residual_sizes[1] < residual_sizes[0] / 3
     for one, other in zip(*map(jax.tree.leaves, gradients), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["landmark", "image"])
+def test_the_paired_loss_is_the_distance_to_the_pair(name):
+    tiny = small(targets="paired", paired_weight=3.0)
+    model, state, batch = built(name, tiny)
+    generator = np.random.default_rng(1)
+    batch = batch._replace(
+        target_landmarks=jnp.asarray(generator.uniform(-0.8, 0.8, batch.landmarks.shape), jnp.float32),
+        target_images=jnp.asarray(generator.integers(0, 256, batch.images.shape, np.uint8)),
+    )
+    real, own, target = model.trainer.view(state.frozen, batch)
+    if name == "image":  # its pair has landmarks of its own, and no landmark converter is needed
+        np.testing.assert_array_equal(target.landmarks, batch.target_landmarks)
+    generated = model.trainer.generate(state.generator, real, target)
+    truth = model.trainer.truth(batch)
+    arguments = (state.generator, generated, state.discriminator, real, own, target)
+    total, parts = model.trainer.generator_objective(*arguments, truth)
+    without, _ = model.trainer.generator_objective(*arguments)
+    difference = np.asarray(generated.output) - np.asarray(truth)
+    expected = np.abs(difference).mean()
+    if name == "image":
+        expected += np.abs(np.diff(difference, axis=1)).mean() + np.abs(np.diff(difference, axis=2)).mean()
+    np.testing.assert_allclose(parts["paired"], expected, rtol=1e-5)
+    np.testing.assert_allclose(total - without, 3.0 * expected, rtol=1e-4)
+    _, metrics = stepped(model, state, batch)
+    np.testing.assert_allclose(metrics["g/paired"], expected, rtol=1e-4)

@@ -1,4 +1,4 @@
-"""The generator that warps and then paints: what geometry gives it, and how the adversarial step uses it."""
+"""The generator that warps and then paints: its inputs from geometry, and its training step."""
 
 import dataclasses
 
@@ -19,11 +19,11 @@ SIDE = 48
 
 @pytest.fixture(scope="module")
 def faces():
-    """The same person calm and surprised: images and landmarks in [-1, 1], as batches of one."""
+    """Return images and landmarks of one person, calm and surprised, in [-1, 1] and as batches of one."""
     person = procedural.sample_face(5, 3, 0, False)
-    shown = [procedural.render(person, *emotion, SIDE) for emotion in ((0.0, 0.0), (0.2, 0.9))]
-    images = [jnp.asarray(face.image, jnp.float32)[None] / 127.5 - 1.0 for face in shown]
-    return images, [jnp.asarray(lm.normalise(face.landmarks, SIDE))[None] for face in shown]
+    rendered = [procedural.render(person, *emotion, SIDE) for emotion in ((0.0, 0.0), (0.2, 0.9))]
+    images = [jnp.asarray(face.image, jnp.float32)[None] / 127.5 - 1.0 for face in rendered]
+    return images, [jnp.asarray(lm.normalise(face.landmarks, SIDE))[None] for face in rendered]
 
 
 def inside_mouth(points) -> np.ndarray:
@@ -36,31 +36,31 @@ def inside_mouth(points) -> np.ndarray:
     return down[:, None] & across
 
 
-def test_an_opened_mouth_is_revealed_and_skin_is_not(faces):
+def test_an_opening_mouth_is_revealed_and_skin_is_not(faces):
     (calm, _), (source, target) = faces
-    given = painter.geometry(calm, source, target)
+    geometry = painter.geometry(calm, source, target)
     mouth = inside_mouth(target)
     assert mouth.sum() > 4
-    revealed = np.asarray(given.revealed)[0, ..., 0]
+    revealed = np.asarray(geometry.revealed)[0, ..., 0]
     assert revealed[mouth].min() > 0.8
     near = np.asarray(lm.to_pixels(target, SIDE))[0]
     pixels = np.stack(np.meshgrid(np.arange(SIDE) + 0.5, np.arange(SIDE) + 0.5), axis=-1)
-    apart = np.linalg.norm(pixels[:, :, None] - near[36:], axis=-1).min(axis=-1) > 3.0
-    assert revealed[apart & ~mouth].max() < 0.01
+    far_from_features = np.linalg.norm(pixels[:, :, None] - near[36:], axis=-1).min(axis=-1) > 3.0
+    assert revealed[far_from_features & ~mouth].max() < 0.01
 
 
 def test_nothing_is_revealed_or_moved_where_landmarks_stay(faces):
     (_, surprised), (_, points) = faces
-    given = painter.geometry(surprised, points, points)
-    np.testing.assert_array_equal(given.warped, surprised)
-    assert not np.any(given.displacement) and np.all(given.area == 1.0)
-    assert float(given.revealed.max()) <= 0.26  # a sigmoid times one minus itself
+    geometry = painter.geometry(surprised, points, points)
+    np.testing.assert_array_equal(geometry.warped, surprised)
+    assert not np.any(geometry.displacement) and np.all(geometry.area == 1.0)
+    assert float(geometry.revealed.max()) <= 0.26  # s (1 - s) of a sigmoid s is at most 0.25
 
 
 def test_a_closing_mouth_reveals_nothing_inside(faces):
     (_, surprised), (closed, opened) = faces
-    given = painter.geometry(surprised, opened, closed)
-    assert float(given.revealed.max()) < 0.6
+    geometry = painter.geometry(surprised, opened, closed)
+    assert float(geometry.revealed.max()) < 0.6
 
 
 def config(**changes):
@@ -69,7 +69,7 @@ def config(**changes):
     )
 
 
-def test_the_step_trains_it_and_the_cycle_swaps_source_and_target():
+def test_a_step_trains_the_painter_and_the_cycle_swaps_source_and_target():
     model, state, batch = built("image", config())
     real, own, target = model.trainer.view(state.frozen, batch)
     np.testing.assert_array_equal(own.source, target.landmarks)
@@ -81,7 +81,7 @@ def test_the_step_trains_it_and_the_cycle_swaps_source_and_target():
     chex.assert_equal_shape([real, model.trainer.generate(after.generator, real, target).output])
 
 
-def test_the_landmark_loss_of_the_generator_alone_can_be_left_out():
+def test_g_landmark_factor_scales_only_the_landmark_loss_of_the_generator():
     totals = []
     for factor in (0.0, 1.0):
         model, state, batch = built("image", config(g_landmark_factor=factor))
@@ -114,18 +114,21 @@ def test_emotions_are_read_from_blurred_images():
 
 def test_3d_landmarks_warp_by_x_and_y(faces):
     (calm, _), (source, target) = faces
-    deep = [
+    with_depth = [
         jnp.concatenate([points, jnp.full((1, 68, 1), z)], axis=-1) for points, z in ((source, 0.2), (target, -0.1))
     ]
-    np.testing.assert_array_equal(painter.geometry(calm, *deep).warped, painter.geometry(calm, source, target).warped)
+    np.testing.assert_array_equal(
+        painter.geometry(calm, *with_depth).warped, painter.geometry(calm, source, target).warped
+    )
 
 
-def test_an_example_does_not_depend_on_the_others():
+def test_the_output_for_an_example_does_not_depend_on_other_examples():
     batch = random_batch(small(), 3)
     network = painter.Painter(width=4, blocks=1)
     images = jnp.asarray(batch.images, jnp.float32) / 127.5 - 1.0
     condition = Condition(batch.emotions, batch.landmarks, batch.landmarks[::-1])
     parameters = jax.jit(network.init)(jax.random.key(0), images, condition)
-    together = network.apply(parameters, images, condition).output
-    alone = network.apply(parameters, images[:1], jax.tree.map(lambda leaf: leaf[:1], condition)).output
+    convert = jax.jit(lambda images, condition: network.apply(parameters, images, condition).output)
+    together = convert(images, condition)
+    alone = convert(images[:1], jax.tree.map(lambda leaf: leaf[:1], condition))
     np.testing.assert_allclose(together[:1], alone, atol=1e-4)

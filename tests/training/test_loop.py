@@ -106,7 +106,8 @@ def test_a_resumed_run_removes_metrics_of_steps_it_repeats(config, tmp_path):
 
 
 def test_a_nan_stops_the_run_and_resume_skip_replaces_the_batches(config, tmp_path, monkeypatch):
-    plans = [batches.plan_for(config, config.landmark, step, np.zeros((64, 2))) for step in range(8)]
+    train_faces = records.load(Path(config.data_dir), config.data, config.resolution, "train")
+    plans = [batches.plan_for(config, config.landmark, step, train_faces) for step in range(8)]
     poisoned = plans[6].indices[0]
     intact = records.load
 

@@ -32,18 +32,20 @@ class Options:
     """Options of the drawn faces: their number and the seed."""
 
     faces: int = 8000
-    """Number of faces in the training split, four of each person."""
+    """Number of images in the training split, in four poses of each person."""
     held_out: int = 1000
     """Number of faces in the validation split, and in the test split."""
     dyads: int = 2
     """Number of mother-infant sequences that follow the still-face experiment."""
     dyad_seconds: float = 9.0
     """Length of each sequence, in seconds at 30 frames/s; 0.1 to 3600."""
+    emotions: int = 1
+    """Images of each pose in the training split, at different emotions; 2 or more make pairs."""
     seed: int = 0
     """Seed of all random numbers."""
 
     def __post_init__(self):
-        for name, least in (("faces", 1), ("held_out", 1), ("dyads", 0), ("seed", 0)):
+        for name, least in (("faces", 1), ("held_out", 1), ("dyads", 0), ("emotions", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise UserError(f"--{name.replace('_', '-')} {getattr(self, name)}: expected {least} or more")
         if max(self.faces, self.held_out) > FIRST_SUBJECT["validation"]:
@@ -61,7 +63,10 @@ class Still:
 
     split: str
     number: int
+    """Number of the pose in the split: person and shot."""
     seed: int
+    version: int = 0
+    """Number of the emotion among the images of this pose."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +90,9 @@ def splits(options: Options) -> dict[str, int]:
 def faces(options: Options, split: str) -> Iterator[Still | Frame]:
     """Yield the parameters of every face of a split, in order."""
     if split != DYADS:
+        emotions = options.emotions if split == "train" else 1
         for number in range(splits(options)[split]):
-            yield Still(split, number, options.seed)
+            yield Still(split, number // emotions, options.seed, number % emotions)
         return
     for dyad in range(options.dyads):
         for frame in range(round(options.dyad_seconds * procedural.FRAMES_PER_SECOND)):
@@ -108,12 +114,13 @@ def _draw_still(still: Still, resolution: int) -> dict:
     infant = person % INFANT_EVERY[still.split] == INFANT_EVERY[still.split] - 1
     face = procedural.sample_face(still.seed, subject, shot, infant)
     # The 3 selects a random stream that is independent of those of the person and the shot.
-    emotion = procedural.sample_emotion(np.random.default_rng((still.seed, subject, shot, int(infant), 3)))
+    stream = (still.seed, subject, shot, int(infant), 3, *([still.version] if still.version else []))
+    emotion = procedural.sample_emotion(np.random.default_rng(stream))
     return _features(
         face,
         emotion,
         resolution,
-        id=f"{still.split}/{person:05}-{shot}",
+        id=f"{still.split}/{person:05}-{shot}" + (f"-{still.version}" if still.version else ""),
         subject=f"{still.split}/{person:05}",
         face_key=np.array([still.seed, subject, shot, infant], np.int64),
         dyad=-1,

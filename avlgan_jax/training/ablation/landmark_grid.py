@@ -168,7 +168,7 @@ def _stream(faces: records.Faces, config: Config, seeds: list[int], first: int, 
     seeded = [dataclasses.replace(config, seed=seed) for seed in seeds]
 
     def of(alone: Config, step: int) -> Batch:
-        plan = batches.plan_for(alone, alone.landmark, step, faces.emotions)
+        plan = batches.plan_for(alone, alone.landmark, step, faces)
         return batches.assemble_batch(faces, plan, with_images=False)
 
     return batches.stack([batches.stack([of(alone, step) for alone in seeded]) for step in range(first, last)])
