@@ -47,6 +47,17 @@ def render(face_key: Int[np.ndarray, "4"], emotion: Float[np.ndarray, "2"], reso
     return image, landmarks
 
 
+def true_landmarks(
+    face_keys: Int[np.ndarray, "n 4"], emotions: Float[np.ndarray, "n 2"], resolution: int
+) -> Float[np.ndarray, "n 68 3"]:
+    """Return the 3-D landmarks in pixels of the faces with these keys at these emotions; no face is drawn."""
+    found = []
+    for (seed, subject, shot, infant), (valence, arousal) in zip(face_keys.tolist(), emotions.tolist(), strict=True):
+        face = procedural.sample_face(seed, subject, shot, bool(infant))
+        found.append(procedural.landmarks(face, valence, arousal, resolution))
+    return np.stack(found)
+
+
 @contextlib.contextmanager
 def renderer(resolution: int) -> Iterator[Renderer]:
     """Yield a function that renders faces in a pool with one process per core.

@@ -48,7 +48,10 @@ class Arguments:
     all: bool = False
     """Run every experiment of Section IV, including those that need the runs of `ablate.py`."""
     experiment: (
-        Literal["table_ii", "faces", "trials", "circumplex", "fidelity", "baby", "transfer", "table_i", "recipe"] | None
+        Literal[
+            "table_ii", "faces", "trials", "circumplex", "fidelity", "shape", "baby", "transfer", "table_i", "recipe"
+        ]
+        | None
     ) = None
     """Run one experiment only; `docs/metrics.md` describes them."""
     features: Literal["regressor", "inception"] = "regressor"

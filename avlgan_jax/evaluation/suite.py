@@ -9,7 +9,16 @@ import numpy as np
 from avlgan_jax.data.records import Faces
 from avlgan_jax.evaluation import examples, scores, trials
 from avlgan_jax.evaluation.examples import EmotionGrid
-from avlgan_jax.evaluation.experiments import ablation_scores, baby, circumplex, fidelity, table_i, table_ii, transfer
+from avlgan_jax.evaluation.experiments import (
+    ablation_scores,
+    baby,
+    circumplex,
+    fidelity,
+    shape,
+    table_i,
+    table_ii,
+    transfer,
+)
 from avlgan_jax.evaluation.ground_truth import Renderer
 from avlgan_jax.evaluation.ground_truth import face_keys as truth_keys
 from avlgan_jax.evaluation.report import figures
@@ -133,6 +142,10 @@ def _fidelity(context: EvaluationContext) -> ExperimentResult:
     )
 
 
+def _shape(context: EvaluationContext) -> ExperimentResult:
+    return ExperimentResult({"shape": shape.to_metrics(shape.measure(context.models, context.faces, context.trials))})
+
+
 def _baby(context: EvaluationContext) -> ExperimentResult:
     dyads = baby.measure(context.models, context.frames) if baby.has_sequences(context.frames) else {}
     return ExperimentResult({"baby": baby.to_metrics(dyads, context.seed)}, [figures.baby(dyads)] if dyads else [])
@@ -182,6 +195,7 @@ EXPERIMENTS: dict[str, Callable[[EvaluationContext], ExperimentResult]] = {
     "trials": _trials,
     "circumplex": _circumplex,
     "fidelity": _fidelity,
+    "shape": _shape,
     "baby": _baby,
     "transfer": _transfer,
     "table_i": _table_i,

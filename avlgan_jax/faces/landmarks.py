@@ -118,6 +118,33 @@ def eye_distance(landmarks: Float[np.ndarray, "*batch 68 d"]) -> Float[np.ndarra
     return np.linalg.norm(in_plane(landmarks[..., 36, :] - landmarks[..., 45, :]), axis=-1)
 
 
+def shape_measures(landmarks: Float[np.ndarray, "n 68 d"]) -> dict[str, Float[np.ndarray, "n"]]:
+    """Return how open, wide and high the parts of each face are, in the picture's plane.
+
+    Returns:
+        `eye_openness`, `mouth_openness`, `mouth_width`, `brow_height` (above the eyes), `inner_brow_height` and
+        `lip_corner_height` (above the middle of the lips), all over the outer eye distance; upwards is positive.
+    """
+    points = in_plane(landmarks)
+    scale = eye_distance(points)
+
+    def distance(a: int, b: int) -> np.ndarray:
+        return np.linalg.norm(points[:, a] - points[:, b], axis=-1)
+
+    def height(indices: list[int] | slice) -> np.ndarray:
+        return -points[:, indices, 1].mean(axis=1)
+
+    measures = {
+        "eye_openness": np.mean([distance(37, 41), distance(38, 40), distance(43, 47), distance(44, 46)], axis=0),
+        "mouth_openness": distance(62, 66),
+        "mouth_width": distance(60, 64),
+        "brow_height": height(slice(17, 27)) - height(slice(36, 48)),
+        "inner_brow_height": height([20, 21, 22, 23]) - height(slice(36, 48)),
+        "lip_corner_height": height([48, 54]) - height([51, 57]),
+    }
+    return {name: values / scale for name, values in measures.items()}
+
+
 def normalised_mean_error(
     found: Float[np.ndarray, "*batch 68 d"], truth: Float[np.ndarray, "*batch 68 k"]
 ) -> Float[np.ndarray, "*batch"]:

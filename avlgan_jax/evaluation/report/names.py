@@ -22,3 +22,12 @@ WEIGHT_NAMES = {
     "image.emotion_weight": "$\\lambda_e^i$",
     "image.landmark_weight": "$\\lambda_l$",
 }
+# The measures of `landmarks.shape_measures` in words.
+SHAPE_NAMES = {
+    "eye_openness": "openness of the eyes",
+    "mouth_openness": "openness of the mouth",
+    "mouth_width": "width of the mouth",
+    "brow_height": "height of the brows",
+    "inner_brow_height": "height of the inner brows",
+    "lip_corner_height": "height of the lip corners",
+}

@@ -6,7 +6,7 @@
 from avlgan_jax.faces.procedural.dyads import FRAMES_PER_SECOND, PHASES, Dyad, dyad
 from avlgan_jax.faces.procedural.expression import ACTION_UNITS, action_units, sample_emotion
 from avlgan_jax.faces.procedural.identity import Face, sample_face
-from avlgan_jax.faces.procedural.rendering import Rendering, render
+from avlgan_jax.faces.procedural.rendering import Rendering, landmarks, render
 
 __all__ = [
     "ACTION_UNITS",
@@ -17,6 +17,7 @@ __all__ = [
     "Rendering",
     "action_units",
     "dyad",
+    "landmarks",
     "render",
     "sample_emotion",
     "sample_face",

@@ -53,14 +53,33 @@ def render(face: Face, valence: float, arousal: float, resolution: int = 128) ->
         cv2.setNumThreads(threads)
 
 
-def _draw(face: Face, valence: float, arousal: float, resolution: int) -> Rendering:
-    """Paint the canvas from back to front and photograph it."""
+def landmarks(face: Face, valence: float, arousal: float, resolution: int) -> Float[np.ndarray, "68 3"]:
+    """Return the 3-D landmarks that `render` gives, without drawing the face.
+
+    Args:
+        face: the person and the conditions of the photograph.
+        valence: in [-1, 1].
+        arousal: in [-1, 1].
+        resolution: side of the picture in pixels.
+    """
     size = resolution * _oversampling(resolution)
+    projected = _pose(face, float(valence), float(arousal), size)[-1]
+    return (projected * np.float32(resolution / size)).astype(np.float32)
+
+
+def _pose(face: Face, valence: float, arousal: float, size: int) -> tuple:
+    """Return the head at rest, its camera, the action units, the moved head and its projection to a canvas."""
     rest = anatomy.rest(face.identity)
     view = camera.frame(rest, face.shot, face.infant, size)
     units = muscles.show(action_units(valence, arousal, face.infant), face.identity)
     moved = muscles.move(rest, units, face.infant)
-    projected = view.project(moved)
+    return rest, view, units, moved, view.project(moved)
+
+
+def _draw(face: Face, valence: float, arousal: float, resolution: int) -> Rendering:
+    """Paint the canvas from back to front and photograph it."""
+    size = resolution * _oversampling(resolution)
+    rest, view, units, moved, projected = _pose(face, valence, arousal, size)
     canvas = scene.background(face, size)
     sheet = scene.Sheet(canvas, face, rest, view, units, moved, projected[:, :2], view.rotation[:2, :2] * view.scale)
 
