@@ -198,6 +198,8 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
 
 
-def signed(value: float, decimals: int = 2) -> str:
-    """Format a number with its sign and a typographic minus; return "0" if it rounds to zero."""
-    return f"{value:+.{decimals}f}".replace("-", "−") if round(float(value), decimals) else "0"
+def signed(value: float, decimals: int = 2, zero: str | None = "0") -> str:
+    """Format a number with its sign and a typographic minus; return `zero`, if given, where it rounds to zero."""
+    if zero is not None and not round(float(value), decimals):
+        return zero
+    return f"{value:+.{decimals}f}".replace("-", "−")

@@ -11,7 +11,7 @@ from avlgan_jax.evaluation.experiments.baby import FRAMES_PER_SECOND, PAPER, Fra
 from avlgan_jax.evaluation.experiments.circumplex import PlaneSweep
 from avlgan_jax.evaluation.experiments.transfer import TransferResult
 from avlgan_jax.evaluation.report import plots, sheets
-from avlgan_jax.evaluation.report.names import NAMES, WEIGHT_NAMES
+from avlgan_jax.evaluation.report.names import SHOWN_NAMES, WEIGHT_SYMBOLS
 from avlgan_jax.evaluation.trials import MODELS, TrialResults
 from avlgan_jax.faces import drawing
 from avlgan_jax.faces.emotions import AXES
@@ -112,7 +112,12 @@ def scatter(measured: TrialResults) -> Figure:
     """Return scatter plots of the target against the regressor's prediction, by model and axis of the plane."""
     expected = measured.trials.emotions
     panels = [
-        (f"{NAMES[name]}: {word}", expected[:, axis], measured.models[name].predicted[:, axis], measured.trials.infants)
+        (
+            f"{SHOWN_NAMES[name]}: {word}",
+            expected[:, axis],
+            measured.models[name].predicted[:, axis],
+            measured.trials.infants,
+        )
         for name in MODELS
         for axis, word in enumerate(AXES)
     ]
@@ -153,7 +158,7 @@ def _nearness(around: dict[str, PlaneSweep], name: str) -> Figure:
     ours = name == "avlandmarkgan"
     return _figure(
         "circumplex_truth" if ours else f"circumplex_truth_{name}",
-        f"{NAMES[name]} compared with doing nothing, by target emotion",
+        f"{SHOWN_NAMES[name]} compared with doing nothing, by target emotion",
         f"Mean over up to {people} people of each age group, at targets all over the plane. Blue: the "
         + ("landmarks (NME, reduction in per cent) or the " if ours else "")
         + "picture (PSNR, SSIM) is nearer to the ground truth than the unchanged input is; red: farther from it.",
@@ -170,7 +175,7 @@ def predicted_emotions(around: dict[str, PlaneSweep]) -> Figure:
     """
     targets = circumplex.targets()
     panels = [
-        (f"{NAMES[name]}: {group}s", targets, sweep.predicted[name].mean(axis=0), group == "infant")
+        (f"{SHOWN_NAMES[name]}: {group}s", targets, sweep.predicted[name].mean(axis=0), group == "infant")
         for group, sweep in around.items()
         for name in reversed(MODELS)
     ]
@@ -192,7 +197,7 @@ def baby(dyads: dict[str, FramePredictions]) -> Figure:
     """
     panels = [
         (
-            f"{NAMES[name]}: {group}s",
+            f"{SHOWN_NAMES[name]}: {group}s",
             frames.expected,
             frames.predicted[name],
             np.full(len(frames.expected), group == "infant"),
@@ -250,9 +255,9 @@ def table_i(found: dict) -> Figure:
     distance = "fid" if any(row["fid"] is not None for rows in found.values() for row in rows) else "frechet_regressor"
     measures = {"rmse": "RMSE", distance: "FID" if distance == "fid" else "Fréchet"}
     panels = [
-        (f"{name}, {WEIGHT_NAMES[weight]}", found[weight], key, "rmse" if key == "rmse" else "fid")
+        (f"{name}, {WEIGHT_SYMBOLS[weight]}", found[weight], key, "rmse" if key == "rmse" else "fid")
         for key, name in measures.items()
-        for weight in WEIGHT_NAMES
+        for weight in WEIGHT_SYMBOLS
     ]
     return _figure(
         "table_i",
@@ -261,7 +266,7 @@ def table_i(found: dict) -> Figure:
         "line through the means over the seeds, a dot for each seed, and a ring around the workdir's own weight. "
         "Dashed grey, on the right scale: the paper's values.",
         "Curves of the RMSE and of the distance to the training pictures over four loss weights",
-        plots.weight_curves(panels, columns=len(WEIGHT_NAMES)),
+        plots.weight_curves(panels, columns=len(WEIGHT_SYMBOLS)),
     )
 
 

@@ -1,6 +1,6 @@
 """Display names and symbols of models, table rows and loss weights."""
 
-NAMES = {"avlandmarkgan": "avLandmarkGAN", "avgan": "avGAN", "truth": "truth"}
+SHOWN_NAMES = {"avlandmarkgan": "avLandmarkGAN", "avgan": "avGAN", "truth": "truth"}
 # The rows of the result table. "regressor" holds the regressor's scores on real faces.
 ROW_NAMES = {
     "avlandmarkgan": "avLandmarkGAN",
@@ -9,14 +9,14 @@ ROW_NAMES = {
     "regressor": "real faces",
 }
 # The loss weights of Table I, for tables.
-WEIGHTS = {
+WEIGHT_WORDS = {
     "landmark.emotion_weight": "emotion, landmark converter",
     "landmark.centre_weight": "face feature centres",
     "image.emotion_weight": "emotion, image converter",
     "image.landmark_weight": "landmarks, image converter",
 }
 # The paper's symbols of the loss weights of Table I, as Matplotlib math text.
-WEIGHT_NAMES = {
+WEIGHT_SYMBOLS = {
     "landmark.emotion_weight": "$\\lambda_e^l$",
     "landmark.centre_weight": "$\\lambda_{ffc}$",
     "image.emotion_weight": "$\\lambda_e^i$",

@@ -12,7 +12,7 @@ from PIL import Image
 from avlgan_jax import atomic_files
 from avlgan_jax.evaluation.examples import MATRIX_STEPS, EmotionGrid
 from avlgan_jax.evaluation.report.figures import Figure
-from avlgan_jax.evaluation.report.names import SHAPE_NAMES, WEIGHTS
+from avlgan_jax.evaluation.report.names import SHAPE_NAMES, WEIGHT_WORDS
 from avlgan_jax.evaluation.report.tables import (
     comparisons,
     nearer_to_truth,
@@ -51,7 +51,7 @@ def render_page(scores: dict, shown: list[Figure], matrices: list[EmotionGrid]) 
     """
     return template("report.html").render(
         scores=scores,
-        weight_names=WEIGHTS,
+        weight_names=WEIGHT_WORDS,
         shape_names=SHAPE_NAMES,
         parts=RECIPE_PARTS,
         **_tables(scores),

@@ -19,10 +19,11 @@ from avlgan_jax import atomic_files
 from avlgan_jax.errors import UserError, command, command_line
 from avlgan_jax.evaluation.experiments.table_i import PAPER as TABLE_I
 from avlgan_jax.evaluation.experiments.table_i import PAPER_2D, PAPER_3D
-from avlgan_jax.evaluation.report.names import WEIGHTS
+from avlgan_jax.evaluation.report.names import WEIGHT_WORDS
 from avlgan_jax.evaluation.report.page import template
 from avlgan_jax.evaluation.report.tables import comparisons, table_columns
 from avlgan_jax.faces import emotions
+from avlgan_jax.faces.drawing import signed
 from avlgan_jax.training import workdir
 from avlgan_jax.training.ablation.recipe import RECIPE_PARTS
 from avlgan_jax.training.workdir import METRICS
@@ -116,7 +117,7 @@ def render(reports: dict[str, dict], pictures: dict[str, dict[str, str]], words:
         columns={name: table_columns(report) for name, report in reports.items()},
         compared={name: comparisons(report) for name, report in reports.items()},
         claims={name: claims(report, _in_two_dimensions(report, reports)) for name, report in reports.items()},
-        weight_names=WEIGHTS,
+        weight_names=WEIGHT_WORDS,
         parts=RECIPE_PARTS,
         table_ii=list(zip(emotions.EXPRESSIONS, emotions.TABLE_II.tolist(), strict=True)),
     )
@@ -160,7 +161,7 @@ def claims(report: dict, in_2d: dict | None = None) -> list[Claim]:
             (100.0, 5.0),
         )
     )
-    for weight in WEIGHTS:
+    for weight in WEIGHT_WORDS:
         if weight != "image.emotion_weight":
             result.append(_insensitive(weight, rows.get(weight, {})))
     return result
@@ -190,7 +191,7 @@ def _insensitive(weight: str, rows: dict) -> Claim:
         return (max(values) - min(values)) / (sum(values) / len(values))
 
     theirs = width([rmse for _, rmse in TABLE_I[weight].values()])
-    text = f'the RMSE hardly depends on the loss weight "{WEIGHTS[weight]}" (range over mean)'
+    text = f'the RMSE hardly depends on the loss weight "{WEIGHT_WORDS[weight]}" (range over mean)'
     if len(rows) < 2:
         return Claim(text, f"{theirs:.0%}", "–", None)
     ours = width([row["rmse"] for row in rows.values()])
@@ -233,7 +234,7 @@ def _distance(report: dict) -> str:
 
 
 def _signed(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.2f}".replace("-", "−")
+    return "–" if value is None else signed(value, zero=None)
 
 
 def _store(directory: Path, store: Path) -> None:

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from avlgan_jax.evaluation.examples import ExampleRows
 from avlgan_jax.evaluation.experiments.transfer import TransferResult
-from avlgan_jax.evaluation.report.names import NAMES
+from avlgan_jax.evaluation.report.names import SHOWN_NAMES
 from avlgan_jax.faces.drawing import GAP, blank_canvas, framed_face, landmark_face, sheet, write
 
 
@@ -32,7 +32,7 @@ def against_truth(shown: ExampleRows) -> Image.Image:
     """Draw a row per face: target, input, avGAN, avLandmarkGAN and, where `shown` has it, the ground truth."""
     side = 168
     names = [name for name in ("avgan", "avlandmarkgan", "truth") if name in shown.outputs]
-    columns = ["input", *(NAMES[name] for name in names)]
+    columns = ["input", *(SHOWN_NAMES[name] for name in names)]
     pictures = [shown.images, *(shown.outputs[name] for name in names)]
     rows = [[framed_face(picture[k], side) for picture in pictures] for k in range(len(shown.images))]
     return sheet(columns, rows, side, _targets(shown))

@@ -7,6 +7,7 @@ import numpy as np
 from avlgan_jax.data.records import AGE_GROUPS
 from avlgan_jax.evaluation.report.names import ROW_NAMES
 from avlgan_jax.evaluation.trials import MODELS
+from avlgan_jax.faces.drawing import signed
 
 # The columns of the result table: key in metrics.json, heading, decimals, and whether more is better. A column in which
 # neither model has a number is left out.
@@ -106,7 +107,7 @@ def comparisons(scores: dict) -> tuple[list[str], list[Comparison]]:
         for _, values, bounds in blocks:
             difference = values["avlandmarkgan"][key] - values["avgan"][key]
             interval = bounds["difference"][key]
-            cells.append((_signed(difference, 3), value_range(interval, 3), _outcome(interval, more)))
+            cells.append((signed(difference, 3, zero=None), value_range(interval, 3), _outcome(interval, more)))
         rows.append(Comparison(name, cells))
     return [title for title, _, _ in blocks], rows
 
@@ -115,10 +116,6 @@ def _outcome(interval: list[float] | None, more: bool) -> str:
     if interval is None or interval[0] <= 0.0 <= interval[1]:
         return "undecided"
     return "better" if (interval[0] > 0.0) == more else "worse"
-
-
-def _signed(value: float, decimals: int) -> str:
-    return f"{value:+.{decimals}f}".replace("-", "−")
 
 
 def value_range(interval: list[float] | None, decimals: int = 2) -> str:

@@ -15,7 +15,7 @@ from avlgan_jax.evaluation import examples, suite
 from avlgan_jax.evaluation.experiments import baby, circumplex
 from avlgan_jax.evaluation.report import figures as report_figures
 from avlgan_jax.evaluation.report import tables
-from avlgan_jax.evaluation.report.names import WEIGHTS
+from avlgan_jax.evaluation.report.names import WEIGHT_WORDS
 from avlgan_jax.evaluation.report.page import render_page, write_report
 from avlgan_jax.evaluation.trials import MODELS, draw_trials
 
@@ -203,7 +203,7 @@ def test_table_i_is_shown_with_the_papers_numbers(written, tmp_path):
         }
         for value, rmse in ((1.0, 0.345), (3.0, 0.456))
     ]
-    found = dict.fromkeys(WEIGHTS, rows)
+    found = dict.fromkeys(WEIGHT_WORDS, rows)
     selected = {name: numbers[name] for name in ("schema_version", "protocol", "provenance")} | {"table_i": found}
     figure = report_figures.table_i(found)
     page = write_report(tmp_path / "table_i", selected, [figure], []).read_text()
