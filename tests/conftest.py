@@ -109,7 +109,7 @@ def _trained(tmp_path_factory, data_dir, name, *options):
     def make(folder):
         fixed = ["all", "--preset", "debug", "--data-dir", str(data_dir), "--workdir", str(folder)]
         done = run("train.py", *fixed, *options)
-        (folder / "told.txt").write_text(done.stdout + done.stderr)
+        (folder / "output.txt").write_text(done.stdout + done.stderr)
 
     folder = _made_once(tmp_path_factory, name, make)
     config = workdir.read_config(folder)

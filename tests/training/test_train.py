@@ -53,7 +53,7 @@ def test_missing_3d_landmarks_in_the_data_are_a_user_error(data_dir, tmp_path):
 
 def test_one_command_trains_all_four_models(trained_run):
     folder, config, _ = trained_run
-    output = (folder / "told.txt").read_text()
+    output = (folder / "output.txt").read_text()
     for name in ("regressor", "landmark", "image", "avgan"):
         assert (folder / name / "checkpoints" / "4" / "sha256.json").is_file(), output
     assert config.resolution == 32
