@@ -1,5 +1,6 @@
 """Construction of the four models from the config: networks, optimizers, and the conditions taken from a batch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import flax.linen as nn
@@ -13,10 +14,12 @@ from avlgan_jax.faces import warp
 from avlgan_jax.models.converter import Converter
 from avlgan_jax.models.networks import (
     Condition,
+    Emotions,
     ImageDiscriminator,
     ImageGenerator,
     LandmarkDiscriminator,
     LandmarkGenerator,
+    Points,
     Regressor,
     ResNetDiscriminator,
     image_to_float,
@@ -66,14 +69,12 @@ def build(name: ModelName, config: Config, face_count: int) -> Model:
         return Model(
             name, training, Converter(*parts, training, _view_image, *optimizers, truth=_paired_image), with_images=True
         )
-    landmark_converter = landmark_generator(config)
+    convert_landmarks = landmark_conversion(config)
 
     def view(frozen: Params, batch: Batch):
         converted = batch.target_landmarks
         if converted is None:
-            converted = landmark_converter.apply({"params": frozen}, batch.landmarks, Condition(batch.targets)).output
-            if training.warped:
-                converted = jax.vmap(warp.without_similarity)(batch.landmarks, converted)
+            converted = convert_landmarks(frozen, batch.landmarks, batch.targets)
         # On the way back of the cycle source and target change places.
         own = Condition(batch.emotions, batch.landmarks, converted)
         return image_to_float(batch.images), own, Condition(batch.targets, converted, batch.landmarks)
@@ -103,6 +104,20 @@ def landmark_generator(config: Config) -> LandmarkGenerator:
     """Return the landmark converter's generator G_l of the config."""
     section = config.landmark
     return LandmarkGenerator(section.width, section.blocks, section.body, section.residual)
+
+
+def landmark_conversion(config: Config) -> Callable[[Params, Points, Emotions], Points]:
+    """Return the function (weights of G_l, landmarks, emotions) -> converted landmarks, all landmarks in [-1, 1].
+
+    For an image converter that warps, the head stays where it is: turn, scale and shift are taken out.
+    """
+    network = landmark_generator(config)
+
+    def convert(weights: Params, landmarks: Points, emotions: Emotions) -> Points:
+        moved = network.apply({"params": weights}, landmarks, Condition(emotions)).output
+        return jax.vmap(warp.without_similarity)(landmarks, moved) if config.image.warped else moved
+
+    return convert
 
 
 def _landmark_discriminator(config: Config) -> LandmarkDiscriminator:

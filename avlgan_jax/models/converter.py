@@ -156,7 +156,7 @@ class Converter:
         total += parts["adversarial"]
 
         def score(x: Source):
-            return self.discriminate(discriminator, x).logits
+            return self.discriminator.apply({"params": discriminator}, x).logits  # no blurred pass
 
         if training.adversarial_loss == "wgan_gp":
             parts["gradient_penalty"] = losses.wasserstein_penalty(score, real, fake, mix)

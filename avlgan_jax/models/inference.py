@@ -11,7 +11,6 @@ from jaxtyping import Float, UInt8
 
 from avlgan_jax.config import Config
 from avlgan_jax.faces import landmarks as lm
-from avlgan_jax.faces import warp
 from avlgan_jax.models import build
 from avlgan_jax.models.networks import Condition, image_to_float, image_to_uint8, parameter_count
 from avlgan_jax.models.optimizers import Params
@@ -102,7 +101,7 @@ class Networks:
     def __init__(self, config: Config):
         self.config = config
         self._regressor = build.regressor_network(config)
-        self._landmark_generator = build.landmark_generator(config)
+        self._convert_landmarks = build.landmark_conversion(config)
         self._image_generator = build.image_generator(config.image)
         self._avgan = build.image_generator(config.avgan)
         self._image_trainer = build.build("image", config, 1).trainer
@@ -122,9 +121,7 @@ class Networks:
     def convert_landmarks(self, weights: NetworkParameters, points: jax.Array, emotions: jax.Array) -> jax.Array:
         """Return the landmarks that G_l converts to `emotions`."""
         source = lm.normalise(points, self.config.resolution)
-        moved = self._landmark_generator.apply({"params": weights["landmark"]}, source, Condition(emotions)).output
-        if self.config.image.warped:
-            moved = jax.vmap(warp.without_similarity)(source, moved)
+        moved = self._convert_landmarks(weights["landmark"], source, emotions)
         return lm.to_pixels(moved, self.config.resolution)
 
     def paint(

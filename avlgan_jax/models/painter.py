@@ -1,8 +1,8 @@
-"""The generator that warps a face by its landmarks and then paints only what is new (preset `modern`).
+"""The generator that warps a face by its landmarks and then paints only what is new (`warped`; off in every preset).
 
 Most pixels of a new expression are pixels of the source at other places, and the landmarks say where. So geometry
-moves them (`faces.warp`), and a network paints what geometry cannot know: the inside of a mouth that opens, an eye that
-opens, stretched skin, furrows and colour.
+moves them (`faces.warp`), and a network paints what the source does not show: the inside of a mouth that opens, an eye
+that opens, stretched skin, furrows and colour.
 """
 
 from typing import NamedTuple
@@ -23,7 +23,7 @@ SHADING = 0.5
 
 
 class Geometry(NamedTuple):
-    """What landmarks alone say about a converted face."""
+    """The parts of a converted face that follow from the source image and the landmarks, without a network."""
 
     warped: Image
     """The source with its pixels moved."""
