@@ -93,11 +93,16 @@ def test_people_are_in_one_split_and_have_four_images(faces):
 def test_the_splits_have_the_documented_shares_of_infants():
     options = plan.Options(faces=4000, held_out=1000)
     for split, share in (("train", 0.05), ("validation", 0.25)):
-        infants = [
-            still.number // plan.SHOTS % plan.INFANT_EVERY[split] == plan.INFANT_EVERY[split] - 1
-            for still in plan.faces(options, split)
-        ]
-        assert abs(np.mean(infants) - share) < 0.003
+        assert abs(np.mean([still.infant for still in plan.faces(options, split)]) - share) < 0.003
+
+
+def test_infant_every_sets_the_share_of_infants_in_training_only():
+    rare, frequent = plan.Options(faces=960, held_out=100), plan.Options(faces=960, held_out=100, infant_every=3)
+    assert np.mean([still.infant for still in plan.faces(frequent, "train")]) == pytest.approx(1 / 3)
+    assert list(plan.faces(rare, "validation")) == list(plan.faces(frequent, "validation"))
+    assert all(still.infant for still in plan.faces(plan.Options(faces=8, infant_every=1), "train"))
+    with pytest.raises(UserError, match="--infant-every 0: expected 1 or more"):
+        plan.Options(infant_every=0)
 
 
 def test_held_out_faces_do_not_depend_on_the_number_of_training_faces(prepared, faces, tmp_path):

@@ -19,10 +19,9 @@ SHOTS = 4  # images of each person
 # are.
 FIRST_SUBJECT = {"train": 0, "validation": 1_000_000_000, "test": 2_000_000_000}
 
-# One in this many people is an infant. In training it is 1 in 20, because the paper is about data in which infants are
-# rare (AffectNet has few). In the held-out splits it is 1 in 4: scores are computed for each age group, and at 5 % a
-# thousand faces would contain only fifty infants.
-INFANT_EVERY = {"train": 20, "validation": 4, "test": 4}
+# One in this many people of the held-out splits is an infant. Scores are computed for each age group, and at the 5 % of
+# the training split a thousand faces would contain only fifty infants.
+HELD_OUT_INFANT_EVERY = 4
 
 DYADS = "dyads"
 
@@ -41,11 +40,15 @@ class Options:
     """Length of each sequence, in seconds at 30 frames/s; 0.1 to 3600."""
     emotions: int = 1
     """Images of each pose in the training split, at different emotions; 2 or more make pairs."""
+    # The paper is about data in which infants are rare; AffectNet has few.
+    infant_every: int = 20
+    """One in this many people of the training split is an infant; 1 draws infants only."""
     seed: int = 0
     """Seed of all random numbers."""
 
     def __post_init__(self):
-        for name, least in (("faces", 1), ("held_out", 1), ("dyads", 0), ("emotions", 1), ("seed", 0)):
+        for name in ("faces", "held_out", "dyads", "emotions", "infant_every", "seed"):
+            least = 0 if name in ("dyads", "seed") else 1
             if getattr(self, name) < least:
                 raise UserError(f"--{name.replace('_', '-')} {getattr(self, name)}: expected {least} or more")
         if max(self.faces, self.held_out) > FIRST_SUBJECT["validation"]:
@@ -65,6 +68,7 @@ class Still:
     number: int
     """Number of the pose in the split: person and shot."""
     seed: int
+    infant: bool
     version: int = 0
     """Number of the emotion among the images of this pose."""
 
@@ -90,9 +94,13 @@ def splits(options: Options) -> dict[str, int]:
 def faces(options: Options, split: str) -> Iterator[Still | Frame]:
     """Yield the parameters of every face of a split, in order."""
     if split != DYADS:
-        emotions = options.emotions if split == "train" else 1
+        train = split == "train"
+        emotions = options.emotions if train else 1
+        infant_every = options.infant_every if train else HELD_OUT_INFANT_EVERY
         for number in range(splits(options)[split]):
-            yield Still(split, number // emotions, options.seed, number % emotions)
+            pose, version = divmod(number, emotions)
+            infant = (pose // SHOTS) % infant_every == infant_every - 1
+            yield Still(split, pose, options.seed, infant, version)
         return
     for dyad in range(options.dyads):
         for frame in range(round(options.dyad_seconds * procedural.FRAMES_PER_SECOND)):
@@ -111,10 +119,9 @@ def draw(faces_to_draw: list[Still | Frame], resolution: int) -> list[dict]:
 def _draw_still(still: Still, resolution: int) -> dict:
     person, shot = divmod(still.number, SHOTS)
     subject = FIRST_SUBJECT[still.split] + person
-    infant = person % INFANT_EVERY[still.split] == INFANT_EVERY[still.split] - 1
-    face = procedural.sample_face(still.seed, subject, shot, infant)
+    face = procedural.sample_face(still.seed, subject, shot, still.infant)
     # The 3 selects a random stream that is independent of those of the person and the shot.
-    stream = (still.seed, subject, shot, int(infant), 3, *([still.version] if still.version else []))
+    stream = (still.seed, subject, shot, int(still.infant), 3, *([still.version] if still.version else []))
     emotion = procedural.sample_emotion(np.random.default_rng(stream))
     return _features(
         face,
@@ -122,7 +129,7 @@ def _draw_still(still: Still, resolution: int) -> dict:
         resolution,
         id=f"{still.split}/{person:05}-{shot}" + (f"-{still.version}" if still.version else ""),
         subject=f"{still.split}/{person:05}",
-        face_key=np.array([still.seed, subject, shot, infant], np.int64),
+        face_key=np.array([still.seed, subject, shot, still.infant], np.int64),
         dyad=-1,
         frame=-1,
         phase="",
