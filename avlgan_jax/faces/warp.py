@@ -3,11 +3,12 @@
 The flow is *backward*: the warped image at a point p is the source image at p + displacement(p). The displacement is
 interpolated between the target landmarks, where it is source minus target, by radial functions with a ridge:
 
-    displacement(p) = fade(p) * sum_k coefficients_k kernel(|p - centre_k|)
+    displacement(p) = fade(p) * face(p) * sum_k coefficients_k kernel(|p - centre_k|)
 
 The kernel is a Matern 3/2 function, whose peak is sharp enough for lips and lids, times Wendland's C2 function, which
-makes it exactly 0 from a distance of `SUPPORT`: pixels away from the face are copied bit for bit. `fade` is 0 at the
-border of the image, so that a warped crop fits into its photograph.
+makes it exactly 0 from a distance of `SUPPORT`. `face` is 1 inside the face, with its forehead, before and after, and
+exactly 0 a little outside: the background is copied bit for bit. `fade` is 0 at the border of the image, so that a
+warped crop fits into its photograph.
 
 Points are normalised as landmarks are for the networks: (x, y) with the image spanning [-1, 1]. As a formula the flow
 can be evaluated at any points, thus at the size of a photograph that the networks never see. Only x and y of 3-D
@@ -18,6 +19,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from avlgan_jax.faces.landmarks import COUNT, in_plane
@@ -36,6 +38,13 @@ ITERATIONS = 16
 
 # The corners of both eyes and the bridge of the nose.
 RIGID = (27, 28, 29, 30, 36, 39, 42, 45)
+# The face ends this far outside its hull, over the distance of the outer eye corners. Outside, no pixel of a drawn face
+# changes with its emotion.
+FACE_MARGIN = 0.2
+# The hull is the intersection of half-planes in these directions (its support function).
+_TURN = 2.0 * np.pi * np.arange(32) / 32
+DIRECTIONS = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=-1).astype(np.float32)
+_BROWS, _BASE_OF_NOSE = slice(17, 27), 33
 # Rings of landmarks that open: the inner lips and both eyes.
 INNER_LIPS = tuple(range(60, 68))
 RIGHT_EYE, LEFT_EYE = tuple(range(36, 42)), tuple(range(42, 48))
@@ -49,6 +58,10 @@ class Flow(NamedTuple):
     centres: Float[Array, "68 2"]
     """The target landmarks."""
     coefficients: Float[Array, "68 2"]
+    reach: Float[Array, "32"]
+    """How far the face, before and after, reaches in each of DIRECTIONS."""
+    margin: Float[Array, ""]
+    """Width of the band outside the hull in which the displacement falls to 0."""
 
 
 def fit(source: Float[Array, "68 d"], target: Float[Array, "68 d"]) -> Flow:
@@ -56,14 +69,31 @@ def fit(source: Float[Array, "68 d"], target: Float[Array, "68 d"]) -> Flow:
 
     Equal landmarks give coefficients that are exactly 0.
     """
-    centres = in_plane(target)
+    source, centres = in_plane(source), in_plane(target)
     matrix = _kernel(_distances(centres, centres)) + RIDGE * jnp.eye(COUNT)
-    return Flow(centres, _solve(matrix, in_plane(source) - centres))
+    outline = jnp.concatenate([source, centres, forehead(source), forehead(centres)])
+    # Not as a matrix product: jaxlib 0.10.2 on a CPU compiles its maximum, used by `face`, to wrong numbers.
+    reach = jnp.max(outline[:, :1] * DIRECTIONS[:, 0] + outline[:, 1:] * DIRECTIONS[:, 1], axis=0)
+    eye_distance = jnp.sqrt(jnp.sum(jnp.square(source[36] - source[45])) + 1e-12)
+    return Flow(centres, _solve(matrix, source - centres), reach, FACE_MARGIN * eye_distance)
 
 
 def displacement(flow: Flow, points: Points) -> Points:
     """Return source minus target position at `points` of the warped image."""
-    return _fade(points) * (_kernel(_distances(points, flow.centres)) @ flow.coefficients)
+    moved = flow.coefficients.T @ _kernel(_distances(flow.centres, points))
+    return (_fade(points) * face(flow, points) * moved).T
+
+
+def forehead(landmarks: Float[Array | np.ndarray, "*batch 68 2"]) -> Float[Array | np.ndarray, "*batch 10 2"]:
+    """Return the upper end of the forehead: the brows, moved up by the length of the nose (from them to its base)."""
+    brows = landmarks[..., _BROWS, :]
+    return brows + brows.mean(axis=-2, keepdims=True) - landmarks[..., _BASE_OF_NOSE, None, :]
+
+
+def face(flow: Flow, points: Points) -> Float[Array, "n"]:
+    """Return 1 in the hull of the face before and after, 0 from `FACE_MARGIN` outside it, and smooth values between."""
+    inside = jnp.min(flow.reach[:, None] - DIRECTIONS @ points.T, axis=0)
+    return _smooth_step(1.0 + inside / flow.margin)
 
 
 def area_change(flow: Flow, points: Points) -> Float[Array, "n"]:
@@ -73,11 +103,11 @@ def area_change(flow: Flow, points: Points) -> Float[Array, "n"]:
     pixel covers several), above 1 where it is compressed, and not positive in a fold.
     """
 
-    def slopes(direction: list[float]) -> Points:
-        tangent = jnp.broadcast_to(jnp.array(direction), points.shape)
+    def slope(direction: Float[Array, "2"]) -> Points:
+        tangent = jnp.broadcast_to(direction, points.shape)
         return jax.jvp(lambda p: displacement(flow, p), (points,), (tangent,))[1]
 
-    along_x, along_y = slopes([1.0, 0.0]), slopes([0.0, 1.0])
+    along_x, along_y = jax.vmap(slope)(jnp.eye(2))
     return (1.0 + along_x[:, 0]) * (1.0 + along_y[:, 1]) - along_x[:, 1] * along_y[:, 0]
 
 
@@ -141,23 +171,25 @@ def without_similarity(source: Float[Array, "68 d"], moved: Float[Array, "68 d"]
 def opening(landmarks: Float[Array, "68 d"], ring: tuple[int, ...], points: Points) -> Float[Array, "n"]:
     """Return how far each point lies inside a ring of landmarks: its distance to the ring, negative outside."""
     corners = in_plane(landmarks)[jnp.array(ring)]
-    following = jnp.roll(corners, -1, axis=0)
-    edge = following - corners
-    to_point = points[:, None] - corners
-    along = jnp.clip(jnp.sum(to_point * edge, axis=-1) / jnp.maximum(jnp.sum(edge * edge, axis=-1), 1e-9), 0.0, 1.0)
-    nearest = to_point - along[..., None] * edge
-    distance = jnp.sqrt(jnp.min(jnp.sum(nearest * nearest, axis=-1), axis=-1) + 1e-12)
+    edge = jnp.roll(corners, -1, axis=0) - corners
+    # A row per edge, a column per point: XLA vectorises over the last axis.
+    edge_x, edge_y = edge[:, :1], edge[:, 1:]
+    to_x, to_y = points[:, 0] - corners[:, :1], points[:, 1] - corners[:, 1:]
+    squared_length = jnp.maximum(edge_x * edge_x + edge_y * edge_y, 1e-9)
+    along = jnp.clip((to_x * edge_x + to_y * edge_y) / squared_length, 0.0, 1.0)
+    off_x, off_y = to_x - along * edge_x, to_y - along * edge_y
+    distance = jnp.sqrt(jnp.min(off_x * off_x + off_y * off_y, axis=0) + 1e-12)
     # Even-odd rule: a ray to the right crosses the ring an odd number of times from within.
-    above, above_next = corners[:, 1] > points[:, None, 1], following[:, 1] > points[:, None, 1]
-    slope = edge[:, 0] / jnp.where(jnp.abs(edge[:, 1]) < 1e-9, 1e-9, edge[:, 1])
-    crossing = corners[:, 0] + (points[:, None, 1] - corners[:, 1]) * slope
-    crossings = jnp.sum((above != above_next) & (points[:, None, 0] < crossing), axis=-1)
+    straddles = (to_y < 0.0) != (to_y - edge_y < 0.0)
+    crossing = to_y * edge_x / jnp.where(jnp.abs(edge_y) < 1e-9, 1e-9, edge_y)
+    crossings = jnp.sum(straddles & (to_x < crossing), axis=0)
     return jnp.where(crossings % 2 == 1, distance, -distance)
 
 
 def _distances(a: Points, b: Float[Array, "k 2"]) -> Float[Array, "n k"]:
     """Return the distances between two sets of points; the small constant keeps the slope at 0 finite."""
-    return jnp.sqrt(jnp.sum(jnp.square(a[:, None] - b[None]), axis=-1) + 1e-12)
+    across, down = (a[:, k, None] - b[None, :, k] for k in (0, 1))
+    return jnp.sqrt(across * across + down * down + 1e-12)
 
 
 def _kernel(distance: Float[Array, "n k"]) -> Float[Array, "n k"]:
@@ -168,10 +200,15 @@ def _kernel(distance: Float[Array, "n k"]) -> Float[Array, "n k"]:
     return (1.0 + scaled) * jnp.exp(-scaled) * cut
 
 
-def _fade(points: Points) -> Float[Array, "n 1"]:
+def _fade(points: Points) -> Float[Array, "n"]:
     """Return a smooth factor that is 0 at the border of the image and 1 inside."""
-    inside = jnp.clip((BORDER - jnp.max(jnp.abs(points), axis=-1, keepdims=True)) / FADE, 0.0, 1.0)
-    return inside * inside * (3.0 - 2.0 * inside)
+    return _smooth_step((BORDER - jnp.max(jnp.abs(points), axis=-1)) / FADE)
+
+
+def _smooth_step(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    """Return 0 for `x` of 0 or less, 1 for 1 or more, and a smooth rise between."""
+    x = jnp.clip(x, 0.0, 1.0)
+    return x * x * (3.0 - 2.0 * x)
 
 
 def _solve(matrix: Float[Array, "k k"], right: Float[Array, "k 2"]) -> Float[Array, "k 2"]:

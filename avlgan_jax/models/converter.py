@@ -189,17 +189,15 @@ class Converter:
         """
         training, weights = self.training, self.weights
         d_output = self.discriminate(discriminator, generated.output)
-        back = self.generate(generator, generated.output, own)
         parts = {
             "adversarial": losses.generator_adversarial(training.adversarial_loss, d_output.logits),
             "emotion": losses.emotion(d_output.emotions, target.emotions),
-            "reconstruction": losses.reconstruction(real, back.output),
         }
-        total = (
-            parts["adversarial"]
-            + weights.emotion * parts["emotion"]
-            + training.reconstruction_weight * parts["reconstruction"]
-        )
+        total = parts["adversarial"] + weights.emotion * parts["emotion"]
+        if training.reconstruction_weight:
+            back = self.generate(generator, generated.output, own)
+            parts["reconstruction"] = losses.reconstruction(real, back.output)
+            total += training.reconstruction_weight * parts["reconstruction"]
         if isinstance(training, LandmarkTraining):
             parts["centre"] = losses.face_feature_centre(real, generated.output)
             total += weights.centre * parts["centre"]

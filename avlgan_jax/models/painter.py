@@ -33,6 +33,8 @@ class Geometry(NamedTuple):
     """Area of source pixels per area of the output, cut to [-1, 3]; below 0 in a fold."""
     revealed: Float[Array, "batch height width 1"]
     """Where a mouth or an eye has opened that was closed at the same pixels of the source, from 0 to 1."""
+    face: Float[Array, "batch height width 1"]
+    """1 in the face, before or after, and 0 in the background, where nothing changes (`warp.face`)."""
 
 
 def geometry(image: Image, source: lm.Array, target: lm.Array) -> Geometry:
@@ -57,6 +59,7 @@ def _geometry(image: Float[Array, "h w 3"], source: Float[Array, "68 d"], target
         moved,
         area.reshape(height, width, 1),
         revealed.reshape(height, width, 1),
+        warp.face(flow, pixels).reshape(height, width, 1),
     )
 
 
@@ -66,7 +69,8 @@ class Painter(nn.Module):
     The condition holds the landmarks of the source too. The network sees the warped image, the flow, what is revealed,
     the drawn landmarks and the emotion. It gives an image, a mask and a shading: the output is the warped image, made
     brighter or darker by the shading, blended with the painted image by the mask. The mask is 1 where `Geometry` says
-    that something is revealed. Where the landmarks do not move, the flow is exactly 0.
+    that something is revealed, and 0 in the background, which is the source's to the bit. Where the landmarks do not
+    move, the flow is exactly 0.
     """
 
     width: int = 64
@@ -88,8 +92,8 @@ class Painter(nn.Module):
         y = encode_and_decode(jnp.concatenate(channels, axis=-1), self.width, self.blocks, 5, self.dtype)
         painted = jnp.tanh(y[..., :3])
         # With the shift of -2 the mask starts at about 0.12.
-        mask = given.revealed + (1.0 - given.revealed) * nn.sigmoid(y[..., 3:4] - 2.0)
-        shading = jnp.tanh(y[..., 4:])
+        mask = given.face * (given.revealed + (1.0 - given.revealed) * nn.sigmoid(y[..., 3:4] - 2.0))
+        shading = given.face * jnp.tanh(y[..., 4:])
         shaded = jnp.clip((given.warped + 1.0) * jnp.exp(SHADING * shading) - 1.0, -1.0, 1.0)
         # The price of the mask is that of every change: of shading too.
         change = mask + (1.0 - mask) * jnp.abs(shading)

@@ -13,7 +13,7 @@ from small_models import built, random_batch, small
 from avlgan_jax.config import LandmarkTraining
 from avlgan_jax.data.batches import Batch
 from avlgan_jax.models import build, losses
-from avlgan_jax.models.converter import LossWeights
+from avlgan_jax.models.converter import Converter, LossWeights
 from avlgan_jax.models.networks import Condition, image_to_float
 
 
@@ -236,6 +236,25 @@ def test_rematerialisation_saves_memory_and_does_not_change_gradients():
     assert residual_sizes[1] < residual_sizes[0] / 3
     for one, other in zip(*map(jax.tree.leaves, gradients), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_without_a_reconstruction_weight_the_way_back_is_not_generated():
+    calls = []
+
+    class Counting(Converter):
+        def generate(self, generator, source, condition):
+            calls.append(condition)
+            return super().generate(generator, source, condition)
+
+    for weight, expected in ((10.0, 2), (0.0, 1)):
+        model, state, batch = built("landmark", small(reconstruction_weight=weight))
+        trainer = Counting(
+            **{field.name: getattr(model.trainer, field.name) for field in dataclasses.fields(Converter)}
+        )
+        calls.clear()
+        _, metrics = jax.eval_shape(lambda s, b, t=trainer: t.step(s, b, jax.random.key(0)), state, batch)
+        assert len(calls) == expected
+        assert ("g/reconstruction" in metrics) == bool(weight)
 
 
 @pytest.mark.parametrize("name", ["landmark", "image"])

@@ -12,7 +12,7 @@ from small_models import built, random_batch, small
 from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces import procedural
 from avlgan_jax.models import painter
-from avlgan_jax.models.networks import Condition
+from avlgan_jax.models.networks import Condition, image_to_uint8
 
 SIDE = 48
 
@@ -61,6 +61,19 @@ def test_a_closing_mouth_reveals_nothing_inside(faces):
     (_, surprised), (closed, opened) = faces
     geometry = painter.geometry(surprised, opened, closed)
     assert float(geometry.revealed.max()) < 0.6
+
+
+def test_the_background_of_the_output_is_the_sources_to_the_bit(faces):
+    (calm, _), (source, target) = faces
+    network = painter.Painter(width=4, blocks=1)
+    condition = Condition(jnp.array([[0.2, 0.9]]), target, source)
+    params = network.init(jax.random.key(0), calm, condition)
+    # Weights for which every pixel of the face is repainted.
+    params = jax.tree.map(lambda leaf: 3.0 * leaf, params)
+    output = np.asarray(image_to_uint8(network.apply(params, calm, condition).output))
+    background = np.asarray(painter.geometry(calm, source, target).face)[..., 0] == 0.0
+    unchanged = np.all(output == np.asarray(image_to_uint8(calm)), axis=-1)
+    assert background.mean() > 0.2 and unchanged[background].all() and unchanged[~background].mean() < 0.5
 
 
 def config(**changes):
