@@ -39,7 +39,16 @@ class RecipePart:
 # The changes of preset `modern` to the paper's losses and training, by their keys in metrics.json.
 RECIPE_PARTS = {
     "reading_first": RecipePart(("image.d_warmup",), "a warm-up of the discriminator on real faces", "reading"),
-    "mask": RecipePart(("image.masked", "image.mask_weight"), "a mask that blends the output with the input", "mask"),
+    "warp": RecipePart(("image.warped", "image.mask_weight"), "a warp by the landmarks before painting", "warp"),
+    # Instead of the warp; `modern` does without.
+    "mask": RecipePart(("image.masked",), "a mask that blends the output with the input", "mask"),
+    "landmarks_unasked": RecipePart(
+        ("image.g_landmark_factor",), "a generator that the landmark loss does not train", "landmarks"
+    ),
+    "blurred_reading": RecipePart(
+        ("image.read_blurred",), "a discriminator that predicts emotions from blurred images", "blur"
+    ),
+    "low_emotion_weight": RecipePart(("image.emotion_weight",), "a low weight of the emotion loss", "emotion"),
     "uniform_targets": RecipePart(("image.targets",), "target emotions spread over the disc", "targets"),
     "nonsaturating": RecipePart(("image.adversarial_loss",), "the non-saturating adversarial loss", "loss"),
     "faster_discriminator": RecipePart(

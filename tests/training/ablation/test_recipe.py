@@ -24,11 +24,13 @@ def test_without_a_part_only_its_fields_have_the_papers_values():
 
 
 def test_only_parts_that_a_config_enables_are_ablated():
-    assert set(recipe.enabled_parts(presets.modern())) == set(RECIPE_PARTS)
+    assert set(recipe.enabled_parts(presets.modern())) == set(RECIPE_PARTS) - {"mask"}
     assert recipe.enabled_parts(presets.paper()) == {}
     demo = presets.demo()
-    unmasked = dataclasses.replace(demo, image=dataclasses.replace(demo.image, masked=False, mask_weight=0.0))
-    assert set(recipe.enabled_parts(unmasked)) == set(RECIPE_PARTS) - {"mask"}
+    repainted = dataclasses.replace(demo, image=dataclasses.replace(demo.image, warped=False, mask_weight=0.0))
+    assert set(recipe.enabled_parts(repainted)) == set(RECIPE_PARTS) - {"warp", "mask"}
+    masked = dataclasses.replace(demo, image=dataclasses.replace(demo.image, warped=False, masked=True))
+    assert "mask" in recipe.enabled_parts(masked)
 
 
 def test_load_returns_none_without_ablation_runs(tmp_path):
@@ -50,7 +52,7 @@ def test_one_run_without_a_part_is_trained_and_reported_with_the_full_recipe(tra
     assert found["whole"]["truth_landmark_nme"] != found["displacement"]["truth_landmark_nme"]
     assert all(row["rmse"] > 0.0 and row["truth_psnr"] > 0.0 and row["fid"] is None for row in found.values())
     page = (report / "index.html").read_text()
-    assert RECIPE_PARTS["displacement"].words in page and RECIPE_PARTS["mask"].words not in page
+    assert RECIPE_PARTS["displacement"].words in page and RECIPE_PARTS["warp"].words not in page
     assert (report / "recipe.png").is_file()
 
 
