@@ -26,6 +26,8 @@ MODEL_NAMES: tuple[ModelName, ...] = ("regressor", "landmark", "image", "avgan")
 class Training:
     """Options common to all four trainings."""
 
+    FEWEST_STEPS = 1  # a constant: without a type it is no field
+
     steps: int = 400_000
     """Number of training steps."""
     batch_size: int = 16
@@ -46,7 +48,7 @@ class Training:
     """Data type of the image networks' computations. Weights, losses and landmark networks always use float32."""
 
     def __post_init__(self) -> None:
-        _require(self, "steps", self.steps >= 1, "at least 1")
+        _require(self, "steps", self.steps >= self.FEWEST_STEPS, f"at least {self.FEWEST_STEPS}")
         _require(self, "batch_size", self.batch_size >= 1, "at least 1")
         _require(self, "learning_rate", 0 < self.learning_rate < 1, "between 0 and 1")
         _require(self, "beta1", 0 <= self.beta1 < 1, "in [0, 1)")
@@ -81,7 +83,7 @@ class AdversarialTraining(Training):
     emotion_weight: float = 5.0
     """Weight lambda_e of the emotion loss."""
     reconstruction_weight: float = 10.0
-    """Weight lambda_rec of the cycle reconstruction loss."""
+    """Weight lambda_rec of the cycle reconstruction loss; with 0 the way back is not generated."""
     gradient_penalty: float = 10.0
     """Weight of the gradient penalty; only `wgan_gp` uses it."""
     r1_weight: float = 0.0
@@ -135,6 +137,8 @@ class LandmarkTraining(AdversarialTraining):
 @dataclass(frozen=True)
 class ImageTraining(AdversarialTraining):
     """Options of an image converter: generator G_i and discriminator D_i of Section III-B, or avGAN."""
+
+    FEWEST_STEPS = 0  # avGAN may be left out; `Config` refuses 0 steps of the image converter
 
     use_landmarks: bool = True
     """Condition the generator on landmarks and let the discriminator predict them. Must be False for avGAN."""
@@ -207,7 +211,7 @@ class Config:
     image: ImageTraining = field(default_factory=ImageTraining)
     """The image converter, which edits a face image to a target emotion and target landmarks."""
     avgan: ImageTraining = field(default_factory=lambda: ImageTraining(use_landmarks=False, discriminator="resnet18"))
-    """avGAN, the baseline without landmarks."""
+    """avGAN, the baseline without landmarks. With 0 steps it is not trained, and evaluation leaves it out."""
     # A CPU has one device per core. The landmark converter is faster on one CPU device than on two.
     devices: int = 0
     """Number of devices. 0: as many as divide the batch size, but 1 for the landmark converter on a CPU."""
@@ -239,6 +243,7 @@ class Config:
             )
         for name in ("loader_threads", "log_every", "checkpoint_every", "keep_checkpoints", "sample_every"):
             _require(self, name, getattr(self, name) >= 1, "at least 1")
+        _require(self.image, "steps", self.image.steps >= 1, "at least 1")
         if self.avgan.use_landmarks:
             raise UserError("avgan.use_landmarks is True: avGAN is the baseline without landmarks; set it to False")
         for name in ("image", "avgan"):
@@ -249,6 +254,11 @@ class Config:
                     f"{name}.d_layers is {section.d_layers}: each layer halves the image side, so {self.resolution} px "
                     f"allow at most {self.resolution.bit_length() - 1} layers"
                 )
+
+    @property
+    def trained_models(self) -> tuple[ModelName, ...]:
+        """Names of the models that the run trains, in order: all of MODEL_NAMES, or without avGAN."""
+        return tuple(name for name in MODEL_NAMES if getattr(self, name).steps)
 
 
 def _require(section: object, name: str, holds: bool, expected: str) -> None:
@@ -320,14 +330,16 @@ def differences(ours: Config, theirs: Config) -> list[str]:
     """Return the fields that differ between two experiments, each as "NAME: OURS here, THEIRS there".
 
     Operational fields are ignored. So are the models' numbers of steps, because a run may be extended; they count
-    only with the `cosine` schedule, whose learning rate depends on them.
+    with the `cosine` schedule, whose learning rate depends on them, and where avGAN, trained there, is left out here.
+    Where avGAN was left out there, it may have any options here.
     """
     flat_ours, flat_theirs = _flatten(dataclasses.asdict(ours)), _flatten(dataclasses.asdict(theirs))
     found = []
     for name, value in flat_ours.items():
         section = name.rpartition(".")[0]
-        extended = name.endswith(".steps") and flat_ours[f"{section}.decay"] != "cosine"
-        if name not in OPERATIONAL and not extended and value != flat_theirs[name]:
+        extended = name.endswith(".steps") and value and flat_ours[f"{section}.decay"] != "cosine"
+        added = section == "avgan" and not theirs.avgan.steps
+        if name not in OPERATIONAL and not extended and not added and value != flat_theirs[name]:
             found.append(f"{name}: {value!r} here, {flat_theirs[name]!r} there")
     return found
 

@@ -15,6 +15,7 @@ import contextlib
 import fcntl
 import io
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,7 @@ from jaxtyping import install_import_hook
 # Modules whose jaxtyping signatures are checked on every call or trace.
 CHECKED_MODULES = (
     "faces.landmarks",
+    "faces.region_labels",
     "data.augmentation",
     "data.batches",
     "models.convolutions",
@@ -33,6 +35,7 @@ CHECKED_MODULES = (
     "models.losses",
     "models.networks",
     "models.optimizers",
+    "evaluation.detail",
     "evaluation.metrics",
 )
 for module in CHECKED_MODULES:
@@ -101,6 +104,24 @@ def trained_run(data_dir, tmp_path_factory):
 def trained_run_3d(data_dir, tmp_path_factory):
     """Train as `trained_run`, with 3-D landmarks on one device."""
     return _trained(tmp_path_factory, data_dir, "trained_3d", "--landmark-dimensions", "3", "--devices", "1")
+
+
+@pytest.fixture(scope="session")
+def run_without_avgan(data_dir, trained_run, tmp_path_factory):
+    """Train with `--avgan.steps 0`, continuing the other three models of `trained_run`; return the workdir.
+
+    The output of the command is in the file output.txt.
+    """
+    trained, _, _ = trained_run
+
+    def make(folder):
+        without = shutil.ignore_patterns("avgan", "config.json")
+        shutil.copytree(trained, folder, ignore=without, dirs_exist_ok=True)
+        fixed = ["all", "--preset", "debug", "--data-dir", str(data_dir), "--workdir", str(folder)]
+        done = run("train.py", *fixed, "--avgan.steps", "0")
+        (folder / "output.txt").write_text(done.stdout)
+
+    return _made_once(tmp_path_factory, "without_avgan", make)
 
 
 def _trained(tmp_path_factory, data_dir, name, *options):

@@ -41,11 +41,23 @@ def render_all(keys, emotions):
     return (ground_truth.render(key, emotion, RESOLUTION) for key, emotion in zip(keys, emotions, strict=True))
 
 
+def without_avgan(models: types.SimpleNamespace) -> types.SimpleNamespace:
+    """Return the models as of a run that left avGAN out."""
+    return types.SimpleNamespace(**leave_out_avgan(vars(models)))
+
+
+def leave_out_avgan(tree):
+    """Return nested dictionaries, such as `metrics.json`, as of a run that left avGAN out."""
+    if not isinstance(tree, dict):
+        return tree
+    return {key: leave_out_avgan(value) for key, value in tree.items() if key not in ("avgan", "difference")}
+
+
 def oracle(*known: Faces) -> types.SimpleNamespace:
     """Return models like `inference.Trained`, with the fields that the tests need, for the faces in `known`.
 
     `avlandmarkgan` draws the ground truth and `avgan` returns its input. The regressor returns the label of a known
-    face, and the target of an image that `avlandmarkgan` has drawn.
+    face, the target of an image that `avlandmarkgan` has drawn, and (0, 0) for any other image.
     """
     face_of = {}
     emotion_of = {}
@@ -70,7 +82,7 @@ def oracle(*known: Faces) -> types.SimpleNamespace:
         )
 
     def read(images):
-        return np.stack([emotion_of[image.tobytes()] for image in images])
+        return np.stack([emotion_of.get(image.tobytes(), np.zeros(2, np.float32)) for image in images])
 
     return types.SimpleNamespace(
         predict=read,

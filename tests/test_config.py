@@ -25,7 +25,10 @@ def test_the_defaults_are_those_of_the_paper():
     [
         (lambda: Config(resolution=30), "resolution is 30"),
         (lambda: Config(devices=-1), "devices is -1"),
-        (lambda: LandmarkTraining(steps=0), "steps is 0"),
+        (lambda: LandmarkTraining(steps=0), "steps is 0 in LandmarkTraining: expected at least 1"),
+        (lambda: RegressorTraining(steps=0), "steps is 0 in RegressorTraining: expected at least 1"),
+        (lambda: Config(image=ImageTraining(steps=0)), "steps is 0 in ImageTraining: expected at least 1"),
+        (lambda: Config(avgan=without_landmarks(steps=-1)), "steps is -1"),
         (lambda: LandmarkTraining(learning_rate=-1.0), "learning_rate is -1.0"),
         (lambda: LandmarkTraining(emotion_weight=-5.0), "emotion_weight is -5.0"),
         (lambda: RegressorTraining(width=12), "width is 12"),
@@ -37,6 +40,29 @@ def test_the_defaults_are_those_of_the_paper():
 def test_an_invalid_value_raises_an_error_that_names_it(make, message):
     with pytest.raises(UserError, match=message):
         make()
+
+
+def without_landmarks(**options):
+    return ImageTraining(use_landmarks=False, discriminator="resnet18", **options)
+
+
+def test_avgan_alone_may_be_left_out():
+    assert Config().trained_models == configuration.MODEL_NAMES
+    left_out = Config(avgan=without_landmarks(steps=0))
+    assert left_out.trained_models == ("regressor", "landmark", "image")
+    assert configuration.from_json(configuration.to_json(left_out), "here") == left_out
+
+
+def test_avgan_may_be_added_with_any_options_but_not_left_out_again():
+    left_out = Config(avgan=without_landmarks(steps=0))
+    added = Config(avgan=without_landmarks(steps=1_600, decay="cosine", d_warmup=700))
+    assert configuration.differences(added, left_out) == []
+    steps = "avgan.steps: 0 here, 400000 there"
+    assert configuration.differences(left_out, Config()) == [steps]
+    trained = Config(avgan=without_landmarks(d_warmup=700))
+    assert configuration.differences(Config(), trained) == ["avgan.d_warmup: 0 here, 700 there"]
+    other = dataclasses.replace(added, seed=1)
+    assert configuration.differences(other, left_out) == ["seed: 1 here, 0 there"]
 
 
 def test_json_round_trip():

@@ -119,7 +119,7 @@ def _check(weights: NetworkParameters, config: Config, folder: Path) -> None:
     expected = {name: _shapes(tree) for name, tree in states.weight_shapes(config).items()}
     found = {name: _shapes(tree) for name, tree in weights.items()}
     if found != expected:
-        misfits = sorted(name for name in expected if found.get(name) != expected[name])
+        misfits = sorted(name for name in expected.keys() | found.keys() if found.get(name) != expected.get(name))
         raise UserError(f"{folder / WEIGHTS} does not fit its config ({', '.join(misfits)}); export the bundle again")
 
 

@@ -6,12 +6,13 @@ Faces are chosen at random, never by the quality of the outputs.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
-from avlgan_jax.data.records import Faces
+from avlgan_jax.data.records import AGE_GROUPS, Faces
 from avlgan_jax.evaluation import ground_truth
+from avlgan_jax.evaluation.baselines import WARP, compiled_warp
 from avlgan_jax.evaluation.ground_truth import Renderer
-from avlgan_jax.evaluation.trials import MODELS, choose_people
+from avlgan_jax.evaluation.trials import by_group, choose_people
 from avlgan_jax.faces import emotions
 from avlgan_jax.faces.landmarks import in_plane
 from avlgan_jax.models.inference import Trained
@@ -25,6 +26,18 @@ MATRICES = 4
 # Targets of the rows in the chain figure and in the comparison with the ground truth, by their names in Table II. They
 # are spread around the valence-arousal plane.
 ROW_EXPRESSIONS = ("happy", "surprise", "sad", "disgust", "neutral", "fear")
+
+# Targets of the sheets of moves: valence and arousal. Faces that wake up are chosen among the least aroused, faces that
+# fall asleep among the most aroused, so that eyes open and close.
+MOVES = {
+    "smile": (0.8, 0.3),
+    "cry": (-0.8, 0.45),
+    "surprise": (0.2, 0.85),
+    "anger": (-0.45, 0.7),
+    "fall asleep": (0.0, -0.9),
+    "wake up": (0.1, 0.6),
+}
+FACES_PER_MOVE = 2
 
 
 @dataclass(frozen=True)
@@ -73,15 +86,42 @@ def rows(models: Trained, faces: Faces, seed: int, render: Renderer | None) -> E
         seed: Seed of the choice.
         render: Renderer of the ground truth, or None if there is none (see `trials.measure`).
     """
-    shown, targets = _faces_and_targets(faces, seed)
-    return ExampleRows(
-        images=shown.images,
-        landmarks=in_plane(shown.landmarks),
-        emotions=shown.emotions,
-        targets=targets,
-        moved=in_plane(models.convert_landmarks(shown.landmarks, targets)),
-        outputs=_outputs(models, shown, targets, render),
-    )
+    return _example_rows(models, *_faces_and_targets(faces, seed), render)
+
+
+def moves(models: Trained, faces: Faces, seed: int, render: Renderer | None) -> dict[str, ExampleRows]:
+    """Return FACES_PER_MOVE faces for each of MOVES, by age group; arguments as for `rows`.
+
+    The outputs also have the source moved by the converted landmarks and not painted, under "warp".
+    """
+    found = {}
+    for group in AGE_GROUPS:
+        members = np.flatnonzero(by_group(faces.infants)[group])
+        if len(members) < len(MOVES) * FACES_PER_MOVE:
+            continue
+        shown = faces.take(_faces_for_moves(faces, members, seed))
+        targets = np.repeat(np.array(list(MOVES.values()), np.float32), FACES_PER_MOVE, axis=0)
+        found[group] = _example_rows(models, shown, targets, render)
+        warped = compiled_warp()(shown.images, shown.landmarks, models.convert_landmarks(shown.landmarks, targets))
+        found[group].outputs[WARP] = warped
+    return found
+
+
+def _faces_for_moves(faces: Faces, members: Int[np.ndarray, "m"], seed: int) -> list[int]:
+    """Return FACES_PER_MOVE faces for each of MOVES: indices among `members`, of different people if possible."""
+    order = np.random.default_rng([seed, 0x307E]).permutation(members)
+    by_arousal = order[np.argsort(np.asarray(faces.emotions)[order, 1], kind="stable")]
+    tenth = max(len(order) // 10, FACES_PER_MOVE)
+    pools = {"fall asleep": by_arousal[-tenth:], "wake up": by_arousal[:tenth]}
+    subjects, chosen, taken = np.asarray(faces.subjects), {}, []
+    for name in sorted(MOVES, key=lambda name: name not in pools):  # first the moves with few faces to choose from
+        for _ in range(FACES_PER_MOVE):
+            pool = pools.get(name, order)
+            free = pool[~np.isin(pool, taken)]
+            strangers = free[~np.isin(subjects[free], subjects[taken])]
+            taken.append(int((strangers if len(strangers) else free)[0]))
+        chosen[name] = taken[-FACES_PER_MOVE:]
+    return [face for name in MOVES for face in chosen[name]]
 
 
 def painted(models: Trained, faces: Faces, seed: int) -> UInt8[np.ndarray, "n h w 3"]:
@@ -137,11 +177,24 @@ def _faces_and_targets(faces: Faces, seed: int) -> tuple[Faces, Float[np.ndarray
     return shown, emotions.TABLE_II[np.resize(named, len(shown))]
 
 
+def _example_rows(
+    models: Trained, faces: Faces, targets: Float[np.ndarray, "n 2"], render: Renderer | None
+) -> ExampleRows:
+    return ExampleRows(
+        images=faces.images,
+        landmarks=in_plane(faces.landmarks),
+        emotions=faces.emotions,
+        targets=targets,
+        moved=in_plane(models.convert_landmarks(faces.landmarks, targets)),
+        outputs=_outputs(models, faces, targets, render),
+    )
+
+
 def _outputs(
     models: Trained, faces: Faces, targets: Float[np.ndarray, "n 2"], render: Renderer | None
 ) -> dict[str, UInt8[np.ndarray, "n h w 3"]]:
     """Return the outputs by model and, where `render` is given, the ground truth under "truth"."""
-    outputs = {name: models.convert[name](faces.images, faces.landmarks, targets) for name in MODELS}
+    outputs = {name: convert(faces.images, faces.landmarks, targets) for name, convert in models.convert.items()}
     if render is not None:
         outputs["truth"] = np.stack([image for image, _ in render(ground_truth.face_keys(faces), targets)])
     return outputs

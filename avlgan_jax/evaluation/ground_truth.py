@@ -77,6 +77,24 @@ def renderer(resolution: int) -> Iterator[Renderer]:
         yield render_all
 
 
+def remembering(render: Renderer) -> Renderer:
+    """Return a renderer that keeps all its faces, so that experiments on the same trials draw them once.
+
+    Two calls are the same if all keys and emotions are. The faces stay in memory as long as the returned function.
+    """
+    kept: dict[tuple[bytes, bytes], Iterator[RenderedFace]] = {}
+
+    def render_or_repeat(
+        face_keys: Int[np.ndarray, "n 4"], emotions: Float[np.ndarray, "n 2"]
+    ) -> Iterator[RenderedFace]:
+        call = (np.asarray(face_keys).tobytes(), np.asarray(emotions).tobytes())
+        # The kept half stays at the first face; what the other half takes from `render` is buffered for it.
+        kept[call], faces = itertools.tee(kept.get(call) or render(face_keys, emotions))
+        return faces
+
+    return render_or_repeat
+
+
 def _render_job(job: tuple[Int[np.ndarray, "4"], Float[np.ndarray, "2"], int]) -> RenderedFace:
     """Call `render` with the arguments in one tuple, as `Pool.imap` passes them."""
     return render(*job)

@@ -109,15 +109,27 @@ def frechet_distance(a: Moments, b: Moments) -> float:
 
 def psnr(a: UInt8[np.ndarray, "n h w c"], b: UInt8[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n"]:
     """Return the peak signal-to-noise ratio of each pair of images, in decibels; equal images give 58.9 dB."""
-    error = np.square(a.astype(np.float32) - b.astype(np.float32)).mean(axis=(1, 2, 3), dtype=np.float64)
+    return decibels(np.square(a.astype(np.float32) - b.astype(np.float32)).mean(axis=(1, 2, 3), dtype=np.float64))
+
+
+def decibels(error: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
+    """Return the peak signal-to-noise ratio of mean square errors in grey levels; an error of 0 gives 58.9 dB."""
     return 10.0 * np.log10(255.0**2 / np.maximum(error, ROUNDING_ERROR))
 
 
 def ssim(a: UInt8[np.ndarray, "n h w 3"], b: UInt8[np.ndarray, "n h w 3"]) -> Float[np.ndarray, "n"]:
     """Return the structural similarity of each pair of images (Wang et al. 2004), in [-1, 1]; equal images give 1.
 
+    It is the mean of `ssim_map`. Images must be at least 11 pixels high and wide.
+    """
+    return np.mean(ssim_map(a, b), axis=(1, 2))
+
+
+def ssim_map(a: UInt8[np.ndarray, "n h w 3"], b: UInt8[np.ndarray, "n h w 3"]) -> Float[np.ndarray, "n h-10 w-10"]:
+    """Return the structural similarity of each pair of images around each pixel, in [-1, 1].
+
     It is computed on the luminance (ITU-R 601), with K1 = 0.01 and K2 = 0.03. Windows are 11x11 pixels, weighted by a
-    Gaussian of standard deviation 1.5, and lie fully inside the image. Images must be at least 11 pixels high and wide.
+    Gaussian of standard deviation 1.5, and lie fully inside the image: the first one is centred on pixel (5, 5).
     """
     x, y = _luminance(a), _luminance(b)
     rows, columns = _gaussian_windows(x.shape[1]), _gaussian_windows(x.shape[2])
@@ -132,7 +144,7 @@ def ssim(a: UInt8[np.ndarray, "n h w 3"], b: UInt8[np.ndarray, "n h w 3"]) -> Fl
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     structure = (2 * covariance + c2) / (variance_x + variance_y + c2)
-    return np.mean(luminance * structure, axis=(1, 2))
+    return luminance * structure
 
 
 def kernel_distance(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) -> float:

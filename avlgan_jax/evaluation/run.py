@@ -1,6 +1,6 @@
 """Evaluate the trained models of a workdir and write a report.
 
-    python evaluate.py --workdir runs/demo                      # experiments that need only the four models
+    python evaluate.py --workdir runs/demo                      # experiments that need only the run's own models
     python evaluate.py --workdir runs/demo --all                # also the ablations trained by ablate.py
     python evaluate.py --workdir runs/demo --experiment baby    # one experiment of Section IV
 
@@ -49,7 +49,18 @@ class Arguments:
     """Run every experiment of Section IV, including those that need the runs of `ablate.py`."""
     experiment: (
         Literal[
-            "table_ii", "faces", "trials", "circumplex", "fidelity", "shape", "baby", "transfer", "table_i", "recipe"
+            "table_ii",
+            "faces",
+            "trials",
+            "circumplex",
+            "fidelity",
+            "shape",
+            "regions",
+            "sweeps",
+            "baby",
+            "transfer",
+            "table_i",
+            "recipe",
         ]
         | None
     ) = None
@@ -116,11 +127,11 @@ def evaluate(arguments: Arguments) -> Path:
 
     with contextlib.ExitStack() as stack:
         render = (
-            stack.enter_context(ground_truth.renderer(resolution))
+            ground_truth.remembering(stack.enter_context(ground_truth.renderer(resolution)))
             if ground_truth.face_keys(faces) is not None
             else None
         )
-        total = picture_count(faces, training, arguments.samples) if "trials" in names else 0
+        total = picture_count(models, faces, training, arguments.samples) if "trials" in names else 0
         progress = stack.enter_context(tqdm(total=total, unit=" images", smoothing=0.1))
         feature_space = None
         if weights is not None and {"trials", *ABLATIONS} & set(names):

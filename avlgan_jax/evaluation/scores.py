@@ -12,7 +12,6 @@ from jaxtyping import Bool, Float
 from avlgan_jax.data.records import AGE_GROUPS
 from avlgan_jax.evaluation import bootstrap, metrics
 from avlgan_jax.evaluation.trials import (
-    MODELS,
     PAIRED_FEATURES,
     ReferenceFeatures,
     ScoredOutputs,
@@ -59,7 +58,8 @@ def score(measured: TrialResults) -> dict:
         return {**generated, "do_nothing": unchanged, "regressor": regressor}
 
     counts = {group: int(members.sum()) for group, members in by_group(measured.trials.infants).items()}
-    return _arranged(rows("all"), {group: {**rows(group), "samples": counts[group]} for group in AGE_GROUPS})
+    groups = {group: {**rows(group), "samples": counts[group]} for group in AGE_GROUPS}
+    return _arranged(measured, rows("all"), groups)
 
 
 def intervals(measured: TrialResults, seed: int) -> dict:
@@ -72,7 +72,7 @@ def intervals(measured: TrialResults, seed: int) -> dict:
     Returns:
         The confidence level and, in the rows of `score`, [low, high] of each score or None. The additional row
         `difference` is the score of avLandmarkGAN minus that of avGAN on the same draws: if its interval excludes 0,
-        one of the models is better.
+        one of the models is better. There is no such row without avGAN.
     """
 
     def rows(group: str) -> dict[str, dict]:
@@ -87,17 +87,16 @@ def intervals(measured: TrialResults, seed: int) -> dict:
             return {**affect, **_truth_draws(outputs, trials, people)}
 
         drawn = {name: draws(outputs) for name, outputs in measured.models.items()}
-        first, second = (drawn[name] for name in MODELS)
-        drawn["difference"] = {
-            name: first[name] - second[name] for name in first if first[name] is not None and second[name] is not None
-        }
+        if "avgan" in drawn:
+            drawn["difference"] = _differences(drawn["avlandmarkgan"], drawn["avgan"])
         drawn["do_nothing"] = draws(measured.do_nothing)
         drawn["regressor"] = bootstrap.affect_draws(
             measured.real_outputs.predicted[real], measured.real.emotions[real], real_people
         )
         return {row: {k: bootstrap.interval(v) for k, v in values.items()} for row, values in drawn.items()}
 
-    return {"level": bootstrap.LEVEL, **_arranged(rows("all"), {group: rows(group) for group in AGE_GROUPS})}
+    groups = {group: rows(group) for group in AGE_GROUPS}
+    return {"level": bootstrap.LEVEL, **_arranged(measured, rows("all"), groups)}
 
 
 def affect_scores(predicted: Float[np.ndarray, "n 2"], expected: Float[np.ndarray, "n 2"]) -> Row:
@@ -171,7 +170,13 @@ def _similarity(outputs: ScoredOutputs, field: str) -> Float[np.ndarray, "n"] | 
     return getattr(outputs.likeness, field) if outputs.likeness is not None else None
 
 
-def _arranged(all_people: dict, groups: dict) -> dict:
+def _differences(first: dict, second: dict) -> dict[str, np.ndarray]:
+    """Return the differences of the draws of the scores that both models have."""
+    both = (name for name in first if first[name] is not None and second[name] is not None)
+    return {name: first[name] - second[name] for name in both}
+
+
+def _arranged(measured: TrialResults, all_people: dict, groups: dict) -> dict:
     """Arrange the rows of all people and of the groups as in `metrics.json`."""
-    others = {name: row for name, row in all_people.items() if name not in MODELS}
-    return {"models": {name: all_people[name] for name in MODELS}, "groups": groups, **others}
+    others = {name: row for name, row in all_people.items() if name not in measured.models}
+    return {"models": {name: all_people[name] for name in measured.models}, "groups": groups, **others}

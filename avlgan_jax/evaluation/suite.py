@@ -14,7 +14,9 @@ from avlgan_jax.evaluation.experiments import (
     baby,
     circumplex,
     fidelity,
+    regions,
     shape,
+    sweeps,
     table_i,
     table_ii,
     transfer,
@@ -112,7 +114,9 @@ def _table_ii(context: EvaluationContext) -> ExperimentResult:
 def _faces(context: EvaluationContext) -> ExperimentResult:
     rows = examples.rows(context.models, context.faces, context.seed, context.render)
     matrices = examples.matrices(context.models, context.faces, context.seed, context.render)
-    return ExperimentResult({}, [figures.outputs(rows), figures.chain(rows), *figures.matrices(matrices)], matrices)
+    moves = examples.moves(context.models, context.faces, context.seed, context.render)
+    shown = [figures.outputs(rows), figures.chain(rows), *figures.moves(moves), *figures.matrices(matrices)]
+    return ExperimentResult({}, shown, matrices)
 
 
 def _trials(context: EvaluationContext) -> ExperimentResult:
@@ -130,9 +134,9 @@ def _trials(context: EvaluationContext) -> ExperimentResult:
 
 
 def _circumplex(context: EvaluationContext) -> ExperimentResult:
-    sweeps = circumplex.measure(context.models, context.faces, context.seed, context.render)
+    found = circumplex.measure(context.models, context.faces, context.seed, context.render)
     return ExperimentResult(
-        {"circumplex": circumplex.to_metrics(sweeps)}, [*figures.nearness(sweeps), figures.predicted_emotions(sweeps)]
+        {"circumplex": circumplex.to_metrics(found)}, [*figures.nearness(found), figures.predicted_emotions(found)]
     )
 
 
@@ -144,6 +148,16 @@ def _fidelity(context: EvaluationContext) -> ExperimentResult:
 
 def _shape(context: EvaluationContext) -> ExperimentResult:
     return ExperimentResult({"shape": shape.to_metrics(shape.measure(context.models, context.faces, context.trials))})
+
+
+def _regions(context: EvaluationContext) -> ExperimentResult:
+    found = regions.measure(context.models, context.faces, context.trials, context.render)
+    return ExperimentResult({"regions": regions.to_metrics(found)})
+
+
+def _sweeps(context: EvaluationContext) -> ExperimentResult:
+    found = sweeps.measure(context.models, context.faces, context.seed, context.render)
+    return ExperimentResult({"sweeps": sweeps.to_metrics(found)})
 
 
 def _baby(context: EvaluationContext) -> ExperimentResult:
@@ -196,6 +210,8 @@ EXPERIMENTS: dict[str, Callable[[EvaluationContext], ExperimentResult]] = {
     "circumplex": _circumplex,
     "fidelity": _fidelity,
     "shape": _shape,
+    "regions": _regions,
+    "sweeps": _sweeps,
     "baby": _baby,
     "transfer": _transfer,
     "table_i": _table_i,

@@ -20,7 +20,6 @@ from avlgan_jax.evaluation.ground_truth import face_keys as truth_keys
 from avlgan_jax.faces.landmarks import normalised_mean_error
 from avlgan_jax.models.inference import Trained
 
-MODELS = ("avlandmarkgan", "avgan")
 PICTURES_PER_CHUNK = 256
 
 # Number of feature vectors of the training set that are kept for scores over pairs of vectors (KID, precision, recall).
@@ -184,15 +183,15 @@ def measure(
     extract = inception.extract if inception is not None else None
     truths = render(truth_keys(faces)[trials.sources], trials.targets) if render is not None else None
     real_outputs = _measure_faces(models, faces, extract, advance)
-    parts: dict[str, list[ScoredOutputs]] = {name: [] for name in MODELS}
+    parts: dict[str, list[ScoredOutputs]] = {name: [] for name in models.convert}
     unchanged: list[TruthSimilarity] = []
     for chunk in _chunks(len(trials.sources)):
         sources, targets = trials.sources[chunk], trials.targets[chunk]
         images, landmarks = faces.images[sources], faces.landmarks[sources]
         truth = next_pictures(truths, len(sources)) if truths is not None else None
         moved = models.convert_landmarks(landmarks, targets)
-        for name in MODELS:
-            output = models.convert[name](images, landmarks, targets)
+        for name, convert in models.convert.items():
+            output = convert(images, landmarks, targets)
             similarity = _similarity(output, moved if name == "avlandmarkgan" else None, truth)
             parts[name].append(_measure_images(models, output, extract, similarity))
             advance(len(sources))
@@ -213,15 +212,16 @@ def measure(
     )
 
 
-def picture_count(faces: Faces, training: Faces, samples: int) -> int:
+def picture_count(models: Trained, faces: Faces, training: Faces, samples: int) -> int:
     """Return the total number of images that `measure` reports to `advance`.
 
     Args:
+        models: Models to run.
         faces: Faces of the trials.
         training: Training faces.
         samples: Number of trials.
     """
-    return len(MODELS) * samples + len(faces) + len(training)
+    return len(models.convert) * samples + len(faces) + len(training)
 
 
 def measure_reference(extract: FeatureExtractor, training: Faces, advance: ProgressCallback) -> ReferenceFeatures:

@@ -28,7 +28,7 @@ NetworkParameters = dict[Literal["regressor", "landmark", "image", "avgan", "dis
 
 @dataclass(frozen=True)
 class Trained:
-    """The four models of a training run, as functions.
+    """The models of a training run, as functions.
 
     Their arguments are uint8 images (n, R, R, 3), landmarks (n, 68, d) in pixels, where R and d are the config's
     `resolution` and `landmark_dimensions`, and emotions (n, 2) as (valence, arousal) in [-1, 1].
@@ -46,7 +46,7 @@ class Trained:
     paint: Callable[[Images, Points, Points, Emotions], Images]
     """The image converter alone, from images, their landmarks, converted landmarks and the target emotions."""
     convert: dict[str, Callable[[Images, Points, Emotions], Images]]
-    """`avlandmarkgan` (landmark converter, then image converter) and `avgan` (which ignores the landmarks)."""
+    """`avlandmarkgan` (landmark converter, then image converter) and, if trained, `avgan` (ignores the landmarks)."""
     read_emotions: Callable[[Images], Emotions]
     """Valence and arousal as predicted by the image converter's discriminator (Section IV-C)."""
     read_landmarks: Callable[[Images], Points]
@@ -76,6 +76,9 @@ def assemble(
 
     regress = compiled(networks.predict, "regressor")
     emotions_and_landmarks = compiled(networks.discriminate, "discriminator")
+    convert = {"avlandmarkgan": compiled(lambda *inputs: networks.avlandmarkgan(*inputs)[0], "landmark", "image")}
+    if "avgan" in config.trained_models:
+        convert["avgan"] = compiled(networks.avgan, "avgan")
     return Trained(
         config=config,
         steps=steps,
@@ -83,10 +86,7 @@ def assemble(
         predict=lambda images: regress(images)[0],
         convert_landmarks=compiled(networks.convert_landmarks, "landmark"),
         paint=compiled(networks.paint, "image"),
-        convert={
-            "avlandmarkgan": compiled(lambda *inputs: networks.avlandmarkgan(*inputs)[0], "landmark", "image"),
-            "avgan": compiled(networks.avgan, "avgan"),
-        },
+        convert=convert,
         read_emotions=lambda images: emotions_and_landmarks(images)[0],
         read_landmarks=lambda images: emotions_and_landmarks(images)[1],
     )

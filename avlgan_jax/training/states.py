@@ -16,14 +16,14 @@ from avlgan_jax.training.checkpoints import Checkpoints
 
 
 def load(directory: Path, **options) -> Trained:
-    """Return the four models of a training run, from their newest intact checkpoints.
+    """Return the models of a training run, from their newest intact checkpoints.
 
     Args:
         directory: Workdir of the run.
         **options: `sizes` and `devices` of `inference.assemble`.
 
     Raises:
-        UserError: There is no run in `directory`, a model is not trained, or its checkpoints are damaged.
+        UserError: There is no run in `directory`, a model of its config is not trained, or its checkpoints are damaged.
     """
     return assemble(*read(directory), **options)
 
@@ -35,13 +35,13 @@ def read(directory: Path) -> tuple[Config, NetworkParameters, dict[str, int]]:
         UserError: As `load`.
     """
     config = workdir.read_config(directory)
-    states = {name: restore(directory, config, name) for name in MODEL_NAMES}
+    states = {name: restore(directory, config, name) for name in config.trained_models}
     return config, _weights(states), {name: int(state.step) for name, state in states.items()}
 
 
 def weight_shapes(config: Config) -> NetworkParameters:
     """Return the shapes of the weights that the config's networks need; nothing is computed."""
-    states = {name: state_shapes(build.build(name, config, 1), config) for name in MODEL_NAMES}
+    states = {name: state_shapes(build.build(name, config, 1), config) for name in config.trained_models}
     return _weights(states)
 
 

@@ -7,7 +7,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import avlgan_jax
-from avlgan_jax.editing import bundle
+from avlgan_jax.editing import bundle, export
 from avlgan_jax.errors import UserError
 from avlgan_jax.models import inference
 
@@ -39,6 +39,31 @@ def test_a_written_bundle_is_read_back_rounded_to_float16(packaged, tmp_path):
     np.testing.assert_array_equal(reread.weights["landmark"]["Dense_0"]["kernel"], kernel.astype(np.float16))
     assert [path.name for path in target.parent.iterdir()] == ["mine"]
     assert inference.parameter_counts(reread.weights) == inference.parameter_counts(packaged.weights)
+
+
+def without_avgan(packaged):
+    """Return the bundle as of a run that left avGAN out."""
+    config = dataclasses.replace(packaged.config, avgan=dataclasses.replace(packaged.config.avgan, steps=0))
+    parts = {
+        field: {name: part for name, part in getattr(packaged, field).items() if name != "avgan"}
+        for field in ("weights", "steps", "scores")
+    }
+    return dataclasses.replace(packaged, config=config, **parts)
+
+
+def test_a_bundle_without_avgan(packaged, tmp_path):
+    smaller = without_avgan(packaged)
+    card = export.model_card(smaller, "mine")
+    assert "avGAN" in export.model_card(packaged, "mine") and "avGAN" not in card
+    assert "| avLandmarkGAN | 0." in card and "| image converter |" in card
+    bundle.write(tmp_path / "mine", smaller, card, b"program")
+    reread = bundle.read(tmp_path / "mine")
+    assert reread.config == smaller.config and reread.weights.keys() == smaller.weights.keys()
+    image, points = (model := avlgan_jax.load(tmp_path / "mine")).draw(seed=1)
+    assert model.edit(image, 0.5, 0.1, points).shape == image.shape
+    bundle.write(tmp_path / "mine", dataclasses.replace(packaged, config=smaller.config), card, b"program")
+    with pytest.raises(UserError, match=r"does not fit its config \(avgan\)"):
+        bundle.read(tmp_path / "mine")
 
 
 def test_a_folder_that_is_not_a_bundle_is_not_replaced(packaged, tmp_path):

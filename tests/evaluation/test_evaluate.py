@@ -6,6 +6,10 @@ import jax
 import pytest
 from conftest import RESOLUTION, run, run_here
 
+from avlgan_jax.evaluation import examples
+from avlgan_jax.evaluation import run as evaluation
+from avlgan_jax.evaluation.experiments import circumplex
+
 MODEL_KEYS = {
     *("rmse", "rmse_valence", "rmse_arousal", "pcc_valence", "pcc_arousal", "ccc_valence", "ccc_arousal"),
     *("frechet_regressor", "truth_landmark_nme", "truth_psnr"),
@@ -40,6 +44,20 @@ def test_help_describes_every_option():
     assert "the paper uses 10,000" in " ".join(output.replace("│", " ").split())
 
 
+def test_a_run_without_avgan_is_evaluated_without_it(run_without_avgan, monkeypatch, capsys):
+    for module, name in ((examples, "FACES"), (examples, "MATRICES"), (circumplex, "FACES")):
+        monkeypatch.setattr(module, name, 1)
+    arguments = evaluation.Arguments(run_without_avgan, samples=8, devices=1, batch_size=8)
+    page = evaluation.evaluate(arguments).read_text()
+    found = json.loads((run_without_avgan / "report" / "metrics.json").read_text())
+    assert set(found["models"]) == {"avlandmarkgan"} and found["models"]["avlandmarkgan"].keys() >= MODEL_KEYS
+    assert found["provenance"]["steps"] == {"regressor": 4, "landmark": 4, "image": 4}
+    assert found["baby"]["infant"].keys() == {"frames", "people", "avlandmarkgan", "real"}
+    assert page.count("avGAN") == 1 and "avgan" not in json.dumps(found)
+    output = capsys.readouterr().out
+    assert output.count("avGAN") == 1 and "doing nothing" in output
+
+
 @pytest.fixture(scope="module")
 def workdir(data_dir, tmp_path_factory):
     """Return the workdir of a training run of a few steps, evaluated once."""
@@ -67,6 +85,15 @@ def test_the_report_has_every_documented_number(workdir):
     assert found["provenance"]["steps"].keys() == {"regressor", "landmark", "image", "avgan"}
     assert found["protocol"]["landmark_dimensions"] == 2
     assert found["provenance"].keys() == {"steps", "config_digest", "data_digest", "versions"}
+    for group in ("adult", "infant"):
+        regions, sweeps = found["regions"][group], found["sweeps"][group]
+        assert list(regions["psnr"]) == ["avlandmarkgan", "avgan", "warp", "do_nothing"]
+        assert regions["background_changed"]["do_nothing"] == {"trials": 0, "largest": 0}
+        assert regions["specks"]["do_nothing"] == 0.0 <= regions["specks"]["avlandmarkgan"]
+        assert regions["psnr"]["do_nothing"]["background"] == pytest.approx(58.92, abs=0.01)
+        assert list(sweeps["valence"]) == ["avlandmarkgan", "avgan", "warp", "truth"]
+        assert len(found["circumplex"][group]["rmse"]["truth"]) == len(found["circumplex"]["targets"])
+    assert found["regions"]["adult"]["trials"] + found["regions"]["infant"]["trials"] == 40
     assert found["baby"]["infant"]["avgan"].keys() >= {"pcc_valence", "interval", "pcc_valence_within", "paper"}
 
 

@@ -25,6 +25,25 @@ def test_several_processes_render_the_same_as_one_and_in_order():
         np.testing.assert_array_equal(landmarks, points)
 
 
+def test_a_remembering_renderer_draws_the_same_trials_once():
+    calls = []
+
+    def render(keys, emotions):
+        for key, emotion in zip(keys, emotions, strict=True):
+            calls.append((key.tolist(), emotion.tolist()))
+            yield len(calls)
+
+    keys, emotions = np.arange(12).reshape(3, 4), np.array([[0.0, 0.1], [0.2, 0.3], [0.4, 0.5]])
+    remembered = ground_truth.remembering(render)
+    first = remembered(keys, emotions)
+    assert next(first) == 1 and len(calls) == 1  # it draws no more than is taken
+    assert list(remembered(keys.copy(), emotions.copy())) == [1, 2, 3]
+    assert list(first) == [2, 3] and list(remembered(keys, emotions)) == [1, 2, 3]
+    assert len(calls) == 3
+    assert list(remembered(keys, emotions + 0.1)) == [4, 5, 6]
+    assert list(remembered(keys + 1, emotions)) == [7, 8, 9]
+
+
 def test_only_stills_of_drawn_faces_have_a_ground_truth():
     faces = oracle.draw_faces(4, seed=5)
     np.testing.assert_array_equal(ground_truth.face_keys(faces), faces.extras["face_key"])

@@ -108,6 +108,24 @@ def test_psnr():
     assert metrics.psnr(black, black) == pytest.approx([10 * np.log10(255**2 * 12)] * 2)
 
 
+def test_decibels_of_mean_square_errors():
+    assert metrics.decibels(np.array([255.0**2, 100.0, 0.0])) == pytest.approx(
+        [0.0, 20 * np.log10(25.5), 58.9226], abs=1e-4
+    )
+
+
+def test_the_ssim_map_is_local_and_its_mean_is_the_ssim():
+    images = np.random.default_rng(5).integers(0, 256, (2, 24, 20, 3), dtype=np.uint8)
+    other = images.copy()
+    other[1, 5, 5] = 255 - other[1, 5, 5]  # only windows over this pixel see it
+    found = metrics.ssim_map(images, other)
+    assert found.shape == (2, 14, 10)
+    np.testing.assert_allclose(found[0], 1.0)
+    assert np.argwhere(found[1] < 1.0 - 1e-12).max(axis=0).tolist() == [5, 5]
+    assert found[1].argmin() == 0  # the first window is centred on the pixel
+    np.testing.assert_array_equal(metrics.ssim(images, other), found.mean(axis=(1, 2)))
+
+
 def test_ssim_of_equal_and_of_constant_images():
     images = np.random.default_rng(5).integers(0, 256, (2, 16, 20, 3), dtype=np.uint8)
     assert metrics.ssim(images, images) == pytest.approx([1.0, 1.0])

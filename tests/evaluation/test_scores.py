@@ -1,5 +1,6 @@
 """Scores of small arrays computed by hand, and missing scores, which are None and never NaN."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -57,6 +58,12 @@ def measured():
     trials = draw_trials(faces.emotions, 40, seed=0)
     models = oracle.oracle(faces, training)
     return measure(models, faces, training, trials, oracle.render_all, lambda done: None)
+
+
+def test_without_avgan_the_other_rows_are_the_same_and_there_is_no_difference(measured):
+    alone = dataclasses.replace(measured, models={"avlandmarkgan": measured.models["avlandmarkgan"]})
+    for compute in (scores.score, lambda results: scores.intervals(results, seed=0)):
+        assert compute(alone) == oracle.leave_out_avgan(compute(measured))
 
 
 def test_without_infants_their_scores_are_none_under_the_same_keys(measured):

@@ -131,8 +131,13 @@ def test_scores_of_groups_average_to_the_overall_score(measured):
 def test_progress_counts_every_image(faces, training):
     done = []
     drawn_trials = trials.draw_trials(faces.emotions, 9, seed=0)
-    trials.measure(oracle.oracle(faces, training), faces, training, drawn_trials, None, done.append)
-    assert sum(done) == trials.picture_count(faces, training, 9) == 2 * 9 + 12 + 20
+    models = oracle.oracle(faces, training)
+    trials.measure(models, faces, training, drawn_trials, None, done.append)
+    assert sum(done) == trials.picture_count(models, faces, training, 9) == 2 * 9 + 12 + 20
+    done.clear()
+    models = oracle.without_avgan(models)
+    trials.measure(models, faces, training, drawn_trials, None, done.append)
+    assert sum(done) == trials.picture_count(models, faces, training, 9) == 9 + 12 + 20
 
 
 def test_scores_do_not_depend_on_the_size_of_chunks(measured, faces, training, monkeypatch):
@@ -188,7 +193,7 @@ def test_fid_is_computed_in_the_given_feature_space(faces, training):
 
     inception = trials.FeatureSpace(extract, trials.measure_reference(extract, training, lambda done: None))
     measured = trials.measure(models, faces, training, drawn_trials, None, done.append, inception)
-    assert sum(done) == trials.picture_count(faces, training, 30)
+    assert sum(done) == trials.picture_count(models, faces, training, 30)
     avgan = scores.score(measured)["models"]["avgan"]
     real = metrics.moments(extract(training.images))
     shown = metrics.moments(extract(faces.images[drawn_trials.sources]))

@@ -9,6 +9,7 @@ from avlgan_jax.errors import UserError
 from avlgan_jax.evaluation import scores
 from avlgan_jax.evaluation.trials import draw_trials, measure
 from avlgan_jax.faces import landmarks as lm
+from avlgan_jax.faces import warp
 from avlgan_jax.models import build, inference
 from avlgan_jax.models.networks import Condition, image_to_float, image_to_uint8
 from avlgan_jax.training import states, workdir
@@ -25,7 +26,8 @@ def test_loaded_functions_apply_the_networks_with_the_weights_for_evaluation(tra
 
     images = image_to_float(jnp.asarray(some.images))
     points = lm.normalise(jnp.asarray(some.landmarks), config.resolution)
-    converted = apply("landmark", build.landmark_generator(config), points, Condition(jnp.asarray(targets))).output
+    generated = apply("landmark", build.landmark_generator(config), points, Condition(jnp.asarray(targets))).output
+    converted = jax.vmap(warp.without_similarity)(points, generated)  # `debug` warps, as `modern`
     np.testing.assert_allclose(
         models.convert_landmarks(some.landmarks, targets), lm.to_pixels(converted, config.resolution), atol=1e-4
     )
@@ -33,7 +35,7 @@ def test_loaded_functions_apply_the_networks_with_the_weights_for_evaluation(tra
     np.testing.assert_allclose(models.predict(some.images), emotions, atol=1e-4)
     np.testing.assert_allclose(models.regress(some.images)[1], features, atol=1e-4)
     expected = apply(
-        "image", build.image_generator(config.image), images, Condition(jnp.asarray(targets), converted)
+        "image", build.image_generator(config.image), images, Condition(jnp.asarray(targets), converted, points)
     ).output
     output = models.convert["avlandmarkgan"](some.images, some.landmarks, targets)
     assert np.abs(output.astype(int) - np.asarray(image_to_uint8(expected)).astype(int)).max() <= 1
@@ -41,6 +43,15 @@ def test_loaded_functions_apply_the_networks_with_the_weights_for_evaluation(tra
     avgan_output = models.convert["avgan"](some.images, some.landmarks, targets)
     assert np.abs(avgan_output.astype(int) - np.asarray(image_to_uint8(avgan_expected)).astype(int)).max() <= 1
     assert models.read_emotions(some.images).shape == (3, 2)
+
+
+def test_a_run_without_avgan_is_loaded_without_it(trained_run, run_without_avgan):
+    _, _, faces = trained_run
+    every, some = states.load(trained_run[0]), states.load(run_without_avgan)
+    assert set(some.convert) == {"avlandmarkgan"}
+    assert some.steps == {"regressor": 4, "landmark": 4, "image": 4}
+    inputs = faces.images[:2], faces.landmarks[:2], faces.emotions[:2]
+    np.testing.assert_array_equal(some.convert["avlandmarkgan"](*inputs), every.convert["avlandmarkgan"](*inputs))
 
 
 @pytest.mark.slow

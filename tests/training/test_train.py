@@ -7,6 +7,9 @@ import pytest
 from conftest import run
 from training_processes import start, wait_for
 
+from avlgan_jax.training.run import LEFT_OUT
+from avlgan_jax.training.workdir import read_config
+
 
 def error_of(*arguments):
     done = run("train.py", *arguments, check=False)
@@ -29,6 +32,8 @@ def test_help_describes_the_fields_of_all_sections():
         (["image", "--workdir", "{tmp}", "--image.colour", "3"], "image.colour"),
         (["image", "--workdir", "{tmp}", "--image.learning-rate", "fast"], "fast"),
         (["image", "--workdir", "{tmp}", "--resolution", "50"], "resolution is 50"),
+        (["avgan", "--workdir", "{tmp}", "--avgan.steps", "0"], "error: " + LEFT_OUT),
+        (["all", "--workdir", "{tmp}", "--image.steps", "0"], "steps is 0 in ImageTraining"),
         (["image", "--workdir", "{tmp}", "--data-dir", "{tmp}", "--preset", "debug"], "python prepare.py"),
     ],
 )
@@ -58,6 +63,13 @@ def test_one_command_trains_all_four_models(trained_run):
         assert (folder / name / "checkpoints" / "4" / "sha256.json").is_file(), output
     assert config.resolution == 32
     assert "4/4" in output  # the progress bar reached the last step
+
+
+def test_all_trains_three_models_if_avgan_has_no_steps(run_without_avgan):
+    assert (run_without_avgan / "output.txt").read_text().splitlines().count(LEFT_OUT) == 1
+    trained = {path.parent.name for path in run_without_avgan.glob("*/checkpoints")}
+    assert trained == {"regressor", "landmark", "image"}
+    assert read_config(run_without_avgan).avgan.steps == 0
 
 
 def test_compiled_programs_are_kept_in_the_workdir(data_dir, tmp_path, monkeypatch):

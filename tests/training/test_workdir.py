@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from avlgan_jax.config import Config
@@ -16,6 +18,16 @@ def test_another_config_is_refused_without_changing_the_workdir(tmp_path):
     with pytest.raises(UserError, match="belongs to another config .*seed: 1 here, 0 there"):
         workdir.claim(tmp_path, Config(seed=1), "abc")
     assert workdir.read_config(tmp_path) == Config()
+
+
+def test_avgan_may_be_added_to_a_run_that_left_it_out(tmp_path):
+    config = Config()
+    left_out = dataclasses.replace(config, avgan=dataclasses.replace(config.avgan, steps=0))
+    workdir.claim(tmp_path, left_out, "abc")
+    workdir.claim(tmp_path, config, "abc")
+    assert workdir.read_config(tmp_path).trained_models[-1] == "avgan"
+    with pytest.raises(UserError, match="avgan.steps: 0 here, 400000 there"):
+        workdir.claim(tmp_path, left_out, "abc")
 
 
 def test_other_records_are_refused(tmp_path):

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int, Shaped
 
 from avlgan_jax.data.records import Faces
 from avlgan_jax.evaluation import bootstrap, metrics
-from avlgan_jax.evaluation.trials import MODELS, PICTURES_PER_CHUNK
+from avlgan_jax.evaluation.trials import PICTURES_PER_CHUNK
 from avlgan_jax.models.inference import Trained
 
 # Maximum standard deviation of the valence among the annotators of a frame (Section IV-B, 3).
@@ -64,7 +64,7 @@ def measure(models: Trained, frames: Faces) -> dict[str, FramePredictions]:
     for name, infants in (("infant", True), ("parent", False)):
         rows = targets[np.asarray(frames.infants)[targets] == infants]
         if len(rows):
-            predicted = {model: _predict_outputs(models, model, frames, first[rows], rows) for model in MODELS}
+            predicted = {model: _predict_outputs(models, model, frames, first[rows], rows) for model in models.convert}
             found[name] = FramePredictions(
                 expected=np.asarray(frames.emotions)[rows, 0],
                 predicted=predicted | {"real": _predict_frames(models, frames, rows)},

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int, Shaped, UInt8
 from avlgan_jax.data.records import AGE_GROUPS, Faces
 from avlgan_jax.evaluation import ground_truth, metrics
 from avlgan_jax.evaluation.ground_truth import RenderedFace, Renderer
-from avlgan_jax.evaluation.trials import MODELS, by_group, next_pictures
+from avlgan_jax.evaluation.trials import by_group, next_pictures
 from avlgan_jax.faces.landmarks import normalised_mean_error
 from avlgan_jax.models.inference import Trained
 
@@ -45,6 +45,11 @@ class PlaneSweep:
     response: dict[str, Float[np.ndarray, "f"]]
     """`response_of` the outputs on the ring of radius RESPONSE_RADIUS."""
 
+    @property
+    def models(self) -> list[str]:
+        """Names of the models."""
+        return [name for name in self.predicted if name != "truth"]
+
 
 def targets() -> Float[np.ndarray, "t 2"]:
     """Return the centre of the plane, then the ANGLES emotions of each ring, anticlockwise from positive valence."""
@@ -66,7 +71,7 @@ def measure(models: Trained, faces: Faces, seed: int, render: Renderer | None) -
         The results by age group; a group without faces is missing.
     """
     plane = targets()
-    chosen = {group: _people(faces, by_group(faces.infants)[group], seed) for group in AGE_GROUPS}
+    chosen = {group: one_face_each(faces, by_group(faces.infants)[group], seed) for group in AGE_GROUPS}
     chosen = {group: rows for group, rows in chosen.items() if len(rows)}
     sources = {group: faces.take(np.repeat(rows, len(plane))) for group, rows in chosen.items()}
     emotions = {group: np.tile(plane, (len(rows), 1)) for group, rows in chosen.items()}
@@ -87,7 +92,10 @@ def response_of(outputs: UInt8[np.ndarray, "a h w 3"]) -> float:
 
 
 def to_metrics(found: dict[str, PlaneSweep]) -> dict:
-    """Return `circumplex` of `metrics.json`: the targets, and by age group the mean over faces at each target."""
+    """Return `circumplex` of `metrics.json`: the targets, and by age group the mean over faces at each target.
+
+    `rmse` is a root mean square over faces: that of the regressor's predictions, also for the "truth".
+    """
     numbers: dict = {"targets": targets().tolist(), "response": responses(found)}
     for group, sweep in found.items():
         numbers[group] = {
@@ -99,9 +107,16 @@ def to_metrics(found: dict[str, PlaneSweep]) -> dict:
                 ("judged", sweep.predicted),  # the key of stored reports
             )
         }
+        errors = {name: _rmse_at_targets(values) for name, values in sweep.predicted.items()}
+        numbers[group]["rmse"] = {name: values.tolist() for name, values in errors.items()}
         numbers[group]["response"] = {name: float(values.mean()) for name, values in sweep.response.items()}
-        numbers[group]["faces"] = len(sweep.response["avgan"])
+        numbers[group]["faces"] = len(sweep.response["avlandmarkgan"])
     return numbers
+
+
+def _rmse_at_targets(predicted: Float[np.ndarray, "f t 2"]) -> Float[np.ndarray, "t"]:
+    """Return the RMSE of the predicted emotions at each target, over faces and both axes."""
+    return np.sqrt(np.mean(np.square(predicted.astype(np.float64) - targets()), axis=(0, 2)))
 
 
 def responses(found: dict[str, PlaneSweep]) -> dict[str, float]:
@@ -114,7 +129,7 @@ def _sweep(
     models: Trained, faces: Faces, emotions: Float[np.ndarray, "ft 2"], truths: Iterator[RenderedFace] | None
 ) -> PlaneSweep:
     """Measure the faces of one group. The rows are all targets of the first face, then those of the next face."""
-    outputs = {name: models.convert[name](faces.images, faces.landmarks, emotions) for name in MODELS}
+    outputs = {name: convert(faces.images, faces.landmarks, emotions) for name, convert in models.convert.items()}
     predicted = {name: _by_face(models.predict(output)) for name, output in outputs.items()}
     if truths is None:
         return PlaneSweep({}, {}, {}, predicted, _responses(outputs))
@@ -145,7 +160,7 @@ def _by_face(values: Shaped[np.ndarray, "ft *rest"]) -> Shaped[np.ndarray, "f t 
     return values.reshape(-1, len(targets()), *values.shape[1:])
 
 
-def _people(faces: Faces, members: Bool[np.ndarray, "n"], seed: int) -> Int[np.ndarray, "k"]:
+def one_face_each(faces: Faces, members: Bool[np.ndarray, "n"], seed: int) -> Int[np.ndarray, "k"]:
     """Choose one face of each of up to FACES people among `members`."""
     rows = np.random.default_rng([seed, 0xC1C]).permutation(np.flatnonzero(members))
     _, first = np.unique(np.asarray(faces.subjects)[rows], return_index=True)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from avlgan_jax.data.records import Faces
 from avlgan_jax.errors import UserError
-from avlgan_jax.evaluation.trials import MODELS, Trials
+from avlgan_jax.evaluation.trials import Trials
 from avlgan_jax.faces.detectors import dlib as predictor
 from avlgan_jax.faces.landmarks import in_plane, normalised_mean_error
 from avlgan_jax.models.inference import Trained
@@ -34,8 +34,9 @@ class Fidelity:
 
     landmark_nme: dict[str, Float[np.ndarray, "k"]]
     """NME between the landmarks that dlib finds and the reference landmarks, as a fraction of the outer eye distance.
-    "avlandmarkgan": the model's outputs and the converted landmarks; "real": the inputs and their own landmarks, which
-    is the error of dlib's predictor. avGAN has no target landmarks."""
+    "avlandmarkgan": the model's outputs and the converted landmarks; "do_nothing": the unchanged inputs and the
+    converted landmarks; "real": the inputs and their own landmarks, which is the error of dlib's predictor. avGAN has
+    no target landmarks."""
     identity: dict[str, Float[np.ndarray, "k"]]
     """Distance between face descriptors. "avlandmarkgan", "avgan": the output and its input; "others": the input and
     the input of another person, which is the distance of a lost identity."""
@@ -112,7 +113,7 @@ def measure(models: Trained, faces: Faces, trials: Trials) -> Fidelity | None:
         return None
     sources, targets = trials.sources[::EVERY], trials.targets[::EVERY]
     images, landmarks = faces.images[sources], np.asarray(faces.landmarks[sources])
-    outputs = {name: models.convert[name](images, landmarks, targets) for name in MODELS}
+    outputs = {name: convert(images, landmarks, targets) for name, convert in models.convert.items()}
     # dlib's landmarks are 2-D.
     landmarks, moved = in_plane(landmarks), in_plane(models.convert_landmarks(landmarks, targets))
     own = probe.people(images, landmarks)
@@ -120,14 +121,15 @@ def measure(models: Trained, faces: Faces, trials: Trials) -> Fidelity | None:
     return Fidelity(
         landmark_nme={
             "avlandmarkgan": normalised_mean_error(probe.landmarks(outputs["avlandmarkgan"], moved), moved),
+            "do_nothing": normalised_mean_error(probe.landmarks(images, moved), moved),
             "real": normalised_mean_error(probe.landmarks(images, landmarks), landmarks),
         },
         # avGAN's outputs have no landmarks, so the input's landmarks locate the face.
         identity={
-            "avlandmarkgan": np.linalg.norm(probe.people(outputs["avlandmarkgan"], moved) - own, axis=1),
-            "avgan": np.linalg.norm(probe.people(outputs["avgan"], landmarks) - own, axis=1),
-            "others": np.linalg.norm(own[others] - own, axis=1),
-        },
+            name: np.linalg.norm(probe.people(output, moved if name == "avlandmarkgan" else landmarks) - own, axis=1)
+            for name, output in outputs.items()
+        }
+        | {"others": np.linalg.norm(own[others] - own, axis=1)},
     )
 
 
@@ -139,7 +141,7 @@ def to_metrics(found: Fidelity | None) -> dict:
     if found is None:
         return {"samples": 0, "landmark_nme": None, "identity_distance": None}
     return {
-        "samples": len(found.identity["avgan"]),
+        "samples": len(found.identity["avlandmarkgan"]),
         "landmark_nme": {name: float(np.mean(v, dtype=np.float64)) for name, v in found.landmark_nme.items()},
         "identity_distance": {name: float(np.mean(v)) for name, v in found.identity.items()},
     }

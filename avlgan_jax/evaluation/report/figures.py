@@ -11,8 +11,8 @@ from avlgan_jax.evaluation.experiments.baby import FRAMES_PER_SECOND, PAPER, Fra
 from avlgan_jax.evaluation.experiments.circumplex import PlaneSweep
 from avlgan_jax.evaluation.experiments.transfer import TransferResult
 from avlgan_jax.evaluation.report import plots, sheets
-from avlgan_jax.evaluation.report.names import SHOWN_NAMES, WEIGHT_SYMBOLS
-from avlgan_jax.evaluation.trials import MODELS, TrialResults
+from avlgan_jax.evaluation.report.names import SHOWN_NAMES, WEIGHT_SYMBOLS, in_order
+from avlgan_jax.evaluation.trials import TrialResults
 from avlgan_jax.faces import drawing
 from avlgan_jax.faces.emotions import AXES
 from avlgan_jax.training.ablation.recipe import FULL_RECIPE, RECIPE_PARTS
@@ -56,17 +56,18 @@ def expressions(shown: ExpressionExamples) -> Figure:
 
 
 def outputs(rows: ExampleRows) -> Figure:
-    """Return a figure of both models' outputs, and of the ground truth where `rows` has it (drawn faces).
+    """Return a figure of the models' outputs, and of the ground truth where `rows` has it (drawn faces).
 
     The figure is named "truth" with the ground truth and "outputs" without it.
     """
     arrow = "The arrow in each plane points from the emotion of the input face to the target emotion. "
+    both = "avgan" in rows.outputs
     if "truth" not in rows.outputs:
         return _figure(
             "outputs",
-            "The two models",
+            "The two models" if both else "Inputs and outputs",
             arrow + "For these faces there is no ground truth at the target emotion.",
-            "Rows of faces: input, avGAN and avLandmarkGAN",
+            f"Rows of faces: input{', avGAN' if both else ''} and avLandmarkGAN",
             sheets.against_truth(rows),
         )
     return _figure(
@@ -74,7 +75,7 @@ def outputs(rows: ExampleRows) -> Figure:
         "Comparison with the ground truth",
         arrow + "These faces are rendered by the project, so the last column can show the ground truth: the same face, "
         "with the same light and noise, rendered at the target emotion.",
-        "Rows of faces: input, avGAN, avLandmarkGAN and the ground truth",
+        f"Rows of faces: input{', avGAN' if both else ''}, avLandmarkGAN and the ground truth",
         sheets.against_truth(rows),
     )
 
@@ -88,6 +89,23 @@ def chain(rows: ExampleRows) -> Figure:
         "image converter then generates the face with the converted landmarks (Figure 2 of the paper).",
         "Rows of four pictures: input, its landmarks, the converted landmarks, the output",
         sheets.chain(rows),
+    )
+
+
+def moves(shown: dict[str, ExampleRows]) -> list[Figure]:
+    """Return a sheet of moves (`examples.moves`) of each age group."""
+    return [_moves(rows, group) for group, rows in shown.items()]
+
+
+def _moves(rows: ExampleRows, group: str) -> Figure:
+    truth = " The last column is the ground truth." if "truth" in rows.outputs else ""
+    return _figure(
+        f"moves_{group}",
+        f"{group.capitalize()}s smile, cry, are surprised or angry, fall asleep and wake up",
+        "Two faces for each move, chosen at random; those that wake up are among the least aroused, those that fall "
+        f"asleep among the most aroused. The warp alone moves the pixels and paints nothing.{truth}",
+        "Rows of faces: input, warp alone, avLandmarkGAN" + (", ground truth" if truth else ""),
+        sheets.moves(rows),
     )
 
 
@@ -115,10 +133,10 @@ def scatter(measured: TrialResults) -> Figure:
         (
             f"{SHOWN_NAMES[name]}: {word}",
             expected[:, axis],
-            measured.models[name].predicted[:, axis],
+            scored.predicted[:, axis],
             measured.trials.infants,
         )
-        for name in MODELS
+        for name, scored in measured.models.items()
         for axis, word in enumerate(AXES)
     ]
     return _figure(
@@ -126,7 +144,7 @@ def scatter(measured: TrialResults) -> Figure:
         "Target and predicted emotion",
         "Each dot is one trial: the target, and the regressor's prediction for the generated face. With a perfect "
         "model and a perfect regressor every dot lies on the diagonal.",
-        "Four scatter plots of predicted against target valence and arousal, one row per model",
+        "Scatter plots of predicted against target valence and arousal, one row per model",
         plots.scatter(panels),
     )
 
@@ -142,7 +160,7 @@ def nearness(around: dict[str, PlaneSweep]) -> list[Figure]:
     """
     if not all(sweep.psnr for sweep in around.values()):
         return []
-    return [_nearness(around, name) for name in MODELS]
+    return [_nearness(around, name) for name in next(iter(around.values())).models]
 
 
 def _nearness(around: dict[str, PlaneSweep], name: str) -> Figure:
@@ -177,7 +195,7 @@ def predicted_emotions(around: dict[str, PlaneSweep]) -> Figure:
     panels = [
         (f"{SHOWN_NAMES[name]}: {group}s", targets, sweep.predicted[name].mean(axis=0), group == "infant")
         for group, sweep in around.items()
-        for name in reversed(MODELS)
+        for name in in_order(sweep.models)
     ]
     return _figure(
         "circumplex_judged",
@@ -203,11 +221,12 @@ def baby(dyads: dict[str, FramePredictions]) -> Figure:
             np.full(len(frames.expected), group == "infant"),
         )
         for group, frames in dyads.items()
-        for name in reversed(MODELS)
+        for name in in_order(frames.predicted)
     ]
     paper = "; ".join(
-        f"{group}s: avGAN {PAPER[group]['avgan']:.2f}, avLandmarkGAN {PAPER[group]['avlandmarkgan']:.2f}"
-        for group in dyads
+        f"{group}s: "
+        + ", ".join(f"{SHOWN_NAMES[name]} {PAPER[group][name]:.2f}" for name in in_order(frames.predicted))
+        for group, frames in dyads.items()
     )
     return _figure(
         "baby",

@@ -1,6 +1,9 @@
 """Display names and symbols of models, table rows and loss weights."""
 
-SHOWN_NAMES = {"avlandmarkgan": "avLandmarkGAN", "avgan": "avGAN", "truth": "truth"}
+from collections.abc import Iterable
+
+# In the order of columns and panels: the baseline, the model, the truth.
+SHOWN_NAMES = {"avgan": "avGAN", "avlandmarkgan": "avLandmarkGAN", "truth": "truth"}
 # The rows of the result table. "regressor" holds the regressor's scores on real faces.
 ROW_NAMES = {
     "avlandmarkgan": "avLandmarkGAN",
@@ -31,3 +34,17 @@ SHAPE_NAMES = {
     "inner_brow_height": "height of the inner brows",
     "lip_corner_height": "height of the lip corners",
 }
+
+# The rows of the tables that compare pictures, in their order (`baselines` has the names in `metrics.json`).
+PICTURE_NAMES = {
+    "avlandmarkgan": "avLandmarkGAN",
+    "avgan": "avGAN",
+    "warp": "warp alone",
+    "do_nothing": "doing nothing",
+    "truth": "ground truth",
+}
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return those of SHOWN_NAMES that are among `names`, in their order: a run without avGAN has fewer."""
+    return [name for name in SHOWN_NAMES if name in set(names)]

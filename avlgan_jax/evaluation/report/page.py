@@ -12,19 +12,33 @@ from PIL import Image
 from avlgan_jax import atomic_files
 from avlgan_jax.evaluation.examples import MATRIX_STEPS, EmotionGrid
 from avlgan_jax.evaluation.report.figures import Figure
-from avlgan_jax.evaluation.report.names import SHAPE_NAMES, WEIGHT_WORDS
+from avlgan_jax.evaluation.report.names import (
+    PICTURE_NAMES,
+    SHAPE_NAMES,
+    SHOWN_NAMES,
+    WEIGHT_WORDS,
+    in_order,
+)
 from avlgan_jax.evaluation.report.tables import (
     comparisons,
+    left_out,
     nearer_to_truth,
     number,
+    percent,
+    plane_table,
     spread,
     table,
     table_columns,
     value_range,
 )
 from avlgan_jax.faces import emotions
+from avlgan_jax.faces.drawing import signed
+from avlgan_jax.faces.region_labels import REGIONS
 from avlgan_jax.training.ablation.recipe import RECIPE_PARTS
 from avlgan_jax.training.workdir import METRICS
+
+# The figures at the top of the page: a reader looks at faces before numbers. All others follow the tables.
+OPENING = ("truth", "outputs", "chain")
 
 
 def template(name: str) -> jinja2.Template:
@@ -37,7 +51,8 @@ def template(name: str) -> jinja2.Template:
         keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"number": number, "range": value_range, "spread": spread}
+    filters = (number, percent, signed, spread)
+    environment.filters |= {function.__name__: function for function in filters} | {"range": value_range}
     return environment.get_template(name)
 
 
@@ -49,16 +64,22 @@ def render_page(scores: dict, shown: list[Figure], matrices: list[EmotionGrid]) 
         shown: Figures in the order of the page.
         matrices: Faces of the interactive plane; it is left out where there are none.
     """
+    outputs = [name for matrix in matrices for name in matrix.grids]
     return template("report.html").render(
         scores=scores,
         weight_names=WEIGHT_WORDS,
         shape_names=SHAPE_NAMES,
+        picture_names=PICTURE_NAMES,
+        regions=REGIONS,
         parts=RECIPE_PARTS,
         **_tables(scores),
-        figures=[(figure, _webp(figure.png)) for figure in shown],
+        left_out=left_out(scores),
+        opening=[(figure, _webp(figure.png)) for figure in shown if figure.name in OPENING],
+        figures=[(figure, _webp(figure.png)) for figure in shown if figure.name not in OPENING],
         pad={
             "steps": [float(step) for step in MATRIX_STEPS],
             "pins": [[name, *map(float, at)] for name, at in zip(emotions.EXPRESSIONS, emotions.TABLE_II, strict=True)],
+            "columns": [("input", "input"), *((name, SHOWN_NAMES[name]) for name in in_order(outputs))],
             "faces": [_pad_face(matrix) for matrix in matrices],
         },
     )
@@ -70,6 +91,8 @@ def _tables(scores: dict) -> dict:
     if "models" in scores:
         tables |= {"table": table(scores), "columns": table_columns(scores), "compared": comparisons(scores)}
         tables["nearer"] = nearer_to_truth(scores)
+    if "circumplex" in scores:
+        tables["plane"] = plane_table(scores["circumplex"])
     if "table_ii" in scores:
         paper = emotions.TABLE_II.tolist()
         tables["means"] = list(zip(emotions.EXPRESSIONS, scores["table_ii"].values(), paper, strict=True))

@@ -21,17 +21,18 @@ from avlgan_jax.evaluation.experiments.table_i import PAPER as TABLE_I
 from avlgan_jax.evaluation.experiments.table_i import PAPER_2D, PAPER_3D
 from avlgan_jax.evaluation.report.names import WEIGHT_WORDS
 from avlgan_jax.evaluation.report.page import template
-from avlgan_jax.evaluation.report.tables import comparisons, table_columns
+from avlgan_jax.evaluation.report.tables import comparisons, left_out, table_columns
 from avlgan_jax.faces import emotions
 from avlgan_jax.faces.drawing import signed
 from avlgan_jax.training import workdir
 from avlgan_jax.training.ablation.recipe import RECIPE_PARTS
 from avlgan_jax.training.workdir import METRICS
 
-# The figures that are stored with a report and shown on the page: stem of the PNG file, and alt text.
+# The figures that are stored with a report and shown on the page: stem of the PNG file, and alt text. {avgan} is the
+# column of avGAN's outputs, for a run that trained it.
 FIGURES = {
-    "truth": "input, avGAN, avLandmarkGAN and ground truth",
-    "outputs": "input, avGAN and avLandmarkGAN",
+    "truth": "input{avgan}, avLandmarkGAN and ground truth",
+    "outputs": "input{avgan} and avLandmarkGAN",
     "expressions": "the eight expressions (Figure 6)",
     "avimage_matrix_infant": "an avImage matrix (Figure 5)",
     "circumplex_truth": "gain over doing nothing at targets all over the plane",
@@ -94,7 +95,8 @@ def write(arguments: Arguments) -> Path:
     for directory in arguments.add:
         _store(directory, store)
     reports = {path.parent.name: json.loads(path.read_text()) for path in sorted(store.glob(f"*/{METRICS}"))}
-    page = render(reports, {name: _pictures(store / name) for name in reports}, _words(arguments.page))
+    pictures = {name: _pictures(store / name, report) for name, report in reports.items()}
+    page = render(reports, pictures, _words(arguments.page))
     arguments.page.parent.mkdir(parents=True, exist_ok=True)
     atomic_files.write_text(arguments.page, page)
     return arguments.page
@@ -116,6 +118,7 @@ def render(reports: dict[str, dict], pictures: dict[str, dict[str, str]], words:
         end=END,
         columns={name: table_columns(report) for name, report in reports.items()},
         compared={name: comparisons(report) for name, report in reports.items()},
+        left_out={name: left_out(report) for name, report in reports.items()},
         claims={name: claims(report, _in_two_dimensions(report, reports)) for name, report in reports.items()},
         weight_names=WEIGHT_WORDS,
         parts=RECIPE_PARTS,
@@ -124,14 +127,15 @@ def render(reports: dict[str, dict], pictures: dict[str, dict[str, str]], words:
 
 
 def claims(report: dict, in_2d: dict | None = None) -> list[Claim]:
-    """Return the paper's findings, each compared with one report.
+    """Return the paper's findings, each compared with one report; those about avGAN only where it was trained.
 
     Args:
         report: Content of `metrics.json`.
         in_2d: For a report with 3-D landmarks, its counterpart with 2-D landmarks if there is one.
     """
     result = [_no_better(report, in_2d)] if _dimensions(report) == 3 else []
-    for group, paper in (("infant", 0.70 - 0.49), ("parent", 0.65 - 0.64)):
+    gains = (("infant", 0.70 - 0.49), ("parent", 0.65 - 0.64))
+    for group, paper in () if left_out(report) else gains:
         row = report.get("baby", {}).get(group)
         gain = row["avlandmarkgan"]["pcc_valence"] - row["avgan"]["pcc_valence"] if row else None
         agrees = None if gain is None else (gain > 0.05) == (paper > 0.05)
@@ -253,9 +257,10 @@ def _store(directory: Path, store: Path) -> None:
                 shutil.copyfile(report / name, fresh / name)
 
 
-def _pictures(folder: Path) -> dict[str, str]:
-    """Return the alt text of each stored figure in `folder`, by its path relative to the page."""
-    paths = {f"{folder.parent.name}/{folder.name}/{name}.png": alt for name, alt in FIGURES.items()}
+def _pictures(folder: Path, report: dict) -> dict[str, str]:
+    """Return the alt text of each stored figure of `report` in `folder`, by its path relative to the page."""
+    avgan = "" if left_out(report) else ", avGAN"
+    paths = {f"{folder.parent.name}/{folder.name}/{name}.png": alt.format(avgan=avgan) for name, alt in FIGURES.items()}
     return {path: alt for path, alt in paths.items() if (folder.parent.parent / path).is_file()}
 
 

@@ -7,9 +7,10 @@ light and dark pages.
 import numpy as np
 from PIL import Image, ImageDraw
 
+from avlgan_jax.evaluation.baselines import WARP
 from avlgan_jax.evaluation.examples import ExampleRows
 from avlgan_jax.evaluation.experiments.transfer import TransferResult
-from avlgan_jax.evaluation.report.names import SHOWN_NAMES
+from avlgan_jax.evaluation.report.names import PICTURE_NAMES, SHOWN_NAMES, in_order
 from avlgan_jax.faces.drawing import GAP, blank_canvas, framed_face, landmark_face, sheet, write
 
 
@@ -29,13 +30,22 @@ def chain(shown: ExampleRows) -> Image.Image:
 
 
 def against_truth(shown: ExampleRows) -> Image.Image:
-    """Draw a row per face: target, input, avGAN, avLandmarkGAN and, where `shown` has it, the ground truth."""
+    """Draw a row per face: target, input and, as far as `shown` has them, avGAN, avLandmarkGAN and the ground truth."""
     side = 168
-    names = [name for name in ("avgan", "avlandmarkgan", "truth") if name in shown.outputs]
+    names = in_order(shown.outputs)
     columns = ["input", *(SHOWN_NAMES[name] for name in names)]
     pictures = [shown.images, *(shown.outputs[name] for name in names)]
     rows = [[framed_face(picture[k], side) for picture in pictures] for k in range(len(shown.images))]
     return sheet(columns, rows, side, _targets(shown))
+
+
+def moves(shown: ExampleRows) -> Image.Image:
+    """Draw a row per face: target, input, the warp alone, avLandmarkGAN and, where `shown` has it, the ground truth."""
+    side = 168
+    names = [name for name in (WARP, "avlandmarkgan", "truth") if name in shown.outputs]
+    pictures = [shown.images, *(shown.outputs[name] for name in names)]
+    rows = [[framed_face(picture[k], side) for picture in pictures] for k in range(len(shown.images))]
+    return sheet(["input", *(PICTURE_NAMES[name] for name in names)], rows, side, _targets(shown))
 
 
 def recipe_sheet(shown: ExampleRows, titles: dict[str, str]) -> Image.Image:

@@ -56,6 +56,22 @@ def test_the_metrics_of_the_sweep_are_means_over_faces(sweeps):
     assert numbers["infant"]["faces"] == 1
 
 
+def test_the_rmse_at_a_target_by_hand():
+    predicted = np.tile(circumplex.targets(), (2, 1, 1))
+    predicted[0, 3] += (0.3, 0.4)
+    found = circumplex._rmse_at_targets(predicted)
+    assert found[3] == pytest.approx(np.sqrt((0.3**2 + 0.4**2) / 4))  # over two faces and two axes
+    assert np.delete(found, 3).max() == 0.0
+
+
+def test_the_rmse_of_the_sweep_is_that_of_the_predicted_emotions(sweeps):
+    adult = circumplex.to_metrics(sweeps)["adult"]
+    assert set(adult["rmse"]) == {"avlandmarkgan", "avgan", "truth"}
+    np.testing.assert_allclose(adult["rmse"]["avlandmarkgan"], 0.0, atol=1e-6)
+    apart = sweeps["adult"].predicted["avgan"][0] - circumplex.targets()
+    np.testing.assert_allclose(adult["rmse"]["avgan"], np.sqrt(np.mean(apart**2, axis=1)), rtol=1e-6)
+
+
 def test_without_ground_truth_the_response_is_measured(faces):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(circumplex, "FACES", 1)

@@ -40,12 +40,31 @@ def test_dlib_finds_the_landmarks_of_the_ground_truth(found):
     assert found.landmark_nme["real"].mean() < 0.15
 
 
+def test_doing_nothing_is_farther_from_the_converted_landmarks_than_the_ground_truth_is(found):
+    assert found.landmark_nme["do_nothing"].mean() > found.landmark_nme["avlandmarkgan"].mean()
+
+
+def test_where_nothing_is_asked_doing_nothing_has_dlibs_own_error(faces, monkeypatch):
+    monkeypatch.setattr(fidelity, "EVERY", 2)
+    models = oracle.oracle(faces)
+    models.convert_landmarks = lambda landmarks, emotions: landmarks
+    found = fidelity.measure(models, faces, draw_trials(faces.emotions, 8, seed=0))
+    np.testing.assert_array_equal(found.landmark_nme["do_nothing"], found.landmark_nme["real"])
+
+
 def test_the_metrics_are_means_and_valid_json(found):
     numbers = fidelity.to_metrics(found)
     assert numbers["samples"] == 8
     assert numbers["identity_distance"]["others"] == pytest.approx(found.identity["others"].mean())
-    assert set(numbers["landmark_nme"]) == {"avlandmarkgan", "real"}
+    assert set(numbers["landmark_nme"]) == {"avlandmarkgan", "do_nothing", "real"}
     json.dumps(numbers, allow_nan=False)
+
+
+def test_without_avgan_the_other_distances_are_the_same(faces, found, monkeypatch):
+    monkeypatch.setattr(fidelity, "EVERY", 2)
+    trials = draw_trials(faces.emotions, 16, seed=0)
+    alone = fidelity.to_metrics(fidelity.measure(oracle.without_avgan(oracle.oracle(faces)), faces, trials))
+    assert alone == oracle.leave_out_avgan(fidelity.to_metrics(found))
 
 
 def test_without_dlibs_models_the_metrics_are_none(faces, monkeypatch):

@@ -1,5 +1,6 @@
 """The figures of a report: all for drawn faces, and those without ground truth for photographs."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -47,7 +48,22 @@ def test_the_caption_of_figure_7_has_the_papers_correlations():
         line, {"avgan": line / 2, "avlandmarkgan": line}, np.full(9, "one"), np.arange(9).astype(str)
     )
     figure = figures.baby({"infant": frames})
-    assert "avGAN 0.49, avLandmarkGAN 0.70" in figure.caption
+    assert "infants: avGAN 0.49, avLandmarkGAN 0.70." in figure.caption
+    figure = figures.baby({"infant": dataclasses.replace(frames, predicted={"avlandmarkgan": line, "real": line})})
+    assert "infants: avLandmarkGAN 0.70." in figure.caption
+
+
+@pytest.mark.parametrize("render", [oracle.render_all, None])
+def test_the_comparison_has_a_column_of_avgan_if_it_was_trained(render, monkeypatch):
+    monkeypatch.setattr(examples, "FACES", 1)
+    faces = oracle.draw_faces(2, seed=2)
+    models = oracle.oracle(faces)
+    every, some = (
+        figures.outputs(examples.rows(of, faces, 0, render)) for of in (models, oracle.without_avgan(models))
+    )
+    assert every.size[0] > some.size[0]
+    assert ("input, avGAN" in every.alt) and "avGAN" not in some.title + some.caption + some.alt
+    assert "avLandmarkGAN" in some.alt and ("the ground truth" in some.alt) == (render is not None)
 
 
 def test_the_transfer_figure_shows_the_outputs_below_the_film():

@@ -17,7 +17,7 @@ from avlgan_jax.evaluation.report import figures as report_figures
 from avlgan_jax.evaluation.report import tables
 from avlgan_jax.evaluation.report.names import WEIGHT_WORDS
 from avlgan_jax.evaluation.report.page import render_page, write_report
-from avlgan_jax.evaluation.trials import MODELS, draw_trials
+from avlgan_jax.evaluation.trials import draw_trials
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def written(tmp_path_factory):
         "baby": baby.to_metrics({"infant": dyads}, seed=0),
         "fidelity": {
             "samples": 3,
-            "landmark_nme": {"avlandmarkgan": 0.041, "real": 0.032},
+            "landmark_nme": {"avlandmarkgan": 0.041, "do_nothing": 0.057, "real": 0.032},
             "identity_distance": {"avlandmarkgan": 0.11, "avgan": 0.22, "others": 0.87},
         },
         "protocol": {
@@ -76,6 +76,36 @@ def test_the_report_has_the_page_the_numbers_and_all_figures(written):
     assert [path.name for path in directory.parent.iterdir()] == ["report"]
 
 
+def test_the_page_opens_with_faces_and_tables_follow(written):
+    page = (written[0] / "index.html").read_text()
+    order = [
+        "<h1>",
+        '<h2 id="truth">',
+        '<h2 id="chain">',
+        "<h2>Try it",
+        "<h2>Scores",
+        "<table>",
+        '<h2 id="expressions">',
+    ]
+    positions = [page.index(text) for text in order]
+    assert positions == sorted(positions)
+    assert all(page.count(f'<h2 id="{figure.name}">') == 1 for figure in written[2])
+
+
+def test_a_report_without_avgan_says_so_once_and_shows_nothing_of_it(written):
+    _, every, figures, result = written
+    numbers = oracle.leave_out_avgan(every)
+    matrices = [dataclasses.replace(m, grids=oracle.leave_out_avgan(m.grids)) for m in result.matrices]
+    page = render_page(numbers, [figure for figure in figures if figure.name in ("chain", "expressions")], matrices)
+    assert page.count("avGAN") == 1 and tables.left_out(numbers) in page and "avgan" not in page
+    assert "Is the identity preserved?" in page and "Do landmarks help?" not in page
+    assert tables.text_table(numbers).count("avGAN") == 1
+    rows = dict(tables.table(numbers))["everyone"]
+    assert [name for name, _ in rows] == ["avLandmarkGAN", "doing nothing", "real faces"]
+    assert not any(cell.best for _, cells in rows for cell in cells)
+    assert tables.left_out(every) == ""
+
+
 def test_the_page_refers_to_no_other_files(written):
     directory, _, figures, _ = written
     page = (directory / "index.html").read_text()
@@ -91,11 +121,69 @@ def test_the_page_refers_to_no_other_files(written):
 def test_the_page_shows_the_numbers_of_metrics_json(written):
     directory, numbers, _, _ = written
     page = (directory / "index.html").read_text()
-    for name in MODELS:
+    for name in ("avlandmarkgan", "avgan"):
         assert f"{numbers['models'][name]['frechet_regressor']:.2f}" in page
     assert f"{numbers['groups']['infant']['do_nothing']['truth_psnr']:.2f}" in page
     assert "c0ffee" in page
-    assert "0.87" in page and "4.1 %" in page
+    assert "0.87" in page and "4.1 %" in page and "5.7 %" in page
+
+
+def test_the_page_shows_regions_flaws_and_sweeps(written):
+    directory, numbers, _, _ = written
+    page = (directory / "index.html").read_text()
+    regions, sweeps = numbers["regions"]["infant"], numbers["sweeps"]["adult"]
+    assert f">{regions['psnr']['warp']['mouth']:.2f} <" in page
+    assert f">{regions['ssim']['do_nothing']['eyes']:.3f}<" in page
+    assert f">{100 * regions['specks']['warp']:.1f} %<" in page
+    assert f">{sweeps['valence']['avlandmarkgan']['gain']:.2f}<" in page
+    titles = ("Which parts of the face are right?", "Are there specks or blur?", "Does the face follow a slider?")
+    for title in titles:
+        assert page.count(title) == 1
+    for words in ("warp alone", "doing nothing", "ground truth", "90° excited"):
+        assert f">{words}<" in page
+    without = {key: value for key, value in numbers.items() if key not in ("regions", "sweeps", "circumplex")}
+    shorter = render_page(without, written[2], [])
+    assert not any(title in shorter for title in titles) and "90° excited" not in shorter
+
+
+def test_photographs_have_the_sweeps_and_no_regions_on_the_page(written):
+    _, numbers, figures, _ = written
+    numbers = copy.deepcopy(numbers)
+    numbers["regions"] = {}
+    for group in ("adult", "infant"):
+        numbers["circumplex"][group] |= {"psnr": {}, "ssim": {}, "nme": {}}
+        for axis in ("valence", "arousal"):
+            del numbers["sweeps"][group][axis]["truth"]
+    page = render_page(numbers, figures, [])
+    assert "Which parts" not in page and "Does the face follow" in page
+    assert "gain in PSNR" not in page and "90° excited" in page
+
+
+def test_a_score_without_a_value_is_shown_as_empty(written):
+    _, numbers, figures, _ = written
+    numbers = copy.deepcopy(numbers)
+    adult = numbers["regions"]["adult"]
+    adult["psnr"]["warp"]["mouth"] = adult["nearer"]["warp"]["mouth"] = adult["specks"]["warp"] = None
+    page = render_page(numbers, figures, [])
+    assert f">{tables.EMPTY} <span" in page and f">{tables.EMPTY}<" in page
+
+
+def test_the_table_of_the_plane_by_hand():
+    targets = 1 + len(circumplex.RADII) * circumplex.ANGLES
+    rmse, psnr = np.arange(targets) / 100, np.arange(targets) / 10
+    adult = {
+        "rmse": {"avlandmarkgan": rmse.tolist()},
+        "psnr": {"avlandmarkgan": (20 + psnr).tolist(), "do_nothing": [20.0] * targets},
+    }
+    found = tables.plane_table({"targets": [], "response": {}, "adult": adult})
+    assert found.groups == ["adult"] and found.radii == circumplex.RADII and found.drawn
+    rows = dict(found.rows)
+    assert list(rows)[:4] == ["0° pleasant", "30°", "60°", "90° excited"] and len(rows) == circumplex.ANGLES
+    # The centre is target 0. On the rings, a quarter turn is the fourth of 12 targets.
+    assert [cell[0] for cell in rows["90° excited"]] == pytest.approx([0.04, 0.16, 0.28])
+    assert [cell[1] for cell in rows["90° excited"]] == pytest.approx([0.4, 1.6, 2.8])
+    photographs = tables.plane_table({"adult": adult | {"psnr": {}}})
+    assert not photographs.drawn and photographs.rows[0][1][0] == (0.01, None)
 
 
 def test_the_table_marks_the_better_model_and_shows_missing_scores_as_empty(written):

@@ -3,10 +3,11 @@
 import copy
 import json
 
+import oracle
 import pytest
 
 from avlgan_jax.errors import UserError
-from avlgan_jax.evaluation.report import results_page
+from avlgan_jax.evaluation.report import results_page, tables
 from avlgan_jax.evaluation.report.results_page import Arguments
 from avlgan_jax.faces import emotions
 
@@ -170,6 +171,25 @@ def test_claims_agree_or_differ_by_the_numbers():
     without = copy.deepcopy(REPORT)
     del without["table_i"], without["baby"]
     assert {claim.agrees for claim in results_page.claims(without)} == {None}
+
+
+def test_a_report_without_avgan_says_so_once_and_has_no_row_of_it(tmp_path):
+    name = "truth.png"
+    pages = []
+    report_without = oracle.leave_out_avgan(REPORT)
+    for number, report in enumerate((REPORT, report_without)):
+        page = stored_report(tmp_path / str(number), report)
+        (page.with_suffix("") / "demo" / name).write_bytes(b"png")
+        pages.append(results_page.write(Arguments(page=page)).read_text())
+    every, some = pages
+    assert some.count("avGAN") == 1 and tables.left_out(report_without) in some
+    assert "Response to the target: avLandmarkGAN 0.050, ground truth" in some
+    assert f"![input, avLandmarkGAN and ground truth](results/demo/{name})" in some
+    assert f"![input, avGAN, avLandmarkGAN and ground truth](results/demo/{name})" in every
+    # Besides the headings and sentences, only the findings, the rows of avGAN and of the differences are gone.
+    gone = [line for line in every.splitlines() if line.startswith("|") and line not in some]
+    assert len(gone) == 2 + 2 + 1 + len(tables.COMPARED) + 2
+    assert all(line in every for line in some.splitlines() if line.startswith("|"))
 
 
 @pytest.mark.parametrize(("avgan", "fair"), [(2200, True), (1840, True), (1830, False), (2640, True), (2650, False)])
