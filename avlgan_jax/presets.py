@@ -116,13 +116,13 @@ def paired() -> Config:
     return replace(
         recipe,
         resolution=64,
-        regressor=replace(recipe.regressor, steps=3_000),
+        regressor=replace(recipe.regressor, steps=2_500),
         landmark=replace(
             recipe.landmark, steps=16_000, batch_size=64, targets="paired", paired_weight=20.0, emotion_weight=1.0
         ),
         image=replace(
             recipe.image,
-            steps=6_000,
+            steps=4_000,
             d_warmup=800,
             ema_decay=0.999,
             targets="paired",

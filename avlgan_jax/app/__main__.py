@@ -21,7 +21,7 @@ from avlgan_jax.errors import UserError, command
 class Arguments:
     """Weights of the page, and the address of its server."""
 
-    weights: str = "procedural48"
+    weights: str = "procedural64"
     """Weights: name of a packaged bundle, folder of a bundle, or folder of a training run."""
     landmarks: str = "dlib"
     """Landmark detector for uploaded photographs: dlib, fan or fan3d."""

@@ -26,7 +26,8 @@ from avlgan_jax.errors import UserError, one_line
 from avlgan_jax.models.inference import NetworkParameters
 from avlgan_jax.training import states, workdir
 
-FORMAT = "avlgan_jax bundle 1"
+# Version 1 lacks the options of the warp: earlier versions of this package read only 1, and name a bundle of version 2.
+FORMAT, READABLE = "avlgan_jax bundle 2", ("avlgan_jax bundle 1", "avlgan_jax bundle 2")
 CONFIG, WEIGHTS, CARD, PROGRAM = "config.json", "weights.safetensors", "README.md", "edit.jaxexport"
 
 # Columns of the evaluation report's result table that a bundle stores.
@@ -34,7 +35,7 @@ SCORES = ("rmse", "pcc_valence", "pcc_arousal", "truth_landmark_nme", "truth_psn
 
 # Folder of the bundles that come with the package, and the name of the default one.
 PACKAGED = Path(__file__).parents[1] / "weights"
-DEFAULT = "procedural48"
+DEFAULT = "procedural64"
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,10 @@ def read(path_or_name: str | os.PathLike) -> Bundle:
         raise UserError(f"{path} is damaged ({one_line(error)}); export the bundle again") from error
     if not isinstance(metadata, dict) or "format" not in metadata:
         return of_workdir(folder)
-    if metadata["format"] != FORMAT:
+    if metadata["format"] not in READABLE:
         raise UserError(
-            f"{path} has format {metadata['format']!r}, but this version reads {FORMAT!r}; export the bundle again"
+            f"{path} has format {metadata['format']!r}, but this version reads {' and '.join(map(repr, READABLE))}; "
+            "install the version that exported the bundle, or export it again"
         )
     try:
         flat = load_file(folder / WEIGHTS)

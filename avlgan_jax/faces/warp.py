@@ -103,12 +103,17 @@ def area_change(flow: Flow, points: Points) -> Float[Array, "n"]:
     pixel covers several), above 1 where it is compressed, and not positive in a fold.
     """
 
-    def slope(direction: Float[Array, "2"]) -> Points:
-        tangent = jnp.broadcast_to(direction, points.shape)
-        return jax.jvp(lambda p: displacement(flow, p), (points,), (tangent,))[1]
+    distances = _distances(flow.centres, points)
+    moved, slope = flow.coefficients.T @ _kernel(distances), _kernel_slope(distances)
 
-    along_x, along_y = jax.vmap(slope)(jnp.eye(2))
-    return (1.0 + along_x[:, 0]) * (1.0 + along_y[:, 1]) - along_x[:, 1] * along_y[:, 0]
+    def along(axis: int) -> Float[Array, "2 n"]:
+        """Return the slope of the displacement along x (0) or y (1), by the product rule."""
+        direction = jnp.broadcast_to(jnp.eye(2)[axis], points.shape)
+        inside, rise = jax.jvp(lambda p: _fade(p) * face(flow, p), (points,), (direction,))
+        return inside * (flow.coefficients.T @ (slope * (points[:, axis] - flow.centres[:, axis, None]))) + rise * moved
+
+    along_x, along_y = along(0), along(1)
+    return (1.0 + along_x[0]) * (1.0 + along_y[1]) - along_x[1] * along_y[0]
 
 
 def pixel_centres(height: int, width: int) -> Float[Array, "h*w 2"]:
@@ -198,6 +203,15 @@ def _kernel(distance: Float[Array, "n k"]) -> Float[Array, "n k"]:
     ratio = distance / SUPPORT
     cut = jnp.maximum(1.0 - ratio, 0.0) ** 4 * (4.0 * ratio + 1.0)
     return (1.0 + scaled) * jnp.exp(-scaled) * cut
+
+
+def _kernel_slope(distance: Float[Array, "n k"]) -> Float[Array, "n k"]:
+    """Return the derivative of `_kernel` by the distance, over the distance; it is finite at 0."""
+    scaled = distance * (3.0**0.5 / LENGTH)
+    ratio = distance / SUPPORT
+    left = jnp.maximum(1.0 - ratio, 0.0)
+    cut, decay = left**4 * (4.0 * ratio + 1.0), jnp.exp(-scaled)
+    return -decay * (3.0 / LENGTH**2 * cut + (1.0 + scaled) * (20.0 / SUPPORT**2) * left**3)
 
 
 def _fade(points: Points) -> Float[Array, "n"]:

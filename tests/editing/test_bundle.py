@@ -74,7 +74,7 @@ def test_a_folder_that_is_not_a_bundle_is_not_replaced(packaged, tmp_path):
 
 
 def test_missing_damaged_and_unsuitable_bundles_are_user_errors(packaged, tmp_path):
-    with pytest.raises(UserError, match="no weights at nowhere.*procedural48"):
+    with pytest.raises(UserError, match="no weights at nowhere.*procedural64"):
         avlgan_jax.load("nowhere")
     with pytest.raises(UserError, match="config.json is missing"):
         bundle.read(tmp_path)
@@ -91,8 +91,11 @@ def test_missing_damaged_and_unsuitable_bundles_are_user_errors(packaged, tmp_pa
     (other / bundle.CONFIG).write_text(json.dumps(content))
     with pytest.raises(UserError, match=r"does not fit its config \(landmark\)"):
         bundle.read(other)
-    (newer / bundle.CONFIG).write_text(json.dumps(content | {"format": "avlgan_jax bundle 2"}))
-    with pytest.raises(UserError, match="format 'avlgan_jax bundle 2'"):
+    (newer / bundle.CONFIG).write_text(json.dumps(content | {"format": "avlgan_jax bundle 3"}))
+    with pytest.raises(UserError, match="format 'avlgan_jax bundle 3'"):
+        bundle.read(newer)
+    (newer / bundle.CONFIG).write_text(json.dumps(content | {"format": "avlgan_jax bundle 1"}))
+    with pytest.raises(UserError, match=r"does not fit its config \(landmark\)"):  # the older format is read
         bundle.read(newer)
     (newer / bundle.CONFIG).write_text("{")
     with pytest.raises(UserError, match="damaged"):
