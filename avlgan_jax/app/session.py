@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from avlgan_jax.editing import dyad_film, editor, photograph
-from avlgan_jax.editing.editor import Editor
+from avlgan_jax.editing.editor import Edited, Editor
 from avlgan_jax.editing.photograph import FaceCrop, Photo
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import crop, drawing, procedural, video
@@ -108,7 +108,7 @@ class Session:
         """
         landmarks = self._converted(np.array([[valence, arousal]], np.float32))[0] + offsets
         image = self._model.paint(self._face.image, self._face.landmarks, landmarks, valence, arousal)
-        shown = image if plain else photograph.blend(self._shown, self._face, image)
+        shown = image if plain else self._model.blend(self._shown, self._face, Edited(image, landmarks))
         return Reply({"landmarks": _flat(landmarks), "side": len(shown)}, shown.tobytes())
 
     def _converted(self, emotions: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 68 d"]:
@@ -141,8 +141,9 @@ class Session:
         images, landmarks = (
             np.broadcast_to(array, (len(points), *array.shape)) for array in (self._face.image, self._face.landmarks)
         )
-        edited = self._model.paint(images, landmarks, self._converted(points) + offsets, *points.T)
-        frames = (photograph.blend(self._shown, self._face, image) for image in edited)
+        moved = self._converted(points) + offsets
+        edited = Edited(self._model.paint(images, landmarks, moved, *points.T), moved)
+        frames = (self._model.blend(self._shown, self._face, edited.at(k)) for k in range(len(points)))
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, f"walk.{format}")
             video.write_video(path, frames, FILM_FPS)
@@ -167,8 +168,8 @@ class Session:
         for k, track in enumerate(tracks):
             photo, landmarks = named.draw_face(2 * seed + k, bool(k), DYAD_SIDE, dimensions=model.landmark_dimensions)
             face = photograph.uncropped_face(photo, landmarks, model.resolution)
-            edited = model.edit(face.image, *track.T, face.landmarks)
-            films.append(np.stack([photograph.blend(photo, face, image) for image in edited]))
+            edited = model.edit_with_landmarks(face.image, *track.T, face.landmarks)
+            films.append(np.stack([model.blend(photo, face, edited.at(k)) for k in range(len(track))]))
         header = {
             "frames": len(phases),
             "side": DYAD_SIDE,

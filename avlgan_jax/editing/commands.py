@@ -51,8 +51,9 @@ def edit(request: Edit) -> Path:
     target, out = request.target(), request.destination("edited")
     session = EditingSession(request)
     photo, faces = session.faces(request.photo, request.face)
-    edited = [session.editor.edit(face.image, *target, face.landmarks) for face in faces]
-    _save(out, np.hstack(edited) if request.crop_only else session.blend_all(photo, faces, edited))
+    edited = [session.editor.edit_with_landmarks(face.image, *target, face.landmarks) for face in faces]
+    crops = np.hstack([face.images for face in edited])
+    _save(out, crops if request.crop_only else session.blend_all(photo, faces, edited))
     return out
 
 
@@ -114,12 +115,13 @@ def emotion_film(request: EmotionPath) -> Path:
     targets = emotion_path(points, max(2, round(request.seconds * request.fps)))
     session = EditingSession(request)
     photo, faces = session.faces(request.photo, request.face)
-    edited = [session.editor.edit(face.image, *targets.T, face.landmarks) for face in faces]
+    edited = [session.editor.edit_with_landmarks(face.image, *targets.T, face.landmarks) for face in faces]
 
     def frames():
         for k in tqdm(range(len(targets)), desc="frames", unit=""):
-            crops = [images[k] for images in edited]
-            yield np.hstack(crops) if request.crop_only else session.blend_all(photo, faces, crops)
+            now = [film.at(k) for film in edited]
+            crops = np.hstack([face.images for face in now])
+            yield crops if request.crop_only else session.blend_all(photo, faces, now)
 
     video.write_video(out, frames(), request.fps)
     return out
@@ -240,12 +242,10 @@ class EditingSession:
             raise UserError(f"{name} has {len(faces)} faces; expected one: crop the picture to the face that performs")
         return photo, faces[0]
 
-    def blend_all(self, photo: np.ndarray, faces: list, edited: list[np.ndarray]) -> np.ndarray:
-        """Return the photograph with the edited crops blended in, one crop (r, r, 3) for each of `faces`."""
-        from avlgan_jax.editing import photograph
-
-        for face, image in zip(faces, edited, strict=True):
-            photo = photograph.blend(photo, face, image)
+    def blend_all(self, photo: np.ndarray, faces: list, edited: list) -> np.ndarray:
+        """Return the photograph with its `faces` edited, one `editor.Edited` for each."""
+        for face, changed in zip(faces, edited, strict=True):
+            photo = self.editor.blend(photo, face, changed)
         return photo
 
 

@@ -177,9 +177,9 @@ def perform_track(
     still = FaceCrop(face.image, face.landmarks, CropSquare(0.0, 0.0, float(PANEL)))
     for start in range(0, len(emotions), _CHUNK):
         part = emotions[start : start + _CHUNK]
-        edited = editor.edit(face.image, *part.T, face.landmarks)
-        for image, view in zip(edited, views[start : start + _CHUNK], strict=True):
-            yield motion.apply_view(photograph.blend(panel, still, image), view)
+        edited = editor.edit_with_landmarks(face.image, *part.T, face.landmarks)
+        for k, view in enumerate(views[start : start + _CHUNK]):
+            yield motion.apply_view(editor.blend(panel, still, edited.at(k)), view)
 
 
 # Near-white background, so that the film looks the same in every player.

@@ -16,7 +16,8 @@ from jaxtyping import Float, UInt8
 from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter1d
 
-from avlgan_jax.editing import bundle
+from avlgan_jax.editing import bundle, photograph
+from avlgan_jax.editing.photograph import FaceCrop, Photo
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces.emotions import matrix_axis
 from avlgan_jax.faces.landmarks import COUNT
@@ -36,6 +37,10 @@ class Edited(NamedTuple):
 
     images: Images
     landmarks: Points
+
+    def at(self, index: int) -> "Edited":
+        """Return one face of a batch."""
+        return Edited(self.images[index], self.landmarks[index])
 
 
 class Transferred(NamedTuple):
@@ -130,6 +135,17 @@ class Editor:
         images = image.reshape(-1, *image.shape[-3:])
         emotions = np.broadcast_to(_emotions(valence, arousal), (*image.shape[:-3], 2)).reshape(-1, 2)
         return self.models.paint(images, points, moved, emotions).reshape(image.shape)
+
+    def blend(self, photo: Photo, face: FaceCrop, edited: Edited) -> Photo:
+        """Return a copy of a photograph in which one of its faces is edited: see `photograph.blend`.
+
+        Args:
+            photo: The photograph.
+            face: The face whose `image` was edited, one of `photograph.faces`.
+            edited: One face of `edit_with_landmarks`.
+        """
+        moved = edited.landmarks if self.bundle.config.image.warped else None
+        return photograph.blend(photo, face, edited.images, moved)
 
     def predict(self, image: Images) -> Emotions:
         """Return the valence and arousal that the regressor predicts from faces.

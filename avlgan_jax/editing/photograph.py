@@ -2,24 +2,27 @@
 
     photo = photograph.read(Path("me.jpg"))
     face = photograph.faces(photo, detectors.create("dlib"), model.resolution, "me.jpg")[0]
-    smiling = model.edit(face.image, 0.7, 0.3, face.landmarks)
-    photo = photograph.blend(photo, face, smiling)
+    smiling = model.edit_with_landmarks(face.image, 0.7, 0.3, face.landmarks)
+    photo = model.blend(photo, face, smiling)
 
 Drawn faces, named `procedural:SEED` or `procedural-infant:SEED`, need no detector: see `uncropped_face`.
 """
 
+import functools
 import io
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import jax
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Array, Float, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from avlgan_jax.errors import UserError, one_line
-from avlgan_jax.faces import crop
+from avlgan_jax.faces import crop, warp
+from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces.crop import CropSquare
 from avlgan_jax.faces.detectors import Candidate, Detector, is_complete
 
@@ -30,6 +33,8 @@ MEGAPIXELS = 60
 _ROTATIONS = ((1, "90 degrees counter-clockwise"), (2, "180 degrees"), (3, "90 degrees clockwise"))
 # Blending has full weight within this fraction of the square's half side, and fades to 0 at the edge of the square.
 _FULL_WEIGHT = 0.72
+# Points along each side of the crop at which the flow is computed.
+_FLOW_GRID = 96
 
 
 @dataclass(frozen=True)
@@ -146,35 +151,75 @@ def _complete(detector: Detector, photo: Photo) -> list[Candidate]:
     return sorted(clear, key=lambda candidate: float(candidate.landmarks[:, 0].mean()))
 
 
-def blend(photo: Photo, face: FaceCrop, edited: UInt8[np.ndarray, "r r 3"]) -> Photo:
-    """Return a copy of the photograph to which the networks' change of a face is added.
+def blend(
+    photo: Photo,
+    face: FaceCrop,
+    edited: UInt8[np.ndarray, "r r 3"],
+    moved: Float[np.ndarray, "68 d"] | None = None,
+) -> Photo:
+    """Return a copy of the photograph in which a face is edited.
 
-    Only the difference between `edited` and `face.image` is enlarged and added, so the photograph keeps its sharpness,
-    and its colours where the networks changed nothing. The difference fades to 0 towards the edge of the square, which
-    avoids a visible seam.
+    With `moved`, the photograph's own pixels are moved with the landmarks, at their own size, and what the networks
+    painted is enlarged and added. Without, all that the networks changed is enlarged and added. Either way the
+    photograph keeps its sharpness and grain, and its pixels to the bit where nothing changed. What is added fades to 0
+    towards the edge of the square, which avoids a visible seam.
 
     Args:
         photo: the photograph.
         face: one of its faces.
         edited: the output of the networks for `face.image`.
+        moved: the converted landmarks in pixels of the crop, if the image converter warps (`warped` in its config).
     """
-    square, (height, width) = face.square, photo.shape[:2]
-    resolution = len(edited)
+    square, (height, width), resolution = face.square, photo.shape[:2], len(edited)
     low = np.floor([square.left, square.top]).astype(int).clip(0)
     high = np.minimum(np.ceil([square.left + square.side, square.top + square.side]).astype(int), [width, height])
-    # Position of each photograph pixel in the crop, from the corner of the crop. OpenCV counts from pixel centres.
+    # Position of each photograph pixel in the crop, as a fraction of its side.
     x, y = (
-        (np.arange(low[axis], high[axis]) + 0.5 - offset) * (resolution / square.side)
+        ((np.arange(low[axis], high[axis]) + 0.5 - offset) / square.side).astype(np.float32)
         for axis, offset in ((0, square.left), (1, square.top))
     )
-    places = np.meshgrid(x.astype(np.float32) - 0.5, y.astype(np.float32) - 0.5)
-    difference = edited.astype(np.float32) - face.image
-    enlarged = cv2.remap(difference, *places, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    weight = _fade(y / resolution)[:, None] * _fade(x / resolution)
-    region = (slice(low[1], high[1]), slice(low[0], high[0]))
+    places = tuple(np.meshgrid(x, y))
+    shown, source = photo[low[1] : high[1], low[0] : high[0]].astype(np.float32), face.image.astype(np.float32)
+    if moved is not None:
+        flow = np.asarray(_flow()(*(lm.normalise(points, resolution) for points in (face.landmarks, moved))))
+        shown = _moved(shown, _enlarged(flow, places) * square.side)
+        centres = (np.arange(resolution, dtype=np.float32) + 0.5) / resolution
+        source = _moved(source, _enlarged(flow, np.meshgrid(centres, centres)) * resolution)
+    painted = _enlarged(edited - source, places, cv2.INTER_CUBIC)
+    weight = _fade(y)[:, None] * _fade(x)
     output = photo.copy()
-    output[region] = np.rint((photo[region] + weight[..., None] * enlarged).clip(0.0, 255.0))
+    output[low[1] : high[1], low[0] : high[0]] = np.rint((shown + weight[..., None] * painted).clip(0.0, 255.0))
     return output
+
+
+@functools.cache
+def _flow():
+    """Return the compiled function (source, target landmarks in [-1, 1]) -> displacement on a grid over the crop.
+
+    The flow is smooth: a grid holds it, and its values between are interpolated. The displacement is a fraction of the
+    side of the crop.
+    """
+
+    def displacement(source: Float[Array, "68 d"], target: Float[Array, "68 d"]) -> Float[Array, "g g 2"]:
+        moved = warp.displacement(warp.fit(source, target), warp.pixel_centres(_FLOW_GRID, _FLOW_GRID))
+        return moved.reshape(_FLOW_GRID, _FLOW_GRID, 2) / 2.0
+
+    return jax.jit(displacement)
+
+
+def _moved(image: Float[np.ndarray, "h w 3"], displacement: Float[np.ndarray, "h w 2"]) -> Float[np.ndarray, "h w 3"]:
+    """Return the image at each pixel plus its displacement in pixels; where that is 0, to the bit."""
+    columns, rows = np.meshgrid(*(np.arange(size, dtype=np.float32) for size in image.shape[1::-1]))
+    across, down = columns + displacement[..., 0], rows + displacement[..., 1]
+    return cv2.remap(image, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _enlarged(
+    values: Float[np.ndarray, "g g c"], places: tuple, interpolation: int = cv2.INTER_LINEAR
+) -> Float[np.ndarray, "h w c"]:
+    """Return values over the crop at places (x, y), each a fraction of the side. OpenCV counts from pixel centres."""
+    at = (place * len(values) - 0.5 for place in places)
+    return cv2.remap(values.astype(np.float32), *at, interpolation, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _fade(place: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:

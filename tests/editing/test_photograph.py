@@ -1,15 +1,20 @@
 import dataclasses
 import io
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from drawn_photographs import drawn_face
 from PIL import Image
+from scipy import ndimage
 
 from avlgan_jax.editing import photograph
 from avlgan_jax.errors import UserError
-from avlgan_jax.faces import crop, detectors
+from avlgan_jax.faces import crop, detectors, procedural, warp
+from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces.procedural import named
+from avlgan_jax.models.networks import image_to_uint8
 
 R = 48
 
@@ -127,3 +132,36 @@ def test_drawn_faces_have_names():
         named.draw_by_name("procedural:x")
     face = photograph.uncropped_face(image, landmarks, R)
     assert face.image.shape == (R, R, 3) and np.allclose(face.landmarks, landmarks * R / 256, atol=1e-3)
+
+
+def surprised_at_native_size():
+    """Return a drawn face at 256 px, its crop of 64 px, the landmarks of its surprise in the crop, and the true one."""
+    person = procedural.sample_face(5, 3, 0, False)
+    calm, surprised = (procedural.render(person, *emotion, 256) for emotion in ((0.0, 0.0), (0.2, 0.8)))
+    face = photograph.uncropped_face(calm.image, calm.landmarks, 64)
+    return calm.image, face, face.square.to_crop(surprised.landmarks, 64), surprised.image
+
+
+def test_a_warp_moves_the_photographs_own_pixels():
+    photo, face, moved, truth = surprised_at_native_size()
+    points = [jnp.asarray(lm.normalise(p, 64)) for p in (face.landmarks, moved)]
+
+    def warped(image):
+        return np.asarray(image_to_uint8(jax.jit(warp.warp)(jnp.asarray(image, jnp.float32) / 127.5 - 1.0, *points)))
+
+    found = photograph.blend(photo, face, warped(face.image), moved)  # a network that paints nothing
+    enlarged = photograph.blend(photo, face, warped(face.image))
+    near, far = (np.abs(made.astype(int) - warped(photo)).mean() for made in (found, enlarged))
+    assert near < 0.3 and near < 0.2 * far
+    before, after = (np.square(made.astype(float) - truth).mean() for made in (photo, found))
+    assert after < 0.8 * before
+    flow = warp.fit(*points)
+    background = np.asarray(warp.face(flow, warp.pixel_centres(256, 256))).reshape(256, 256) == 0.0
+    inner = ndimage.binary_erosion(background, iterations=6)  # the flow is interpolated between points of a grid
+    assert inner.mean() > 0.2
+    np.testing.assert_array_equal(found[inner], photo[inner])
+
+
+def test_equal_landmarks_and_nothing_painted_give_the_photograph_back():
+    photo, face, _, _ = surprised_at_native_size()
+    np.testing.assert_array_equal(photograph.blend(photo, face, face.image, face.landmarks), photo)
