@@ -78,8 +78,8 @@ def demo() -> Config:
     recipe = modern()
     image = replace(
         recipe.image,
-        steps=2_000,
-        d_warmup=500,
+        steps=1_500,
+        d_warmup=450,
         learning_rate=4e-4,
         ema_decay=0.997,
         width=16,
@@ -91,7 +91,7 @@ def demo() -> Config:
         recipe,
         resolution=36,
         regressor=replace(recipe.regressor, steps=2_000, batch_size=32, learning_rate=2e-3, width=16),
-        landmark=replace(recipe.landmark, steps=12_000, batch_size=32, learning_rate=5e-4),
+        landmark=replace(recipe.landmark, steps=10_000, batch_size=32, learning_rate=5e-4),
         image=image,
         avgan=replace(
             recipe.avgan, steps=0, d_warmup=500, learning_rate=4e-4, ema_decay=0.997, width=16, blocks=3, d_width=16
