@@ -1,4 +1,4 @@
-"""A photograph before and after editing: `python -m benchmarks.photograph OUT.png [--weights RUN]`.
+"""A photograph and its edits: `python -m benchmarks.photograph OUT.png [--weights RUN]`.
 
 Edits scikit-image's astronaut with `synthesize.py`, which receives all options after OUT.png.
 """
@@ -11,31 +11,26 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-EMOTION = "anger"
+EMOTIONS = ("happy", "sad", "anger", "surprise")
 
 
 def main() -> None:
-    """Edit the photograph and save both versions side by side."""
+    """Edit the photograph to each of EMOTIONS, and save it and the edits side by side."""
     from skimage import data
 
     out, *options = sys.argv[1:]
+    script = str(Path(__file__).parents[1] / "synthesize.py")
     with tempfile.TemporaryDirectory() as folder:
-        photo, edited = Path(folder, "astronaut.png"), Path(folder, "edited.png")
-        Image.fromarray(data.astronaut()).save(photo)
-        command = [
-            str(Path(__file__).parents[1] / "synthesize.py"),
-            "edit",
-            str(photo),
-            "--emotion",
-            EMOTION,
-            "--out",
-            str(edited),
-            *options,
-        ]
-        subprocess.run([sys.executable, *command], check=True)
+        pictures = [Path(folder, "astronaut.png")]
+        Image.fromarray(data.astronaut()).save(pictures[0])
+        for emotion in EMOTIONS:
+            edited = Path(folder, f"{emotion}.png")
+            command = [script, "edit", str(pictures[0]), "--emotion", emotion, "--out", str(edited), *options]
+            subprocess.run([sys.executable, *command], check=True)
+            pictures.append(edited)
         # The part with the face.
-        pair = [np.asarray(Image.open(path))[:300, 80:380] for path in (photo, edited)]
-    Image.fromarray(np.hstack(pair)).save(out)
+        row = [np.asarray(Image.open(path))[:240, 100:340] for path in pictures]
+    Image.fromarray(np.hstack(row)).save(out)
 
 
 if __name__ == "__main__":

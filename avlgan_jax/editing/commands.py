@@ -254,8 +254,8 @@ def _print_training_data(editor) -> None:
     note = f"note: these weights were trained on {editor.trained_on}"
     if editor.bundle.config.data == "procedural_faces":
         note += (
-            " (drawn faces): edited photographs will not look realistic; "
-            "train on photographs (docs/tutorial.md) and pass --weights RUN"
+            " (drawn faces): what opens in a photograph, a mouth or eyes, is painted as in a drawing; "
+            "to train on photographs see docs/tutorial.md, and pass --weights RUN"
         )
     print(note, file=sys.stderr)
 

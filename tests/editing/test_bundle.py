@@ -24,7 +24,7 @@ def test_the_packaged_weights_are_small_and_documented(packaged):
     assert packaged.trained_on.startswith("procedural_faces, ")
     assert len(packaged.data_digest) == 32
     card = (folder / bundle.CARD).read_text()
-    assert "photographs will not look realistic" in card
+    assert "painted as in a drawing" in card
     for row in ("avlandmarkgan", "do_nothing", "regressor"):
         assert f"{packaged.scores[row]['rmse']:.3f}" in card
 

@@ -30,9 +30,7 @@ def test_edit_changes_all_faces_of_a_photograph_or_the_chosen_one(photo, capsys)
     out = commands.edit(requests.Edit(photo=str(photo), emotion="happy"))
     assert out == photo.with_name("two_edited.png") and changed(out, photo) == [True, True]
     note = capsys.readouterr().err
-    assert (
-        "trained on procedural_faces" in note and "photographs will not look realistic" in note and "--weights" in note
-    )
+    assert "trained on procedural_faces" in note and "painted as in a drawing" in note and "--weights" in note
     out = commands.edit(requests.Edit(photo=str(photo), valence=0.7, arousal=0.2, face=2))
     assert changed(out, photo) == [False, True]
     with pytest.raises(UserError, match=r"--face 3: .* has 2 face\(s\)"):

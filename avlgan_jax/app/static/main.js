@@ -192,7 +192,7 @@ for (const tab of tabs) {
 }
 
 $("#weights").textContent = `Weights trained on ${about.trained_on}.` + (about.drawn
-  ? " These are drawn faces: edited photographs will not look realistic. Train on photographs (docs/tutorial.md) and restart the program with --weights RUN."
+  ? " These are drawn faces: what opens in a photograph, a mouth or eyes, is painted as in a drawing. To train on photographs see docs/tutorial.md, and restart the program with --weights RUN."
   : "") + " Uploaded pictures stay in the memory of the computer that runs the server and are deleted when this page is closed.";
 await channel.ready;
 await showNewFace(channel.ask({ do: "draw", seed: 1, infant: false }), "adult 1");
