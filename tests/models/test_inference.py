@@ -92,12 +92,17 @@ def test_scores_do_not_depend_on_devices_or_batch_sizes(trained_run):
 
     def evaluate(**options):
         models = states.load(folder, **options)
+        outputs.append(models.convert["avlandmarkgan"](faces.images, faces.landmarks, faces.emotions[::-1]))
         measured = measure(models, faces, training, trials, None, lambda done: None)
         return {"scores": scores.score(measured), "intervals": scores.intervals(measured, seed=0)}
 
+    outputs = []
     expected = evaluate()
     for options in ({"devices": jax.devices()[:2]}, {"sizes": (16,)}, {"sizes": (7, 24), "devices": jax.devices()[:3]}):
         assert_close(evaluate(**options), expected)
+        # Rounding errors of float32 move a flow by a millionth of a pixel, and a few values by a grey level of 8 bits.
+        differences = np.abs(outputs[-1].astype(int) - outputs[0])
+        assert differences.max() <= 1 and differences.mean() < 1e-4
 
 
 def assert_close(found, expected):
@@ -109,4 +114,5 @@ def assert_close(found, expected):
         assert found == expected
     else:
         # `atol` is for correlations (at most 1): these models hardly change a face, so float32 rounding errors show.
-        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=2e-6)
+        # `rtol` is for the values of the outputs that round to another grey level.
+        np.testing.assert_allclose(found, expected, rtol=5e-5, atol=2e-6)
