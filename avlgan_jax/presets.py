@@ -72,7 +72,7 @@ def demo() -> Config:
 
     `make demo`
 
-    avGAN with as many steps as the image converter would take longer than all other models; `--avgan.steps 2000` adds
+    avGAN with as many steps as the image converter would take longer than all other models; `--avgan.steps 1500` adds
     it.
     """
     recipe = modern()

@@ -1,5 +1,6 @@
 """Baselines that need no image converter. A model is worth its training where it is better than these."""
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -21,6 +22,7 @@ Images = UInt8[np.ndarray, "n h w 3"]
 Warp = Callable[[Images, Float[np.ndarray, "n 68 d"], Float[np.ndarray, "n 68 d"]], Images]
 
 
+@functools.cache
 def compiled_warp() -> Warp:
     """Return the function (images, their landmarks, converted landmarks) -> images moved by `warp.warp`.
 

@@ -101,9 +101,9 @@ def moves(models: Trained, faces: Faces, seed: int, render: Renderer | None) -> 
             continue
         shown = faces.take(_faces_for_moves(faces, members, seed))
         targets = np.repeat(np.array(list(MOVES.values()), np.float32), FACES_PER_MOVE, axis=0)
-        found[group] = _example_rows(models, shown, targets, render)
-        warped = compiled_warp()(shown.images, shown.landmarks, models.convert_landmarks(shown.landmarks, targets))
-        found[group].outputs[WARP] = warped
+        rows = _example_rows(models, shown, targets, render)
+        rows.outputs[WARP] = compiled_warp()(rows.images, rows.landmarks, rows.moved)
+        found[group] = rows
     return found
 
 

@@ -1,8 +1,8 @@
 """Nearness to the ground truth by region of the face, and the flaws that a mean over all pixels hides.
 
 Most pixels of a trial hardly change, so the similarity of whole pictures says little about the mouth and the eyes. The
-regions are those of `faces.region_labels`. Specks and blur are measured as in `detail`. Outside the face nothing was
-asked for, so there the input should stay as it is, bit for bit.
+regions are those of `faces.region_labels`. Specks and blur are measured as in `detail`. Outside the face an
+emotion changes nothing, so there the input should stay as it is, bit for bit.
 """
 
 from dataclasses import dataclass
