@@ -19,9 +19,9 @@ os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 import numpy as np
 from PIL import Image
 
-from avlgan_jax.datasets import features, locating
+from avlgan_jax.datasets import features
 from avlgan_jax.evaluation import metrics
-from avlgan_jax.faces import crop, procedural
+from avlgan_jax.faces import crop, pictures, procedural
 from avlgan_jax.faces.detectors.dlib import Dlib
 
 AFFECTNET = 291_650  # images of the newer release, training and validation
@@ -134,7 +134,7 @@ def main() -> None:
         jpegs.append(stream.getvalue())
     dlib = Dlib()
     rates = [
-        ("decode a JPEG of 224 px", rate(locating.read_image, jpegs)),
+        ("decode a JPEG of 224 px", rate(lambda jpeg: pictures.decode(jpeg, "a face"), jpegs)),
         (
             "crop to 128 px",
             rate(

@@ -10,6 +10,7 @@ import json
 import os
 from pathlib import Path
 
+import fuzz_pictures
 import numpy as np
 import pytest
 from etils import epath
@@ -23,7 +24,7 @@ from avlgan_jax.data.manifest import Manifest
 from avlgan_jax.datasets import labels, locating
 from avlgan_jax.datasets.face_folder import face_folder_dataset_builder as face_folder
 from avlgan_jax.errors import UserError
-from avlgan_jax.faces import video
+from avlgan_jax.faces import pictures, video
 from avlgan_jax.faces.detectors import annotation
 from avlgan_jax.presets import debug
 from avlgan_jax.training import compare_runs, metric_writer, skipped_steps
@@ -87,8 +88,9 @@ def array_file(array: np.ndarray) -> bytes:
 def test_photographs(count):
     def check(data):
         try:
-            pixels = locating.read_image(data)
-        except ValueError:
+            pixels = pictures.decode(data, "a photograph").on_white()
+        except UserError as error:
+            assert str(error).startswith("a photograph ") and "object at 0x" not in str(error)
             return
         assert pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3
 
@@ -308,8 +310,8 @@ def test_an_image_that_decompresses_to_gigabytes_is_refused_before_decoding(kind
         import zlib
 
         data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
-    with pytest.raises(ValueError, match=r"pixels|exceeds limit"):
-        locating.read_image(bytes(data))
+    with pytest.raises(UserError, match=r"pixels|exceeds limit"):
+        pictures.decode(bytes(data), "a photograph")
 
 
 def test_a_manifest_with_record_files_outside_its_folder_is_refused(tmp_path):
@@ -320,3 +322,10 @@ def test_a_manifest_with_record_files_outside_its_folder_is_refused(tmp_path):
     (folder / "manifest.json").write_text(json.dumps(dataclasses.asdict(manifest)))
     with pytest.raises(UserError, match="manifest.json is damaged"):
         records.load(tmp_path, "faces", 32, "train")
+
+
+@pytest.mark.parametrize("kind", fuzz_pictures.FORMS)
+def test_damaged_pictures_of_every_format(kind):
+    """The short form of `tests/fuzz_pictures.py`, whose figures are in docs/reliability.md."""
+    found, _ = fuzz_pictures.fuzz(kind, 200, 0)
+    assert set(found) == {"read", "refused"}, found

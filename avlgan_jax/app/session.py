@@ -16,7 +16,7 @@ from avlgan_jax.editing import dyad_film, editor, photograph
 from avlgan_jax.editing.editor import Edited, Editor
 from avlgan_jax.editing.photograph import FaceCrop, Photo
 from avlgan_jax.errors import UserError
-from avlgan_jax.faces import crop, drawing, procedural, video
+from avlgan_jax.faces import crop, drawing, pictures, procedural, video
 from avlgan_jax.faces.crop import CropSquare
 from avlgan_jax.faces.detectors import Detector
 from avlgan_jax.faces.landmarks import in_plane
@@ -84,7 +84,7 @@ class Session:
 
     def upload(self, content: bytes) -> Reply:
         """Show the largest face of a picture file, given its bytes."""
-        photo = photograph.decode(content, "the file")
+        photo = pictures.decode(content, "the file").on_white()
         resolution, dimensions = self._model.resolution, self._model.landmark_dimensions
         faces = photograph.faces(photo, self._detector(), resolution, "the picture", dimensions)
         largest = max(faces, key=lambda face: face.square.side)

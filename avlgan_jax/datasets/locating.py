@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
-import io
 import math
 import os
 import sys
@@ -16,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image, ImageOps
 
 from avlgan_jax.datasets import pool
-from avlgan_jax.faces import detectors, emotions, video
+from avlgan_jax.errors import UserError
+from avlgan_jax.faces import detectors, emotions, pictures, video
 from avlgan_jax.faces.detectors import annotation
 from avlgan_jax.faces.detectors.sidecar import Found, Sidecar
 
@@ -31,10 +30,6 @@ OUT_OF_RANGE = "label out of range"
 DUPLICATE = "duplicate"
 # Reasons that mean a wrong or damaged file or label. The other reasons are normal for a set of photographs.
 DAMAGE = (UNREADABLE, MISSING, OUTSIDE, OUT_OF_RANGE)
-
-# Largest image to decode and largest file to read; no photograph exceeds them. A file of a few bytes can decompress to
-# gigabytes.
-MAX_PIXELS, MAX_BYTES = 150_000_000, 200_000_000
 
 # Annotated boxes are often tight, so the detector sees this fraction of the box's size in addition on each side.
 _BOX_PADDING = 0.5
@@ -142,27 +137,12 @@ def open_image(photograph: Photograph, folder: Path) -> UInt8[np.ndarray, "h w 3
         folder: The manual directory.
 
     Raises:
-        ValueError: If the path leads out of `folder`, or the image or frame is too large or cannot be decoded.
-        OSError: If the file cannot be opened.
+        ValueError: If the path leads out of `folder`, or the frame cannot be decoded.
+        UserError: If the image is too large or cannot be decoded.
+        OSError: If the video cannot be opened.
     """
     path = inside(folder, photograph.path)
-    return read_image(_read(path)) if photograph.frame is None else video.read_frame(path, photograph.frame)
-
-
-def read_image(data: bytes) -> UInt8[np.ndarray, "h w 3"]:
-    """Decode a photograph to RGB, upright according to its EXIF orientation.
-
-    Raises:
-        ValueError: If it has more than MAX_PIXELS pixels, is incomplete, or cannot be decoded.
-    """
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:  # known from the header, before decompression
-                raise ValueError(f"{width} x {height} pixels, more than the limit of {MAX_PIXELS:,}")
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except Exception as error:  # Pillow's decoders raise a dozen types: struct.error, KeyError, zlib.error, ...
-        raise ValueError(f"not a complete image that can be decoded: {error}") from error
+    return pictures.read(path).on_white() if photograph.frame is None else video.read_frame(path, photograph.frame)
 
 
 def inside(folder: Path, path: str) -> Path:
@@ -185,12 +165,6 @@ def inside(folder: Path, path: str) -> Path:
 @functools.cache
 def _real_path(folder: Path) -> str:
     return os.path.realpath(folder).rstrip(os.sep)
-
-
-def _read(path: Path) -> bytes:
-    if (size := path.stat().st_size) > MAX_BYTES:
-        raise ValueError(f"{path} has {size:,} bytes, more than the limit of {MAX_BYTES:,}")
-    return path.read_bytes()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -271,7 +245,7 @@ def _detection_or_pending(
         if detector != annotation.NAME and sidecars and (known := _stored(sidecars, detector).get(key)) is not None:
             return Detection(known, key, is_cached=True)
         image = image() if callable(image) else image
-    except (OSError, ValueError):
+    except (OSError, ValueError, UserError):
         return Detection(UNREADABLE)
     if detector != annotation.NAME:
         return _Pending(index, key, image, photograph.box)
@@ -282,8 +256,8 @@ def _detection_or_pending(
 def _contents(path: Path, frame: int | None) -> tuple[str, UInt8[np.ndarray, "h w 3"] | Callable[[], np.ndarray]]:
     """Return a hash of the content, and the pixels of a video frame or a function that decodes an image file."""
     if frame is None:
-        data = _read(path)
-        return hashlib.sha256(data).hexdigest(), lambda: read_image(data)
+        data = pictures.read_bytes(path, str(path))
+        return hashlib.sha256(data).hexdigest(), lambda: pictures.decode(data, str(path)).on_white()
     image = video.read_frame(path, frame)
     return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest(), image
 

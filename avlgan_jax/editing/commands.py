@@ -31,6 +31,7 @@ from avlgan_jax.editing.requests import (
     writable,
 )
 from avlgan_jax.errors import UserError, command
+from avlgan_jax.faces import pictures
 from avlgan_jax.faces.emotions import TABLE_II, emotion_path
 
 Command = (
@@ -52,8 +53,9 @@ def edit(request: Edit) -> Path:
     session = EditingSession(request)
     photo, faces = session.faces(request.photo, request.face)
     edited = [session.editor.edit_with_landmarks(face.image, *target, face.landmarks) for face in faces]
-    crops = np.hstack([face.images for face in edited])
-    _save(out, crops if request.crop_only else session.blend_all(photo, faces, edited))
+    crops = pictures.Picture(np.hstack([face.images for face in edited]))
+    result = crops if request.crop_only else session.blend_all(photo, faces, edited)
+    atomic_files.write_bytes(out, pictures.encode(result, out.suffix))
     return out
 
 
@@ -121,7 +123,7 @@ def emotion_film(request: EmotionPath) -> Path:
         for k in tqdm(range(len(targets)), desc="frames", unit=""):
             now = [film.at(k) for film in edited]
             crops = np.hstack([face.images for face in now])
-            yield crops if request.crop_only else session.blend_all(photo, faces, now)
+            yield crops if request.crop_only else session.blend_all(photo, faces, now).on_white()
 
     video.write_video(out, frames(), request.fps)
     return out
@@ -166,7 +168,7 @@ def transfer(request: Transfer) -> Path:
     performed = [
         perform_track(
             session.editor,
-            photo,
+            photo.pixels,
             face,
             track,
             motion.views(2 * request.seed + k, count, fps) if request.motion else still,
@@ -210,7 +212,7 @@ class EditingSession:
             chosen: number of one face, counted from 1 at the left; None for all faces.
 
         Returns:
-            The photograph, uint8 (height, width, 3), and a list of `photograph.FaceCrop` from left to right.
+            The photograph as a `pictures.Picture`, and a list of `photograph.FaceCrop` from left to right.
 
         Raises:
             UserError: the file is not a readable picture, it has no face, or there is no face of that number.
@@ -221,11 +223,11 @@ class EditingSession:
         resolution, dimensions = self.editor.resolution, self.editor.landmark_dimensions
         drawn = named.draw_by_name(name, dimensions=dimensions)
         if drawn is not None:
-            photo, landmarks = drawn
-            faces = [photograph.uncropped_face(photo, landmarks, resolution)]
+            image, landmarks = drawn
+            photo, faces = pictures.Picture(image), [photograph.uncropped_face(image, landmarks, resolution)]
         else:
-            photo = photograph.read(Path(name))
-            faces = photograph.faces(photo, self.detector, resolution, name, dimensions)
+            photo = pictures.read(Path(name))
+            faces = photograph.faces(photo.pixels, self.detector, resolution, name, dimensions)
             _print_training_data(self.editor)
         if chosen is None:
             return photo, faces
@@ -242,11 +244,12 @@ class EditingSession:
             raise UserError(f"{name} has {len(faces)} faces; expected one: crop the picture to the face that performs")
         return photo, faces[0]
 
-    def blend_all(self, photo: np.ndarray, faces: list, edited: list) -> np.ndarray:
+    def blend_all(self, photo: pictures.Picture, faces: list, edited: list) -> pictures.Picture:
         """Return the photograph with its `faces` edited, one `editor.Edited` for each."""
+        pixels = photo.pixels
         for face, changed in zip(faces, edited, strict=True):
-            photo = self.editor.blend(photo, face, changed)
-        return photo
+            pixels = self.editor.blend(pixels, face, changed)
+        return photo.edited(pixels)
 
 
 def _print_training_data(editor) -> None:
@@ -258,18 +261,6 @@ def _print_training_data(editor) -> None:
             "to train on photographs see docs/tutorial.md, and pass --weights RUN"
         )
     print(note, file=sys.stderr)
-
-
-def _save(path: Path, image: np.ndarray) -> None:
-    """Write an RGB image as PNG or JPEG, by the ending of `path`."""
-    import io
-
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    options = {"format": "PNG"} if path.suffix.lower() == ".png" else {"format": "JPEG", "quality": 95}
-    Image.fromarray(image).save(buffer, **options)
-    atomic_files.write_bytes(path, buffer.getvalue())
 
 
 @command

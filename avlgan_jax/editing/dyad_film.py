@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter1d
 
-from avlgan_jax.editing import motion, photograph
+from avlgan_jax.editing import motion
 from avlgan_jax.editing.editor import Editor
 from avlgan_jax.editing.photograph import FaceCrop, Photo
 from avlgan_jax.errors import UserError
@@ -145,7 +145,7 @@ def _frames(folder: Path, name: str, taken: slice) -> Iterator[Photo]:
     """Return an iterator over the frames `taken` from one person's video or folder of frames."""
     film, images = folder / f"{name}.mp4", folder / name
     if images.is_dir():
-        return map(photograph.read, sorted(images.iterdir())[taken])
+        return (pictures.read(path).on_white() for path in sorted(images.iterdir())[taken])
     if not film.is_file():
         raise UserError(
             f"no {name} film in {folder}: expected parent.mp4 and infant.mp4 (or folders of frames so named) in it"

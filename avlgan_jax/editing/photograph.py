@@ -1,6 +1,6 @@
-"""Photographs: reading them upright, cropping their faces as for training, and blending edited faces back in.
+"""Photographs: cropping their faces as for training, and blending edited faces back in.
 
-    photo = photograph.read(Path("me.jpg"))
+    photo = pictures.read(Path("me.jpg")).pixels
     face = photograph.faces(photo, detectors.create("dlib"), model.resolution, "me.jpg")[0]
     smiling = model.edit_with_landmarks(face.image, 0.7, 0.3, face.landmarks)
     photo = model.blend(photo, face, smiling)
@@ -9,26 +9,20 @@ Drawn faces, named `procedural:SEED` or `procedural-infant:SEED`, need no detect
 """
 
 import functools
-import io
-import warnings
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import jax
 import numpy as np
 from jaxtyping import Array, Float, UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
 
-from avlgan_jax.errors import UserError, one_line
+from avlgan_jax.errors import UserError
 from avlgan_jax.faces import crop, warp
 from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces.crop import CropSquare
 from avlgan_jax.faces.detectors import Candidate, Detector, is_complete
 
 Photo = UInt8[np.ndarray, "height width 3"]
-# Larger pictures are refused, because a file of a few kilobytes can decode to any number of pixels.
-MEGAPIXELS = 60
 # Rotations to try on a photograph without an upright face: quarter turns counter-clockwise, and their name.
 _ROTATIONS = ((1, "90 degrees counter-clockwise"), (2, "180 degrees"), (3, "90 degrees clockwise"))
 # Blending has full weight within this fraction of the square's half side, and fades to 0 at the edge of the square.
@@ -48,36 +42,6 @@ class FaceCrop:
     image: UInt8[np.ndarray, "r r 3"]
     landmarks: Float[np.ndarray, "68 d"]
     square: CropSquare
-
-
-def read(path: Path) -> Photo:
-    """Read a picture file as RGB, rotated upright by its EXIF orientation.
-
-    Raises:
-        UserError: the file cannot be read or decoded, or has more than `MEGAPIXELS` million pixels.
-    """
-    try:
-        return decode(path.read_bytes(), str(path))
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}; expected a picture file or procedural:SEED") from error
-
-
-def decode(content: bytes, name: str) -> Photo:
-    """Decode the bytes of a picture file as `read` does; `name` is the file's name in error messages."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is checked below
-            picture = Image.open(io.BytesIO(content))
-            if picture.width * picture.height > MEGAPIXELS * 1e6:
-                raise UserError(
-                    f"{name} has {picture.width} x {picture.height} pixels; expected at most {MEGAPIXELS} million: "
-                    "reduce its size"
-                )
-            return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
-        raise UserError(
-            f"{name} cannot be decoded as a picture ({one_line(error)[:120]}); expected a format such as JPEG or PNG"
-        ) from error
 
 
 def uncropped_face(photo: Photo, landmarks: Float[np.ndarray, "68 d"], resolution: int) -> FaceCrop:

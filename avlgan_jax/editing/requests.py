@@ -9,6 +9,7 @@ import tyro
 
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces.emotions import EXPRESSIONS, TABLE_II
+from avlgan_jax.faces.pictures import WRITTEN_ENDINGS
 
 Expression = Literal["neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt"]
 
@@ -34,7 +35,7 @@ class OnePhoto(CommonOptions):
     face: int | None = None
     """Number of the face to edit, counted from 1 at the left; by default all faces."""
 
-    def destination(self, name: str, endings: tuple[str, ...] = (".png", ".jpg", ".jpeg")) -> Path:
+    def destination(self, name: str, endings: tuple[str, ...] = WRITTEN_ENDINGS) -> Path:
         """Return the output file: `out`, or by default PHOTO_`name` with the first of `endings`.
 
         Raises:

@@ -1,5 +1,4 @@
 import dataclasses
-import io
 
 import jax
 import jax.numpy as jnp
@@ -67,34 +66,6 @@ def test_3d_landmarks_are_cropped_with_the_square_of_the_2d_landmarks(detector, 
     np.testing.assert_allclose(with_3d.landmarks[:, 2], 8.0 * scale, rtol=1e-5)
     with pytest.raises(UserError, match="3-D landmarks, which dlib does not detect; use --landmarks fan3d"):
         photograph.faces(two_people[0], detector, R, "two.png", 3)
-
-
-def test_photographs_are_read_upright_and_their_size_is_limited(tmp_path, monkeypatch):
-    image = Image.fromarray(drawn_face(1).image)
-    exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was held sideways: rotate clockwise to get the upright image
-    image.rotate(90, expand=True).save(tmp_path / "phone.jpg", exif=exif, quality=95)
-    read = photograph.read(tmp_path / "phone.jpg")
-    assert np.abs(read.astype(int) - drawn_face(1).image).mean() < 3.0
-    image.convert("RGBA").save(tmp_path / "alpha.png")
-    assert photograph.read(tmp_path / "alpha.png").shape == (224, 224, 3)
-    monkeypatch.setattr(photograph, "MEGAPIXELS", 0.01)
-    with pytest.raises(UserError, match="224 x 224 pixels; expected at most"):
-        photograph.read(tmp_path / "alpha.png")
-
-
-def test_files_that_are_not_images_are_user_errors(tmp_path):
-    (tmp_path / "text.jpg").write_text("no image")
-    buffer = io.BytesIO()
-    Image.fromarray(drawn_face(1).image).save(buffer, "JPEG")
-    (tmp_path / "truncated.jpg").write_bytes(buffer.getvalue()[:900])
-    for name, message in (
-        ("text.jpg", "cannot be decoded"),
-        ("truncated.jpg", "cannot be decoded"),
-        ("none.jpg", "cannot read"),
-    ):
-        with pytest.raises(UserError, match=f"{name}.*{message}|{message}.*{name}"):
-            photograph.read(tmp_path / name)
 
 
 def test_blending_an_unchanged_face_does_not_change_the_photograph(detector, two_people):
