@@ -1,7 +1,8 @@
-"""Confidence intervals of the scores, by a bootstrap over people.
+"""Confidence intervals of the scores, by a bootstrap over people, draws of the targets, and trainings.
 
 Errors are correlated among the trials of one face and among the faces of one person. Each draw therefore resamples
-people with replacement and takes all trials of each (the cluster bootstrap). The agreement scores depend on the data
+people with replacement and takes all trials of each (the cluster bootstrap). Where the targets were drawn several times
+or a model was trained several times, each draw resamples those too (`Crossed`). The agreement scores depend on the data
 only through a few means, so a thousand draws cost one matrix product.
 """
 
@@ -62,6 +63,66 @@ def mean_draws(values: Float[np.ndarray, "n *k"], people: People) -> Float[np.nd
     return np.tensordot(people.drawn, sums, 1) / rows.reshape(-1, *[1] * (values.ndim - 1))
 
 
+@dataclass(frozen=True)
+class Crossed:
+    """The person and the trial seed of each of n rows, and draws of people, trial seeds and trainings.
+
+    Trial seeds and trainings are few. Of k of them a draw takes k - 1 with replacement: with k, the variance of the
+    draws would be too small by the factor (k - 1) / k (Rao and Wu, JASA 1988). A single one is always taken.
+    """
+
+    people: People
+    trial_seed: Int[np.ndarray, "n"]
+    """Index of each row's draw of the targets, from 0 to t - 1."""
+    trial_seeds_drawn: Int[np.ndarray, "draws t"]
+    trainings_drawn: Int[np.ndarray, "draws s"]
+
+
+def draw_crossed(
+    people: Shaped[np.ndarray, "n"], trial_seed: Int[np.ndarray, "n"], trainings: int, seed: int
+) -> Crossed:
+    """Draw people, trial seeds and trainings, DRAWS times.
+
+    Args:
+        people: Identifier of the person of each row.
+        trial_seed: Index of the draw of the targets of each row, from 0.
+        trainings: Number of trainings, each of which has a value for every row.
+        seed: Seed of the draws. The draws of people are those of `draw_people`.
+    """
+    generator = np.random.default_rng([seed, 0xC805])
+
+    def draw_few(count: int) -> Int[np.ndarray, "draws count"]:
+        return generator.multinomial(max(count - 1, 1), np.full(count, 1.0 / count), size=DRAWS)
+
+    trial_seeds = int(trial_seed.max()) + 1 if len(trial_seed) else 1
+    return Crossed(draw_people(people, seed), trial_seed, draw_few(trial_seeds), draw_few(trainings))
+
+
+def crossed_mean_draws(values: Float[np.ndarray, "s n *k"], crossed: Crossed) -> Float[np.ndarray, "draws *k"] | None:
+    """Return the mean of `values` over the rows and trainings of each draw.
+
+    Returns:
+        One mean for each draw. None for fewer than two people. NaN for a draw without rows.
+    """
+    people = crossed.people
+    persons, seeds = people.drawn.shape[1], crossed.trial_seeds_drawn.shape[1]
+    if persons < 2:
+        return None
+    place = (people.person, crossed.trial_seed)
+    counts = np.zeros((persons, seeds))
+    np.add.at(counts, place, 1.0)
+    rows = np.einsum("dp,pt,dt->d", people.drawn, counts, crossed.trial_seeds_drawn, optimize=True)
+    total = 0.0
+    for training, drawn in zip(values, crossed.trainings_drawn.T, strict=True):
+        sums = np.zeros((persons, seeds, *values.shape[2:]))
+        np.add.at(sums, place, training)
+        by_trial_seed = np.tensordot(people.drawn, sums, 1)
+        total = total + np.einsum("d,dt,dt...->d...", drawn, crossed.trial_seeds_drawn, by_trial_seed)
+    trainings = crossed.trainings_drawn.sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        return total / (rows * trainings).reshape(-1, *[1] * (values.ndim - 2))
+
+
 def affect_draws(
     predicted: Float[np.ndarray, "n 2"], expected: Float[np.ndarray, "n 2"], people: People
 ) -> dict[str, Float[np.ndarray, "draws"] | None]:
@@ -70,9 +131,28 @@ def affect_draws(
     Returns:
         By name of the score, one value for each draw. The values are None for fewer than two people.
     """
+    return _affect(mean_draws(_affect_moments(predicted, expected), people))
+
+
+def crossed_affect_draws(
+    predicted: Float[np.ndarray, "s n 2"], expected: Float[np.ndarray, "n 2"], crossed: Crossed
+) -> dict[str, Float[np.ndarray, "draws"] | None]:
+    """As `affect_draws`, for the predictions of several trainings for the same rows."""
+    moments = np.stack([_affect_moments(training, expected) for training in predicted])
+    return _affect(crossed_mean_draws(moments, crossed))
+
+
+def _affect_moments(
+    predicted: Float[np.ndarray, "n 2"], expected: Float[np.ndarray, "n 2"]
+) -> Float[np.ndarray, "n 7 2"]:
+    """Return the values of each row whose means give all scores."""
     p, e = predicted.astype(np.float64), expected.astype(np.float64)
     agree = (np.sign(p) == np.sign(e)).astype(np.float64)
-    moments = mean_draws(np.stack([p, e, p * p, e * e, p * e, (p - e) ** 2, agree], axis=1), people)
+    return np.stack([p, e, p * p, e * e, p * e, (p - e) ** 2, agree], axis=1)
+
+
+def _affect(moments: Float[np.ndarray, "draws 7 2"] | None) -> dict[str, Float[np.ndarray, "draws"] | None]:
+    """Return the scores of each draw from the means of `_affect_moments`."""
     if moments is None:
         names = ["rmse", *(f"{kind}_{axis}" for kind in ("rmse", "pcc", "ccc", "sagr") for axis in AXES)]
         return dict.fromkeys(names)

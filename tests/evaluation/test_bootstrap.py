@@ -49,3 +49,48 @@ def test_fewer_than_two_people_have_no_interval(rows):
     draws = bootstrap.affect_draws(np.zeros((rows, 2)), np.ones((rows, 2)), people)
     assert set(draws) == set(scores.AFFECT)
     assert {name: bootstrap.interval(values) for name, values in draws.items()} == dict.fromkeys(scores.AFFECT)
+
+
+def test_a_crossed_draw_has_the_mean_of_its_rows_and_trainings():
+    generator = np.random.default_rng(4)
+    names, trial_seed = np.array([f"p{k % 6}" for k in range(24)]), np.arange(24) // 12
+    values = generator.normal(size=(3, 24))
+    crossed = bootstrap.draw_crossed(names, trial_seed, trainings=3, seed=5)
+    draws = bootstrap.crossed_mean_draws(values, crossed)
+    assert (crossed.trainings_drawn.sum(axis=1) == 2).all()
+    assert (crossed.trial_seeds_drawn.sum(axis=1) == 1).all()
+    for draw in (0, 7, 999):
+        rows = np.repeat(
+            np.arange(24),
+            crossed.people.drawn[draw, crossed.people.person] * crossed.trial_seeds_drawn[draw, trial_seed],
+        )
+        trainings = np.repeat(np.arange(3), crossed.trainings_drawn[draw])
+        assert draws[draw] == pytest.approx(values[np.ix_(trainings, rows)].mean(), abs=1e-12)
+
+
+def test_one_training_and_one_draw_of_the_targets_give_the_draws_over_people():
+    generator = np.random.default_rng(6)
+    predicted, expected = generator.normal(size=(2, 30, 2))
+    names = np.array([f"p{k % 9}" for k in range(30)])
+    crossed = bootstrap.draw_crossed(names, np.zeros(30, int), trainings=1, seed=3)
+    ours = bootstrap.crossed_affect_draws(predicted[None], expected, crossed)
+    theirs = bootstrap.affect_draws(predicted, expected, bootstrap.draw_people(names, seed=3))
+    for name, draws in theirs.items():
+        np.testing.assert_allclose(ours[name], draws, atol=1e-12)
+
+
+def test_crossed_intervals_hold_the_true_mean_about_as_often_as_they_say():
+    generator = np.random.default_rng(7)
+    held, held_by_people_alone = 0, 0
+    for trial in range(100):
+        people, zeros = np.arange(40), np.zeros(40, int)
+        values = generator.normal(size=(5, 1)) * 0.6 + generator.normal(size=40)  # trainings differ much
+        for trainings in (values, values.mean(axis=0, keepdims=True)):
+            crossed = bootstrap.draw_crossed(people, zeros, len(trainings), seed=trial)
+            low, high = bootstrap.interval(bootstrap.crossed_mean_draws(trainings, crossed))
+            if len(trainings) > 1:
+                held += low <= 0.0 <= high
+            else:
+                held_by_people_alone += low <= 0.0 <= high
+    assert held >= 84
+    assert held_by_people_alone <= 75
