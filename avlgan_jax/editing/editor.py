@@ -15,12 +15,12 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter1d
+from tqdm import tqdm
 
-from avlgan_jax.editing import bundle, photograph
+from avlgan_jax.editing import bundle, inputs, photograph
 from avlgan_jax.editing.photograph import FaceCrop, Photo
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces.emotions import matrix_axis
-from avlgan_jax.faces.landmarks import COUNT
 from avlgan_jax.faces.procedural import named
 from avlgan_jax.models import inference, transfer
 
@@ -107,9 +107,9 @@ class Editor:
     ) -> Edited:
         """Return what `edit` returns, together with the converted landmarks."""
         image = self._checked(image)
-        emotions = _emotions(valence, arousal)
+        emotions = inputs.emotions(valence, arousal)
         points = self.read_landmarks(image) if landmarks is None else self._points(landmarks)
-        batch = np.broadcast_shapes(image.shape[:-3], emotions.shape[:-1], points.shape[:-2])
+        batch = inputs.common_batch(images=image.shape[:-3], emotions=emotions.shape[:-1], landmarks=points.shape[:-2])
         images, points, emotions = (
             np.broadcast_to(array, (*batch, *array.shape[array.ndim - dimensions :])).reshape(
                 -1, *array.shape[array.ndim - dimensions :]
@@ -130,10 +130,17 @@ class Editor:
             valence: Target valence in [-1, 1]; broadcasts to the batch shape.
             arousal: Target arousal, broadcasts as valence does.
         """
-        image = self._checked(image)
-        points, moved = (p.reshape(-1, *p.shape[-2:]) for p in map(self._points, (landmarks, moved)))
+        image, emotions = self._checked(image), inputs.emotions(valence, arousal)
+        points, moved = map(self._points, (landmarks, moved))
+        batch = image.shape[:-3]
+        shapes = {"images": batch, "landmarks": points.shape[:-2], "moved": moved.shape[:-2]}
+        if inputs.common_batch(**shapes, emotions=emotions.shape[:-1]) != batch or len(set(shapes.values())) > 1:
+            raise UserError(
+                f"batch shapes {shapes}: expected landmarks of each image, and emotions that broadcast to it"
+            )
+        points, moved = (p.reshape(-1, *p.shape[-2:]) for p in (points, moved))
         images = image.reshape(-1, *image.shape[-3:])
-        emotions = np.broadcast_to(_emotions(valence, arousal), (*image.shape[:-3], 2)).reshape(-1, 2)
+        emotions = np.broadcast_to(emotions, (*batch, 2)).reshape(-1, 2)
         return self.models.paint(images, points, moved, emotions).reshape(image.shape)
 
     def blend(self, photo: Photo, face: FaceCrop, edited: Edited) -> Photo:
@@ -199,13 +206,21 @@ class Editor:
     ) -> UInt8[np.ndarray, "n n h w 3"]:
         """Return the avImage matrix (Figure 5): the face at `n` x `n` emotions from -0.8 to 0.8.
 
-        Arousal falls from row to row, valence grows from column to column.
+        Arousal falls from row to row, valence grows from column to column. A matrix that takes longer than a second
+        shows its progress.
 
         Raises:
-            UserError: also if `n` is below 2.
+            UserError: also if `n` is no integer from 2 to `emotions.LARGEST_MATRIX`.
         """
         steps = matrix_axis(n)
-        return self.edit(image, steps[None, :], steps[::-1, None], landmarks)
+        points = self.read_landmarks(image) if landmarks is None else landmarks
+        grid = np.stack(np.broadcast_arrays(steps[None, :], steps[::-1, None]), axis=-1).reshape(-1, 2)
+        parts = []
+        with tqdm(total=len(grid), desc="matrix", unit=" faces", delay=1.0, leave=False) as progress:
+            for start in range(0, len(grid), SIZES[-1]):
+                parts.append(self.edit(image, *grid[start : start + SIZES[-1]].T, points))
+                progress.update(len(parts[-1]))
+        return np.concatenate(parts).reshape(n, n, *parts[0].shape[1:])
 
     def draw(
         self, seed: int, infant: bool = False, valence: float = 0.0, arousal: float = 0.0
@@ -213,19 +228,14 @@ class Editor:
         """Return a drawn face at this resolution and its landmarks; each seed gives a different person.
 
         Raises:
-            ValueError: the emotion is outside [-1, 1], or the resolution is outside the range 32 to 256 of drawn faces.
+            UserError: the seed is no integer of 0 or more, the emotion is outside [-1, 1], or the resolution is outside
+                the range 32 to 256 of drawn faces.
         """
         return named.draw_face(seed, infant, self.resolution, valence, arousal, self.landmark_dimensions)
 
     def _points(self, landmarks: Points) -> Points:
-        """Return landmarks as float32. Raises UserError for another shape."""
-        points = np.asarray(landmarks, np.float32)
-        if points.shape[-2:] != (COUNT, self.landmark_dimensions):
-            raise UserError(
-                f"landmarks of shape {points.shape}: these weights take {COUNT} points of {self.landmark_dimensions} "
-                f"coordinates, shape (..., {COUNT}, {self.landmark_dimensions})"
-            )
-        return points
+        """Return checked landmarks; see `inputs.landmarks`."""
+        return inputs.landmarks(landmarks, self.landmark_dimensions, self.resolution)
 
     def _each(self, function, image: Images) -> np.ndarray:
         """Apply a function of a flat batch (n, h, w, 3) to images of any batch shape."""
@@ -234,14 +244,8 @@ class Editor:
         return output.reshape(*image.shape[:-3], *output.shape[1:])
 
     def _checked(self, image: Images) -> Images:
-        """Return `image` as an array. Raises UserError for another type or size."""
-        image, side = np.asarray(image), self.resolution
-        if image.dtype != np.uint8 or image.shape[-3:] != (side, side, 3):
-            raise UserError(
-                f"an image of shape {image.shape} and type {image.dtype}: these weights take uint8 faces of "
-                f"({side}, {side}, 3); crop them from photographs with avlgan_jax.editing.photograph"
-            )
-        return image
+        """Return checked images; see `inputs.images`."""
+        return inputs.images(image, self.resolution)
 
 
 def smooth(emotions: Float[np.ndarray, "n 2"], deviation: float) -> Float[np.ndarray, "n 2"]:
@@ -254,15 +258,6 @@ def smooth(emotions: Float[np.ndarray, "n 2"], deviation: float) -> Float[np.nda
     Raises:
         UserError: `deviation` is negative.
     """
-    if deviation < 0.0:
+    if not 0.0 <= deviation < np.inf:
         raise UserError(f"smoothing of {deviation} frames: expected 0 or more")
     return gaussian_filter1d(emotions, deviation, axis=0, mode="nearest") if deviation else emotions
-
-
-def _emotions(valence: ArrayLike, arousal: ArrayLike) -> Emotions:
-    """Return broadcast (valence, arousal) pairs. Raises UserError for values outside [-1, 1]."""
-    pair = np.broadcast_arrays(np.asarray(valence, np.float32), np.asarray(arousal, np.float32))
-    emotions = np.stack(pair, axis=-1)
-    if not (np.abs(emotions) <= 1.0).all():
-        raise UserError(f"valence {valence}, arousal {arousal}: expected numbers from -1 to 1")
-    return emotions

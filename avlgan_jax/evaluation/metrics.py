@@ -151,8 +151,13 @@ def kernel_distance(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) ->
     """Return the squared maximum mean discrepancy of KID (Bińkowski et al. 2018), with kernel (x.y / d + 1)^3.
 
     The estimator is unbiased: its expectation is 0 if both sets come from one distribution, so it may be negative. It
-    uses all pairs instead of random subsets. Each set needs at least two vectors.
+    uses all pairs instead of random subsets.
+
+    Raises:
+        ValueError: If a set has fewer than two vectors.
     """
+    if min(len(a), len(b)) < 2:
+        raise ValueError(f"the kernel distance of {len(a)} and {len(b)} vectors: each set needs at least two")
     within_a, within_b = (_kernel_sum(x, x) - _kernel_diagonal(x) for x in (a, b))
     n, m = len(a), len(b)
     return float(within_a / (n * (n - 1)) + within_b / (m * (m - 1)) - 2.0 * _kernel_sum(a, b) / (n * m))
@@ -165,8 +170,15 @@ def precision_recall(
 
     Each vector has a sphere whose radius is the distance to its `neighbour`-th nearest vector of the same set.
     Precision is the share of generated vectors inside the sphere of a real one, recall the share of real vectors
-    inside the sphere of a generated one. Each set needs more than `neighbour` vectors.
+    inside the sphere of a generated one.
+
+    Raises:
+        ValueError: If a set has no more than `neighbour` vectors.
     """
+    if min(len(generated), len(real)) <= neighbour:
+        raise ValueError(
+            f"precision and recall of {len(generated)} and {len(real)} vectors: each set needs more than {neighbour}"
+        )
     precision = _covered(generated, real, _squared_radii(real, neighbour))
     return precision, _covered(real, generated, _squared_radii(generated, neighbour))
 

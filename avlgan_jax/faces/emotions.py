@@ -29,6 +29,9 @@ TABLE_II = np.array(
     np.float32,
 )
 
+# Largest number of rows and columns of a matrix of emotions: its sheet of 3,000 pixels is what a screen can show.
+LARGEST_MATRIX = 33
+
 
 def nearest_expression(emotions: Float[np.ndarray, "*batch 2"]) -> Int[np.ndarray, "*batch"]:
     """Return the index into EXPRESSIONS of the Table II centroid nearest to each emotion."""
@@ -42,10 +45,12 @@ def matrix_axis(n: int) -> Float[np.ndarray, "n"]:
     The corners of the matrix are just outside the unit disc.
 
     Raises:
-        UserError: If `n` is less than 2.
+        UserError: If `n` is no integer from 2 to `LARGEST_MATRIX`.
     """
-    if n < 2:
-        raise UserError(f"the emotion matrix is {n} x {n}: expected at least 2 x 2")
+    if not isinstance(n, int | np.integer) or not 2 <= n <= LARGEST_MATRIX:
+        raise UserError(
+            f"the emotion matrix is {n} x {n}: expected at least 2 x 2 and at most {LARGEST_MATRIX} x {LARGEST_MATRIX}"
+        )
     return np.linspace(-0.8, 0.8, n, dtype=np.float32)
 
 

@@ -125,3 +125,61 @@ def test_invalid_inputs_are_user_errors(model):
         model.edit(image, float("nan"), 0.0, points)
     with pytest.raises(UserError, match="at least 2 x 2"):
         model.matrix(image, 1)
+
+
+@pytest.mark.parametrize(
+    ("valence", "arousal", "message"),
+    [
+        ([0.1, 0.2, 0.3], [0.1, 0.2], r"do not fit together: valence \(3,\), arousal \(2,\)"),
+        ([[0.1], [0.2, 0.3]], 0.0, "valence .* expected numbers"),
+        ("much", 0.0, "valence much: expected numbers"),
+        (0.0, None, "arousal None: expected numbers from -1 to 1"),
+    ],
+)
+def test_emotions_that_are_no_pairs_of_numbers_are_user_errors(model, valence, arousal, message):
+    image, points = model.draw(seed=1)
+    with pytest.raises(UserError, match=message):
+        model.edit(image, valence, arousal, points)
+
+
+def test_landmarks_that_are_no_pixels_are_user_errors(model):
+    image, points = model.draw(seed=1)
+    unknown = points.copy()
+    unknown[3, 1] = np.nan
+    for wrong, message in (
+        (unknown, "1 of their 136 numbers are not finite"),
+        (points / model.resolution, "landmarks from 0.* expected pixels of the image, from 0 to 64"),
+        (points * 20.0, "convert those of a photograph with CropSquare.to_crop"),
+        (points[None].repeat(3, axis=0), r"images \(2,\), emotions \(\), landmarks \(3,\)"),
+    ):
+        with pytest.raises(UserError, match=message):
+            model.edit(np.stack([image, image]), 0.0, 0.0, wrong)
+        with pytest.raises(UserError):
+            model.paint(image, wrong, wrong, 0.0, 0.0)
+    with pytest.raises(UserError, match="batch shapes .*expected landmarks of each image"):
+        model.paint(image, points, points, [0.1, 0.2], 0.0)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "1", True, None])
+def test_only_integers_of_0_or_more_are_seeds(model, seed):
+    with pytest.raises(UserError, match="expected an integer of 0 or more"):
+        model.draw(seed)
+
+
+def test_a_seed_of_any_size_is_drawn_and_a_wrong_emotion_is_a_user_error(model):
+    assert model.draw(np.int64(3))[0].shape == model.draw(10**30)[0].shape
+    with pytest.raises(UserError, match=r"emotion \(2\.0, 0\.0\): expected"):
+        model.draw(1, valence=2.0)
+
+
+@pytest.mark.parametrize("n", [34, 10**6, 2.5, "9"])
+def test_a_matrix_has_a_bound(model, n):
+    with pytest.raises(UserError, match=rf"{n} x {n}: expected at least 2 x 2 and at most 33 x 33"):
+        model.matrix(model.draw(1)[0], n)
+
+
+def test_a_film_without_frames_and_a_smoothing_without_a_number_are_answered(model):
+    image, points = model.draw(1)
+    with pytest.raises(UserError, match="smoothing of nan"):
+        model.transfer(image[None], image, points, smoothing=float("nan"))
+    assert len(model.transfer(image[None][:0], image, points).images) == 0

@@ -234,3 +234,12 @@ def test_the_distances_equal_torch_fidelitys(features):
     found = metrics.precision_recall(*features)
     assert found == (pytest.approx(expected["precision"], abs=1e-6), pytest.approx(expected["recall"], abs=1e-6))
     assert min(found) > 0.0 and max(found) < 1.0
+
+
+def test_distances_of_too_few_vectors_say_what_they_need():
+    few, many = np.zeros((1, 4)), np.zeros((5, 4))
+    for pair in ((few, many), (many, few)):
+        with pytest.raises(ValueError, match="each set needs at least two"):
+            metrics.kernel_distance(*pair)
+        with pytest.raises(ValueError, match="each set needs more than 3"):
+            metrics.precision_recall(*pair)

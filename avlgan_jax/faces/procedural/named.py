@@ -68,7 +68,15 @@ def draw_face(
 
     Returns:
         The RGB picture and the landmarks in pixels.
+
+    Raises:
+        UserError: the seed is no integer of 0 or more, or another value is outside its range.
     """
-    face = procedural.sample_face(_SEED, seed, 0, infant)
-    image, landmarks, landmarks_3d = procedural.render(face, valence, arousal, side)
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise UserError(f"seed {seed!r}: expected an integer of 0 or more")
+    face = procedural.sample_face(_SEED, int(seed), 0, infant)
+    try:
+        image, landmarks, landmarks_3d = procedural.render(face, valence, arousal, side)
+    except ValueError as error:
+        raise UserError(f"a drawn face of {error}") from None
     return image, landmarks_3d if dimensions == 3 else landmarks
