@@ -2,9 +2,11 @@
 
     python ablate.py --workdir runs/demo                    # Table I: four loss weights, each at every value
     python ablate.py --workdir runs/demo --what recipe      # one run without each part of the recipe
+    python ablate.py --workdir runs/demo --what comparison  # this recipe and the paper's, with and without landmarks
 
 The landmark converters of Table I train together in one program; all other runs train one after another. To resume an
-interrupted run, give the same command again. The report is that of `evaluate.py --experiment table_i` (or `recipe`).
+interrupted run, give the same command again. The report is that of `evaluate.py --experiment table_i` (or `recipe`, or
+`comparison`).
 """
 
 import os
@@ -24,11 +26,13 @@ class Arguments:
 
     workdir: Path
     """Folder of the training run whose config is varied."""
-    what: Literal["table_i", "landmark", "image", "recipe"] = "table_i"
+    what: Literal["table_i", "landmark", "image", "recipe", "comparison"] = "table_i"
     """Ablation to train. `table_i`: all of Table I; `landmark`, `image`: only the loss weights of that converter;
-    `recipe`: one run without each part of the recipe, with the workdir's own seed and steps."""
+    `recipe`: one run without each part of the recipe, with the workdir's own seed and steps; `comparison`: the
+    workdir's recipe and the paper's, each as avLandmarkGAN and as avGAN, with several seeds."""
     seeds: int = 3
-    """Seeds per landmark converter; each image converter is trained with one seed."""
+    """Seeds per landmark converter of Table I, whose image converters have one seed; seeds per model of the
+    comparison."""
     landmark_steps: int | None = None
     """Steps of each landmark converter; by default the workdir's own."""
     image_steps: int | None = None
@@ -37,6 +41,8 @@ class Arguments:
     """Folder of the prepared data; by default the one in the workdir's config."""
     samples: int = 2_000
     """Number of (face, target emotion) pairs that each run is evaluated on."""
+    split: Literal["validation", "test"] = "validation"
+    """Faces that the runs are evaluated on: validation to choose a recipe, test to report one."""
     features: Literal["regressor", "inception"] = "regressor"
     """Features of the distribution scores: `regressor`, or `inception`, which adds FID."""
 
@@ -49,7 +55,7 @@ def main() -> None:
 
     from avlgan_jax.runtime import devices
     from avlgan_jax.training import workdir
-    from avlgan_jax.training.ablation import recipe, table_i
+    from avlgan_jax.training.ablation import comparison, recipe, table_i
 
     devices.use_compilation_cache(workdir.compiled(arguments.workdir))
     devices.set_up_cpu()
@@ -60,6 +66,12 @@ def main() -> None:
     if arguments.what == "recipe":
         for part in recipe.enabled_parts(config):
             recipe.train(config, arguments.workdir, part)
+    elif arguments.what == "comparison":
+        planned = table_i.planned_config(config, plan)
+        comparison.claim(arguments.workdir, planned)
+        for seed in range(config.seed, config.seed + arguments.seeds):  # a whole seed first: it can be evaluated
+            for model in comparison.MODELS:
+                comparison.train(planned, arguments.workdir, model, seed)
     else:
         table_i.claim(arguments.workdir, plan)
     if arguments.what in ("table_i", "landmark"):
@@ -72,7 +84,8 @@ def main() -> None:
             arguments.workdir,
             data_dir=arguments.data_dir,
             samples=arguments.samples,
-            experiment="recipe" if arguments.what == "recipe" else "table_i",
+            split=arguments.split,
+            experiment=arguments.what if arguments.what in ("recipe", "comparison") else "table_i",
             features=arguments.features,
         )
     )

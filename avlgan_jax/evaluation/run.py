@@ -23,7 +23,7 @@ from avlgan_jax.errors import UserError, command, command_line
 FEWEST_FOR_FID = 2048
 
 # Experiments that need additional training runs, with their names in messages.
-ABLATIONS = {"table_i": "Table I", "recipe": "the recipe ablation"}
+ABLATIONS = {"table_i": "Table I", "recipe": "the recipe ablation", "comparison": "the comparison"}
 
 # Spawned processes that render the ground truth import this file again. Heavy modules are therefore imported in the
 # functions that use them.
@@ -61,6 +61,7 @@ class Arguments:
             "transfer",
             "table_i",
             "recipe",
+            "comparison",
         ]
         | None
     ) = None
@@ -173,18 +174,23 @@ def evaluate(arguments: Arguments) -> Path:
 def _experiments(arguments: Arguments):
     """Return the names of the experiments to run, and the ablation runs as keyword arguments of the context."""
     from avlgan_jax.evaluation import suite
-    from avlgan_jax.training.ablation import recipe, table_i
+    from avlgan_jax.training.ablation import comparison, recipe, table_i
 
     names = [arguments.experiment] if arguments.experiment else list(suite.EXPERIMENTS)
     if not arguments.all and not arguments.experiment:
         names = [name for name in names if name not in ABLATIONS]
     ablation_runs = {}
-    for name, field, load in (("table_i", "ablated", table_i.load), ("recipe", "recipe", recipe.load)):
+    loaders = {
+        "table_i": ("ablated", table_i.load),
+        "recipe": ("recipe", recipe.load),
+        "comparison": ("compared", comparison.load),
+    }
+    for name, (field, load) in loaders.items():
         if name not in names:
             continue
         ablation_runs[field] = load(arguments.workdir)
-        if ablation_runs[field] is None:
-            ablate = f"{command_line('ablate')} --workdir ..." + (" --what recipe" if name == "recipe" else "")
+        if not ablation_runs[field]:
+            ablate = f"{command_line('ablate')} --workdir ... --what {name}"
             message = f"{arguments.workdir} has no trained runs of {ABLATIONS[name]}; train them with: {ablate}"
             if arguments.experiment:
                 raise UserError(message)

@@ -13,6 +13,7 @@ from avlgan_jax.evaluation.experiments import (
     ablation_scores,
     baby,
     circumplex,
+    comparison,
     fidelity,
     regions,
     shape,
@@ -27,6 +28,7 @@ from avlgan_jax.evaluation.report import figures
 from avlgan_jax.evaluation.report.figures import Figure
 from avlgan_jax.evaluation.trials import FeatureSpace, ProgressCallback, Trials
 from avlgan_jax.models.inference import Trained
+from avlgan_jax.training.ablation.comparison import MODELS
 from avlgan_jax.training.ablation.table_i import AblationModels
 
 
@@ -53,6 +55,8 @@ class EvaluationContext:
     """The runs of Table I, or None if none are trained."""
     recipe: dict[str, Callable[[], Trained]] | None = None
     """The runs of the recipe ablation (`recipe.load`), or None if none are trained."""
+    compared: comparison.Runs | None = None
+    """The runs of the comparison (`training.ablation.comparison.load`), or None if none are trained."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +196,27 @@ def _recipe(context: EvaluationContext) -> ExperimentResult:
     return ExperimentResult({"recipe": numbers}, [figures.recipe(dataclasses.replace(shown, outputs=outputs))])
 
 
+def _comparison(context: EvaluationContext) -> ExperimentResult:
+    if not context.compared:
+        return ExperimentResult({"comparison": {}})
+    samples = len(context.trials.sources)
+    rows, found = comparison.measure(
+        context.models, context.compared, context.faces, samples, context.seed, context.render
+    )
+    seeds = {name: list(runs) for name, runs in context.compared.items()}
+    shown = examples.rows(context.models, context.faces, context.seed, context.render)
+    outputs = {}
+    for name, runs in context.compared.items():
+        first = next(iter(runs.values()))()
+        model = examples.rows(first, context.faces, context.seed, None)
+        outputs[name] = model.outputs["avgan" if MODELS[name].kind == "avgan" else "avlandmarkgan"]
+    outputs |= {name: images for name, images in shown.outputs.items() if name == "truth"}
+    return ExperimentResult(
+        {"comparison": comparison.to_metrics(rows, found, seeds, context.seed)},
+        [figures.comparison(dataclasses.replace(shown, outputs=outputs))],
+    )
+
+
 def _measurement_setup(context: EvaluationContext) -> ablation_scores.MeasurementSetup:
     """Return the trials, reference features and ground truth that all runs of an ablation share."""
     truth = None
@@ -216,4 +241,5 @@ EXPERIMENTS: dict[str, Callable[[EvaluationContext], ExperimentResult]] = {
     "transfer": _transfer,
     "table_i": _table_i,
     "recipe": _recipe,
+    "comparison": _comparison,
 }

@@ -15,6 +15,7 @@ from avlgan_jax.evaluation.report.names import SHOWN_NAMES, WEIGHT_SYMBOLS, in_o
 from avlgan_jax.evaluation.trials import TrialResults
 from avlgan_jax.faces import drawing
 from avlgan_jax.faces.emotions import AXES
+from avlgan_jax.training.ablation.comparison import MODELS
 from avlgan_jax.training.ablation.recipe import FULL_RECIPE, RECIPE_PARTS
 
 
@@ -303,4 +304,19 @@ def recipe(shown: ExampleRows) -> Figure:
         "choice.",
         "Rows of faces: the input, the outputs of each training, and the ground truth where it is known",
         sheets.recipe_sheet(shown, titles),
+    )
+
+
+def comparison(shown: ExampleRows) -> Figure:
+    """Return the same faces by each model of the comparison, trained with its first seed.
+
+    Args:
+        shown: Its `outputs` are by name in `training.ablation.comparison.MODELS` and, where known, by "truth".
+    """
+    return _figure(
+        "comparison",
+        "Two recipes, with and without landmarks",
+        "Models of equal steps and widths, each with its first seed.",
+        "Rows of faces: the input, the outputs of each model, and the ground truth where it is known",
+        sheets.recipe_sheet(shown, {name: model.title for name, model in MODELS.items()}),
     )

@@ -11,6 +11,7 @@ from PIL import Image
 
 from avlgan_jax import atomic_files
 from avlgan_jax.evaluation.examples import MATRIX_STEPS, EmotionGrid
+from avlgan_jax.evaluation.report import comparison_table
 from avlgan_jax.evaluation.report.figures import Figure
 from avlgan_jax.evaluation.report.names import (
     PICTURE_NAMES,
@@ -72,6 +73,8 @@ def render_page(scores: dict, shown: list[Figure], matrices: list[EmotionGrid]) 
         picture_names=PICTURE_NAMES,
         regions=REGIONS,
         parts=RECIPE_PARTS,
+        comparison_headings=comparison_table.headings(),
+        comparison_tables=comparison_table.tables(scores.get("comparison", {})),
         **_tables(scores),
         left_out=left_out(scores),
         opening=[(figure, _webp(figure.png)) for figure in shown if figure.name in OPENING],

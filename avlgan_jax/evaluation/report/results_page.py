@@ -19,6 +19,7 @@ from avlgan_jax import atomic_files
 from avlgan_jax.errors import UserError, command, command_line
 from avlgan_jax.evaluation.experiments.table_i import PAPER as TABLE_I
 from avlgan_jax.evaluation.experiments.table_i import PAPER_2D, PAPER_3D
+from avlgan_jax.evaluation.report import comparison_table
 from avlgan_jax.evaluation.report.names import WEIGHT_WORDS
 from avlgan_jax.evaluation.report.page import template
 from avlgan_jax.evaluation.report.tables import comparisons, left_out, table_columns
@@ -40,6 +41,7 @@ FIGURES = {
     "transfer": "a dyad's expressions transferred to another pair (Figure 8)",
     "table_i": "RMSE and distance over each loss weight (Table I)",
     "recipe": "the same faces by models without one part of the recipe",
+    "comparison": "the same faces by the models of the comparison",
 }
 
 # The marks around the hand-written text.
@@ -122,6 +124,8 @@ def render(reports: dict[str, dict], pictures: dict[str, dict[str, str]], words:
         claims={name: claims(report, _in_two_dimensions(report, reports)) for name, report in reports.items()},
         weight_names=WEIGHT_WORDS,
         parts=RECIPE_PARTS,
+        comparison_headings=comparison_table.headings(),
+        comparison_tables={n: comparison_table.tables(report.get("comparison", {})) for n, report in reports.items()},
         table_ii=list(zip(emotions.EXPRESSIONS, emotions.TABLE_II.tolist(), strict=True)),
     )
 
