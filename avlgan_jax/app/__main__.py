@@ -53,7 +53,7 @@ def main() -> None:
             app,
             log_level="warning",
             ws="websockets-sansio",
-            ws_max_size=server.LARGEST_UPLOAD,
+            ws_max_size=server.LARGEST_MESSAGE,
             ws_ping_interval=None,  # a browser on a busy machine may answer late
         )
         print(f"{address}  (weights trained on {model.trained_on}; press Ctrl-C to stop)", flush=True)

@@ -32,6 +32,8 @@ from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces.detectors import Detector
 
 LARGEST_UPLOAD = 12 * 1024 * 1024  # bytes
+# A longer message is not received: the connection is closed, and the page says so. The page sends none.
+LARGEST_MESSAGE = 4 * LARGEST_UPLOAD
 STATIC = Path(__file__).with_name("static")
 _log = logging.getLogger(__name__)
 
@@ -120,19 +122,36 @@ class _Headers:
 
 
 def _reply(session: Session, message: dict) -> bytes:
-    """Return the reply to a message of the page; its header reports an error as "error"."""
+    """Return the reply to a message of the page; its header reports an error as "error".
+
+    This is the boundary of a session: whatever a message causes, the page gets a reply and the session goes on. An
+    exception other than `UserError` is a fault of this project, and is logged with its traceback.
+    """
     number = None
     try:
-        if message.get("text") is not None:
-            request = json.loads(message["text"])
-            number = request.get("id")
-            reply = session.answer(request)
-        else:
-            reply = session.upload(message["bytes"])
+        if message.get("text") is None:
+            return _packed(number, _uploaded(session, message["bytes"]))
+        request = json.loads(message["text"])
+        if isinstance(request.get("id"), int):  # an id of another type would not come back unchanged
+            number = request["id"]
+        return _packed(number, session.answer(request))
     except UserError as error:
-        reply = Reply({"error": one_line(error)})
-    except (ValueError, AttributeError) as error:
+        text = one_line(error)
+        _log.warning("refused: %s", text)
+    except Exception as error:
         _log.exception("a request failed")
-        reply = Reply({"error": f"the request failed ({type(error).__name__}); the terminal shows the traceback"})
-    header = json.dumps({"id": number} | reply.header).encode()
+        text = f"the request failed ({type(error).__name__}); the terminal shows the traceback"
+    return _packed(number, Reply({"error": text}))
+
+
+def _uploaded(session: Session, content: bytes) -> Reply:
+    """Return the session's reply to an uploaded picture. Raises UserError also if the file is too large."""
+    if len(content) > LARGEST_UPLOAD:
+        raise UserError(f"the picture has {len(content):,} bytes; expected at most {LARGEST_UPLOAD:,}: reduce its size")
+    return session.upload(content)
+
+
+def _packed(number: int | None, reply: Reply) -> bytes:
+    """Return the bytes of a reply to request `number`. Raises ValueError if a number of its header is not finite."""
+    header = json.dumps({"id": number} | reply.header, allow_nan=False).encode()
     return struct.pack("<I", len(header)) + header + reply.payload

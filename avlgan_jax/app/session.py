@@ -70,11 +70,12 @@ class Session:
             "film": (self.film, {"points": _points, "format": _format, "offsets": self._offsets}),
             "dyad": (self.dyad, {"seed": _seed, "smoothing": _smoothing}),
         }
-        action, fields = actions.get(request.get("do"), (None, {}))
-        if action is None:
+        name = request.get("do")
+        if not isinstance(name, str) or name not in actions:
             raise UserError(
-                f"unknown request {request.get('do')!r}: expected one of {', '.join(actions)}; reload the page"
+                f"unknown request {str(name)[:40]!r}: expected one of {', '.join(actions)}; reload the page"
             )
+        action, fields = actions[name]
         return action(**{name: parse(request.get(name)) for name, parse in fields.items()})
 
     def draw(self, seed: int, infant: bool) -> Reply:
@@ -92,9 +93,9 @@ class Session:
 
     def _show(self, shown: Photo, face: FaceCrop, count: int) -> Reply:
         """Make `face` the current face; return its landmarks and predicted emotion, and the number of faces found."""
+        valence, arousal = self._model.predict(face.image).clip(-1.0, 1.0).tolist()
         self._shown = shown
         self._face = FaceCrop(face.image, face.landmarks, CropSquare(0.0, 0.0, float(SHOWN)))
-        valence, arousal = self._model.predict(face.image).clip(-1.0, 1.0).tolist()
         return Reply({"valence": valence, "arousal": arousal, "faces": count, "landmarks": _flat(face.landmarks)})
 
     def edit(self, valence: float, arousal: float, offsets: Float[np.ndarray, "68 d"], plain: bool) -> Reply:
@@ -197,7 +198,7 @@ def _numbers(value: object, count: int, name: str) -> Float[np.ndarray, "n"]:
     """Parse `count` finite numbers, nested in any way. Raises UserError that names the field `name`."""
     try:
         numbers = np.array(value, np.float32).ravel()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         numbers = np.zeros(0)
     if len(numbers) != count or not np.isfinite(numbers).all():
         raise UserError(f"{name}: expected {count} finite number(s)")
@@ -216,8 +217,8 @@ def _smoothing(value: object) -> float:
 
 def _seed(value: object) -> int:
     """Parse a seed. Raises UserError unless it is an integer in the allowed range."""
-    if not isinstance(value, int) or not 0 <= value < LARGEST_SEED:
-        raise UserError(f"seed {value!r}: expected an integer from 0 to {LARGEST_SEED - 1}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < LARGEST_SEED:
+        raise UserError(f"seed {str(value)[:40]}: expected an integer from 0 to {LARGEST_SEED - 1}")
     return value
 
 
@@ -234,5 +235,5 @@ def _points(value: object) -> Float[np.ndarray, "n 2"]:
 def _format(value: object) -> str:
     """Parse the file format of a film."""
     if value not in ("mp4", "gif"):
-        raise UserError(f"film format {value!r}: expected mp4 or gif")
+        raise UserError(f"film format {str(value)[:40]!r}: expected mp4 or gif")
     return value

@@ -1,3 +1,4 @@
+import io
 import json
 import re
 import struct
@@ -141,8 +142,75 @@ def test_the_server_replies_to_requests_and_uploads(address):
             assert "the request failed" in reply_to(socket, invalid)[0]["error"]
         header, payload = reply_to(socket, json.dumps({"id": 8, "do": "matrix_file"}))
         assert header["id"] == 8 and payload.startswith(b"\x89PNG")
-        with pytest.raises(ConnectionClosed):  # the page sends no uploads of this size
-            reply_to(socket, bytes(server.LARGEST_UPLOAD + 1))
+        assert "expected at most 12,582,912" in reply_to(socket, bytes(server.LARGEST_UPLOAD + 1))[0]["error"]
+        with pytest.raises(ConnectionClosed):  # the page sends no messages of this size
+            reply_to(socket, bytes(server.LARGEST_MESSAGE + 1))
+
+
+def damaged_pictures():
+    """Return a damaged file of each format that ended a session, and one with an odd EXIF field, which is sound."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x011A] = 6, 72.0
+    files = {}
+    for kind in ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP"):
+        buffer = io.BytesIO()
+        Image.fromarray(drawn_face(1).image).save(buffer, kind, **({"exif": exif} if kind == "WEBP" else {}))
+        content = buffer.getvalue()
+        files[kind] = content[: len(content) // 2]
+        files[f"{kind} of zeros"] = content[:40] + bytes(len(content) - 40)
+    return files
+
+
+MALFORMED = {
+    "no JSON": "{",
+    "not an object": "[1, 2]",
+    "a number": "7",
+    "null": "null",
+    "a string": '"edit"',
+    "nested deeply": "[" * 100_000,
+    "a long integer": '{"do": "draw", "seed": ' + "9" * 5000 + "}",
+    "no request": '{"id": 3}',
+    "a list as a request": '{"id": 3, "do": ["edit"]}',
+    "an object as a request": '{"id": 3, "do": {"edit": 1}}',
+    "an object as an id": '{"id": {"a": 1}, "do": "dance"}',
+    "NaN as an id": '{"id": NaN, "do": "dance"}',
+    "a seed of another type": '{"id": 3, "do": "draw", "seed": true}',
+    "a seed of another size": '{"id": 3, "do": "draw", "seed": 1e400}',
+    "an emotion beyond floats": '{"id": 3, "do": "edit", "valence": ' + "9" * 400 + ', "arousal": 0}',
+    "an object as an emotion": '{"id": 3, "do": "edit", "valence": {}, "arousal": []}',
+    "ragged offsets": '{"id": 3, "do": "edit", "valence": 0, "arousal": 0, "offsets": [[1], [1, 2]]}',
+    "objects as points": '{"id": 3, "do": "film", "points": [{}, {}], "format": "mp4"}',
+    "a list as a format": '{"id": 3, "do": "film", "points": [[0, 0], [0, 1]], "format": []}',
+    "a lone surrogate": '{"id": 3, "do": "\\ud800"}',
+    "an empty upload": b"",
+    "random bytes": bytes(range(256)) * 40,
+} | damaged_pictures()
+
+
+def test_a_session_survives_malformed_messages_of_every_kind(address):
+    with connect(address.replace("http", "ws") + "session", origin=address.rstrip("/")) as socket:
+        request = json.dumps({"id": 9, "do": "edit", "valence": 0.1, "arousal": 0.1})
+        face = reply_to(socket, request)
+        for name, message in MALFORMED.items():
+            header, payload = reply_to(socket, message)
+            assert header["error"] and "\n" not in header["error"] and not payload, name
+            assert "object at 0x" not in header["error"] and header["id"] in (None, 3), name
+        assert reply_to(socket, request) == face  # the same face: no message changed the session
+
+
+def test_any_exception_of_a_session_is_a_reply_and_a_line_in_the_log(caplog):
+    class Broken:
+        def answer(self, request):
+            raise SystemError("deep inside a library")
+
+        def upload(self, content):
+            return session.Reply({"valence": float("nan")})
+
+    for message in ({"type": "websocket.receive", "text": '{"id": 5}'}, {"type": "websocket.receive", "bytes": b"x"}):
+        packed = server._reply(Broken(), message)
+        (length,) = struct.unpack("<I", packed[:4])
+        assert "the request failed" in json.loads(packed[4 : 4 + length])["error"]
+    assert [record.getMessage() for record in caplog.records] == ["a request failed"] * 2
 
 
 def test_requests_from_other_sites_are_refused(address):

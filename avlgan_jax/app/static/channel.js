@@ -38,6 +38,7 @@ export class Channel {
     const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
     const pending = header.id === null ? this.uploads.shift() : this.waiting.get(header.id);
     this.waiting.delete(header.id);
+    if (!pending) return; // a reply to nothing that this page still waits for
     if (header.error) pending.reject(new Error(header.error));
     else pending.resolve({ ...header, payload: new Uint8Array(data, 4 + length) });
   }
