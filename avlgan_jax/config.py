@@ -39,7 +39,7 @@ class Training:
     beta2: float = 0.999
     """Decay rate of Adam's second-moment estimate."""
     decay: Literal["epoch", "step", "cosine"] = "epoch"
-    """Learning-rate schedule: multiply by `decay_factor` per epoch (the paper) or per step, or `cosine` to zero."""
+    """Learning-rate schedule over training steps: times `decay_factor` per epoch (paper) or step, or `cosine` to 0."""
     decay_factor: float = 0.99997
     """Factor of the `epoch` and `step` schedules."""
     ema_decay: float = 0.0

@@ -1,5 +1,6 @@
 """Construction of the four models from the config: networks, optimizers, and the conditions taken from a batch."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,7 +25,7 @@ from avlgan_jax.models.networks import (
     ResNetDiscriminator,
     image_to_float,
 )
-from avlgan_jax.models.optimizers import Params, adam
+from avlgan_jax.models.optimizers import Params, adam, generator_step
 from avlgan_jax.models.painter import Painter
 from avlgan_jax.models.regressor import RegressorTrainer
 
@@ -53,12 +54,11 @@ def build(name: ModelName, config: Config, face_count: int) -> Model:
     training: Training = getattr(config, name)
     steps_per_epoch = max(1, face_count // training.batch_size)
     if name == "regressor":
-        optimizer = adam(training, steps_per_epoch, training.steps)
+        optimizer = adam(training, steps_per_epoch)
         return Model(name, training, RegressorTrainer(regressor_network(config), training, optimizer), with_images=True)
-    g_updates = max(1, (training.steps - training.d_warmup) // training.d_steps)
     optimizers = (
-        adam(training, steps_per_epoch, g_updates),
-        adam(training, steps_per_epoch, training.steps, training.d_rate_factor),
+        adam(training, steps_per_epoch, step_of=functools.partial(generator_step, training)),
+        adam(training, steps_per_epoch, training.d_rate_factor),
     )
     if name == "landmark":
         parts = landmark_generator(config), _landmark_discriminator(config)

@@ -1,5 +1,6 @@
 """Adam with learning-rate schedules, and moving averages of weights."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -7,31 +8,48 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int
 
-from avlgan_jax.config import Training
+from avlgan_jax.config import AdversarialTraining, Training
 
 Params = Any
 
 
 def adam(
-    training: Training, steps_per_epoch: int, updates: int, rate_factor: float = 1.0
+    training: Training,
+    steps_per_epoch: int,
+    rate_factor: float = 1.0,
+    step_of: Callable[[Int[Array, ""]], Int[Array, ""]] = lambda update: update,
 ) -> optax.GradientTransformation:
     """Return Adam with the learning-rate schedule of a section of the config.
 
+    The rate is a function of the training step, as the config says, also for an optimizer that does not update in every
+    step: two optimizers of one training decay together.
+
     Args:
-        training: The section, which sets the learning rate, its decay and the betas.
-        steps_per_epoch: Number of training steps in an epoch. The decay "epoch" takes it as a number of updates.
-        updates: Total number of updates of this optimizer; the decay "cosine" reaches zero after the last one.
+        training: The section, which sets the steps, the learning rate, its decay and the betas.
+        steps_per_epoch: Number of training steps in an epoch.
         rate_factor: Factor of the learning rate.
+        step_of: The training step, from 0, in which the optimizer makes its update of a number, from 0.
     """
     rate = training.learning_rate * rate_factor
     if training.decay == "cosine":
-        schedule = optax.cosine_decay_schedule(rate, updates)
+        schedule = optax.cosine_decay_schedule(rate, max(1, training.steps))
     else:
         every = steps_per_epoch if training.decay == "epoch" else 1
         schedule = optax.exponential_decay(
             rate, transition_steps=every, decay_rate=training.decay_factor, staircase=True
         )
-    return optax.adam(schedule, b1=training.beta1, b2=training.beta2)
+    # optax counts updates.
+    return optax.adam(lambda update: schedule(step_of(update)), b1=training.beta1, b2=training.beta2)
+
+
+def generator_step(training: AdversarialTraining, update: Int[Array, ""]) -> Int[Array, ""]:
+    """Return the training step, from 0, of the generator's update of a number, from 0.
+
+    It inverts `Converter.step_kind`: the generator is updated in every `d_steps`-th step, but not in the warm-up.
+    """
+    every = training.d_steps
+    first = (training.d_warmup // every + 1) * every - 1
+    return first + every * update
 
 
 def moving_average(ema: Params | None, params: Params, step: Int[Array, ""], decay: float) -> Params | None:

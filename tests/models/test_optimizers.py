@@ -1,7 +1,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
+from avlgan_jax.config import RegressorTraining
 from avlgan_jax.models import networks, optimizers
 from avlgan_jax.runtime import devices
 
@@ -33,3 +35,14 @@ def test_copied_parameters_have_their_own_memory():
     params = {"w": jnp.ones(3)}
     copied = optimizers.copy_params(params)
     assert copied["w"].unsafe_buffer_pointer() != params["w"].unsafe_buffer_pointer()
+
+
+@pytest.mark.parametrize(("decay", "expected"), [("step", 0.5**6), ("epoch", 0.5**2), ("cosine", 0.5)])
+def test_learning_rates_are_functions_of_the_training_step(decay, expected):
+    """The third update, in step 6 of 12, has the rate of step 6: of epoch 2 where an epoch has 3 steps."""
+    training = RegressorTraining(steps=12, decay=decay, decay_factor=0.5, learning_rate=1e-2)
+    adam = optimizers.adam(training, 3, step_of=lambda update: 3 * update)
+    state = adam.init(jnp.zeros(()))
+    for _ in range(3):
+        change, state = adam.update(jnp.ones(()), state)
+    np.testing.assert_allclose(-change, 1e-2 * expected, rtol=1e-5)
