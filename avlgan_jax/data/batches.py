@@ -16,8 +16,12 @@ from avlgan_jax.config import Config, Targets, Training
 from avlgan_jax.data import augmentation
 from avlgan_jax.data.augmentation import AugmentationParameters
 from avlgan_jax.data.records import Faces
+from avlgan_jax.errors import UserError
 from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces.emotions import sample_disc
+
+# Said where a target must be a label and there is none.
+NO_TARGETS = "these faces have no label with both valence and arousal to be a target: expected targets uniform"
 
 # Keys of independent random streams: the order of an epoch; the flips, targets and augmentation of a step.
 _ORDER, _STEP = 0, 1
@@ -27,7 +31,7 @@ class Batch(NamedTuple):
     """One batch, or several along leading axes. Images stay uint8 until they are on the device."""
 
     landmarks: Float32[np.ndarray, "*lead batch 68 d"]  # in [-1, 1]
-    emotions: Float32[np.ndarray, "*lead batch 2"]
+    emotions: Float32[np.ndarray, "*lead batch 2"]  # NaN where a label is absent
     targets: Float32[np.ndarray, "*lead batch 2"]
     position: Int32[np.ndarray, "*lead batch"]  # index in the global batch, which seeds the noise of the example
     images: UInt8[np.ndarray, "*lead batch h w 3"] | None = None
@@ -101,9 +105,13 @@ def plan_batch(
         batch_size: Examples in the global batch.
         emotions: The labels of all faces.
         targets: "shuffled" permutes the labels of the batch, "uniform" draws from the unit disc, "paired" takes the
-            label of one of the partners.
+            label of one of the partners. In place of a label of which a part is absent (NaN), "shuffled" takes that of
+            another face of the split.
         augment: Strength of the augmentation; 0 for none.
         partners: The indices of each face's partners (`Faces.partners`), for "paired".
+
+    Raises:
+        UserError: Targets are labels, and no face has both labels, or a partner lacks one.
     """
     count = len(emotions)
     positions = range(step * batch_size, (step + 1) * batch_size)
@@ -112,14 +120,31 @@ def plan_batch(
     flips = generator.random(batch_size) < 0.5
     chosen = None
     if targets == "shuffled":
-        target_emotions = emotions[indices][generator.permutation(batch_size)]
+        target_emotions = _complete_targets(emotions[indices][generator.permutation(batch_size)], emotions, generator)
     elif targets == "paired":
         chosen = partners[indices, generator.integers(partners.shape[1], size=batch_size)]
         target_emotions = emotions[chosen]
+        if np.isnan(target_emotions).any():
+            raise UserError(f"targets is paired, but {NO_TARGETS}")
     else:
         target_emotions = sample_disc(generator, batch_size)
     changes = augmentation.draw(generator, batch_size, augment) if augment else None
     return BatchPlan(indices, flips, target_emotions, changes, chosen)
+
+
+def _complete_targets(
+    targets: Float[np.ndarray, "batch 2"], emotions: Float[np.ndarray, "n 2"], generator: np.random.Generator
+) -> Float[np.ndarray, "batch 2"]:
+    """Return the targets with each that lacks valence or arousal replaced by a complete label of any face."""
+    absent = np.isnan(targets).any(axis=1)
+    if not absent.any():
+        return targets
+    complete = np.flatnonzero(~np.isnan(emotions).any(axis=1))
+    if not len(complete):
+        raise UserError(f"targets is shuffled, but {NO_TARGETS}")
+    targets = targets.copy()
+    targets[absent] = emotions[generator.choice(complete, size=int(absent.sum()))]
+    return targets
 
 
 def plan_for(config: Config, training: Training, step: int, faces: Faces) -> BatchPlan:

@@ -29,6 +29,9 @@ from avlgan_jax.errors import UserError
 
 AGE_GROUPS = ("adult", "infant")
 LANDMARKS_3D = "landmarks_3d"
+NO_EXPRESSION = -1  # the expression of a face that has none
+# Feature of dyads written before version 2: 0 where the stored arousal, also 0, is no label.
+_AROUSAL_KNOWN = "arousal_known"
 _COMMON = ("image", "landmarks", "valence", "arousal", "expression", "id", "subject", "age_group")
 
 
@@ -37,7 +40,8 @@ class Faces:
     """One split of a data set, as arrays in host memory or mapped from disk.
 
     Images are RGB. Landmarks have 2 or 3 dimensions (see `load`) and are in pixels of the image. An emotion is
-    (valence, arousal), each in [-1, 1]. Expressions are indices into `emotions.EXPRESSIONS`. `extras` has the
+    (valence, arousal), each in [-1, 1], or NaN where the label is absent. Expressions are indices into
+    `emotions.EXPRESSIONS`, or NO_EXPRESSION. `extras` has the
     additional features of a data set by their names in the records, for instance `landmarks_3d` float32 (n, 68, 3) or
     `face_key` int64 (n, 4).
     """
@@ -116,8 +120,19 @@ def load(data_dir: Path, name: str, resolution: int, split: str, dimensions: int
     if not _cache_is_intact(cache):
         directory, _ = require_manifest(data_dir, name, resolution)
         _write_cache(directory, manifest, split, cache)
-    faces = _read_cache(cache)
+    faces = _without_invented_labels(_read_cache(cache))
     return faces if dimensions == 2 else dataclasses.replace(faces, landmarks=faces.extras[LANDMARKS_3D])
+
+
+def _without_invented_labels(faces: Faces) -> Faces:
+    """Return faces of old records with NaN in place of each arousal that was not rated, and no expression from it."""
+    if _AROUSAL_KNOWN not in faces.extras:
+        return faces
+    extras = dict(faces.extras)
+    unknown = np.asarray(extras.pop(_AROUSAL_KNOWN)) == 0
+    emotions, expressions = np.array(faces.emotions), np.array(faces.expressions)
+    emotions[unknown, 1], expressions[unknown] = np.nan, NO_EXPRESSION
+    return dataclasses.replace(faces, emotions=emotions, expressions=expressions, extras=extras)
 
 
 def _require_landmarks(data_dir: Path, name: str, resolution: int, dimensions: int) -> None:

@@ -44,7 +44,7 @@ class Photograph:
         path: Path of the image or video, relative to the manual directory.
         split: "train", "validation" or "test".
         subject: Name of the person.
-        emotion: (valence, arousal), or None if there is no label.
+        emotion: (valence, arousal), or None if there is no label. One of the two may be None, which is stored as NaN.
         expression: Index into `emotions.EXPRESSIONS`, or None if only the emotion is known.
         infant: Whether the person is an infant.
         box: Annotated box of the face (left, top, right, bottom), in pixels of the image, or None.
@@ -58,7 +58,7 @@ class Photograph:
     path: str
     split: str
     subject: str
-    emotion: tuple[float, float] | None
+    emotion: tuple[float | None, float | None] | None
     expression: int | None = None
     infant: bool = False
     box: tuple[float, float, float, float] | None = None
@@ -264,9 +264,10 @@ def _contents(path: Path, frame: int | None) -> tuple[str, UInt8[np.ndarray, "h 
 
 def _label_fault(photograph: Photograph) -> str | None:
     """Return the reason to reject the photograph's label, or None if it is valid."""
-    if photograph.emotion is None:
+    rated = [value for value in photograph.emotion or () if value is not None]
+    if not rated:
         return NO_LABEL
-    if not all(math.isfinite(value) and -1.0 <= value <= 1.0 for value in photograph.emotion):
+    if not all(math.isfinite(value) and -1.0 <= value <= 1.0 for value in rated):
         return OUT_OF_RANGE
     if photograph.expression is not None and not 0 <= photograph.expression < len(emotions.EXPRESSIONS):
         return OUT_OF_RANGE

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from avlgan_jax import atomic_files
+from avlgan_jax.data.records import NO_EXPRESSION
 from avlgan_jax.datasets import features, locating, pool
 from avlgan_jax.datasets.builder import FacesBuilder
 from avlgan_jax.datasets.locating import Photograph, Rejection
@@ -130,14 +131,16 @@ def _example(photograph: Photograph, found: np.ndarray, folder: Path, resolution
     """Return the record of one photograph; `found` holds its landmarks, (68, 2) or, of fan3d, (68, 5)."""
     image = locating.open_image(photograph, folder)
     square = crop.square_around(found[:, :2], image.shape, margin)
-    emotion = np.array(photograph.emotion, np.float32)
+    emotion = np.array(photograph.emotion, np.float32)  # None becomes NaN
     expression = photograph.expression
+    if expression is None:
+        expression = NO_EXPRESSION if np.isnan(emotion).any() else int(emotions.nearest_expression(emotion))
     example = {
         "image": io.BytesIO(features.encode_png(crop.crop_square(image, square, resolution))),
         "landmarks": square.to_crop(found[:, :2], resolution),
         "valence": emotion[0],
         "arousal": emotion[1],
-        "expression": int(emotions.nearest_expression(emotion)) if expression is None else expression,
+        "expression": expression,
         "id": photograph.id,
         "subject": photograph.subject,
         "age_group": int(photograph.infant),

@@ -195,8 +195,11 @@ class Converter:
         }
         total = parts["adversarial"] + weights.emotion * parts["emotion"]
         if training.reconstruction_weight:
-            back = self.generate(generator, generated.output, own)
-            parts["reconstruction"] = losses.reconstruction(real, back.output)
+            known = losses.known_labels(own.emotions)
+            # A face that lacks a label has no way back. It gets some condition, and its reconstruction does not count.
+            way_back = own._replace(emotions=jnp.where(known, own.emotions, 0.0))
+            back = self.generate(generator, generated.output, way_back)
+            parts["reconstruction"] = losses.reconstruction(real, back.output, known.all(axis=-1))
             total += training.reconstruction_weight * parts["reconstruction"]
         if isinstance(training, LandmarkTraining):
             parts["centre"] = losses.face_feature_centre(real, generated.output)

@@ -2,13 +2,17 @@
 
 Losses that are not in the paper (non-saturating, Wasserstein and hinge losses, gradient penalties, mask size) name
 their sources. All return scalars that are means over the batch; all but `adversarial` are to be minimised.
+
+A label may be absent, which is NaN (`known_labels`). It then adds 0 to the sum of a mean and its gradient is exactly 0,
+while the mean is still over all labels of the batch: a label counts the same whatever labels the rest of the batch has,
+and on however many devices the batch is.
 """
 
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from avlgan_jax.config import AdversarialLoss
 from avlgan_jax.faces import landmarks as lm
@@ -55,17 +59,36 @@ def emotion(predicted: Float[Array, "batch 2"], target: Float[Array, "batch 2"])
     """Return L_e of equations (2) and (7), for real or fake: the mean squared error of valence and arousal.
 
     Section IV-A flattens both into one vector "to calculate the regression loss". The mean, instead of a sum, follows
-    the code of comparable models.
+    the code of comparable models. Absent targets add nothing.
     """
-    return jnp.mean(jnp.square(predicted - target))
+    # The target is replaced before the difference: the gradient of a difference to NaN is NaN even where it is masked.
+    known = known_labels(target)
+    return jnp.mean(jnp.where(known, jnp.square(predicted - jnp.where(known, target, 0.0)), 0.0))
 
 
-def reconstruction(source: Float[Array, "batch *shape"], reconstructed: Float[Array, "batch *shape"]) -> Scalar:
+def known_labels(emotions: Float[Array, "batch 2"]) -> Bool[Array, "batch 2"]:
+    """Return which labels exist; an absent one is NaN."""
+    return ~jnp.isnan(emotions)
+
+
+def reconstruction(
+    source: Float[Array, "batch *shape"],
+    reconstructed: Float[Array, "batch *shape"],
+    counted: Bool[Array, "batch"] | None = None,
+) -> Scalar:
     """Return L_rec of equations (3) and (9): the mean absolute difference between a source and its reconstruction.
 
     The reconstruction is the source converted to the target condition and back to its own.
+
+    Args:
+        source: The sources.
+        reconstructed: Their reconstructions.
+        counted: Which examples count; the others, whose own condition is not known, add nothing. By default all do.
     """
-    return jnp.mean(jnp.abs(source - reconstructed))
+    difference = jnp.abs(source - reconstructed)
+    if counted is not None:
+        difference = jnp.where(counted.reshape(-1, *(1,) * (source.ndim - 1)), difference, 0.0)
+    return jnp.mean(difference)
 
 
 def paired(truth: Float[Array, "batch *shape"], generated: Float[Array, "batch *shape"]) -> Scalar:

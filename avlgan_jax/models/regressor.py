@@ -84,12 +84,14 @@ class RegressorTrainer:
             predicted, _ = self.network.apply({"params": regressor}, image_to_float(batch.images))
             return losses.emotion(predicted, batch.emotions)
 
-        loss, gradients = mean_over_devices(jax.value_and_grad(objective)(state.regressor), axis)
+        share = jnp.mean(losses.known_labels(batch.emotions))
+        loss, gradients = jax.value_and_grad(objective)(state.regressor)
+        loss, gradients, share = mean_over_devices((loss, gradients, share), axis)
         updates, optimizer = self.optimizer.update(gradients, state.optimizer)
         regressor = optax.apply_updates(state.regressor, updates)
         ema = moving_average(state.ema, regressor, state.step, self.training.ema_decay)
         state = state.replace(step=state.step + 1, regressor=regressor, optimizer=optimizer, ema=ema)
-        return state, {"loss": loss, "rmse": jnp.sqrt(loss), "gradient_norm": optax.global_norm(gradients)}
+        return state, {"loss": loss, "rmse": _rmse(loss, share), "gradient_norm": optax.global_norm(gradients)}
 
     def validate(self, state: State, batch: Batch) -> dict[str, Float[Array, ""]]:
         """Return the root mean squared error on a batch of validation faces, and `score`, its negative.
@@ -97,5 +99,11 @@ class RegressorTrainer:
         It is computed with the weights for evaluation.
         """
         predicted, _ = self.network.apply({"params": state.evaluated}, image_to_float(batch.images))
-        rmse = jnp.sqrt(losses.emotion(predicted, batch.emotions))
+        loss, share = losses.emotion(predicted, batch.emotions), jnp.mean(losses.known_labels(batch.emotions))
+        rmse = _rmse(loss, share)
         return {"rmse": rmse, "score": -rmse}
+
+
+def _rmse(loss: Float[Array, ""], share: Float[Array, ""]) -> Float[Array, ""]:
+    """Return the root mean squared error over the labels that exist, which are `share` of the batch's; 0 for none."""
+    return jnp.sqrt(loss / jnp.maximum(share, 1e-9))

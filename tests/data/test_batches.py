@@ -169,3 +169,28 @@ def test_pairs_need_several_images_of_every_pose():
     faces = paired_faces()
     with pytest.raises(UserError, match=r"poses have 1 to 2 images: .* --emotions 2"):
         _ = faces.take(np.arange(len(faces) - 1)).partners
+
+
+def test_a_target_is_never_an_absent_label(faces):
+    emotions = faces.emotions.copy()
+    emotions[:6, 1] = np.nan
+    complete = {tuple(emotion) for emotion in emotions[6:]}
+    for step in range(20):
+        plan = batches.plan_batch(0, step, 5, emotions, "shuffled")
+        assert {tuple(target) for target in plan.targets} <= complete
+        again = batches.plan_batch(0, step, 5, emotions, "shuffled")
+        np.testing.assert_array_equal(plan.targets, again.targets)
+    batch = batches.assemble_batch(dataclasses.replace(faces, emotions=emotions), plan, False)
+    np.testing.assert_array_equal(np.isnan(batch.emotions[:, 1]), plan.indices < 6)
+    unrated = np.full((10, 2), np.nan, np.float32)
+    with pytest.raises(UserError, match="no label with both valence and arousal.*uniform"):
+        batches.plan_batch(0, 0, 5, unrated, "shuffled")
+    assert np.isfinite(batches.plan_batch(0, 0, 5, unrated, "uniform").targets).all()
+
+
+def test_pairs_without_a_label_are_refused():
+    faces = paired_faces()
+    emotions = faces.emotions.copy()
+    emotions[:, 1] = np.nan
+    with pytest.raises(UserError, match="targets is paired, but these faces have no label"):
+        batches.plan_batch(0, 1, 5, emotions, "paired", partners=faces.partners)

@@ -76,6 +76,8 @@ def _write_tfrecord(path, faces: records.Faces, rows: range, backwards: bool = F
                 "face_key": integers(faces.extras["face_key"][i]),
                 "phase": text(faces.extras["phase"][i].encode()),
             }
+            if "arousal_known" in faces.extras:
+                features["arousal_known"] = integers(faces.extras["arousal_known"][i])
             if backwards:
                 features = dict(reversed(features.items()))
             writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
@@ -257,3 +259,31 @@ def test_a_truncated_record_is_an_error(written, tmp_path):
     path.write_bytes(content[:-50])
     with pytest.raises(ValueError, match="ends inside a record"):
         list(tfrecord.read(path))
+
+
+def test_arousal_that_old_records_of_dyads_invented_is_absent(tmp_path):
+    """Records of version 1 had 0 as the arousal that was not rated, and an expression from it."""
+    folder = tmp_path / "dyads" / f"{SIDE}px" / "1.0.0"
+    folder.mkdir(parents=True)
+    old = _faces(4)
+    known = np.array([1, 0, 0, 1])
+    old.emotions[known == 0, 1] = 0.0
+    old = dataclasses.replace(old, extras=old.extras | {"arousal_known": known})
+    _write_tfrecord(folder / "dyads-train.tfrecord-00000-of-00001", old, range(4))
+    write_manifest(
+        folder,
+        name="dyads",
+        resolution=SIDE,
+        version="1.0.0",
+        splits={"train": 4},
+        features=FEATURES | {"arousal_known": {"dtype": "int64", "shape": []}},
+        options={},
+        command="python prepare.py dyads --manual-dir DIR --resolution 32",
+        rejections={},
+    )
+    for _ in range(2):  # decoded, and from the cache
+        found = records.load(tmp_path, "dyads", SIDE, "train")
+        np.testing.assert_array_equal(np.isnan(found.emotions), [[False, k == 0] for k in known])
+        np.testing.assert_array_equal(found.emotions[known == 1], old.emotions[known == 1])
+        np.testing.assert_array_equal(found.expressions, np.where(known, old.expressions, records.NO_EXPRESSION))
+        assert "arousal_known" not in found.extras

@@ -52,9 +52,9 @@ def built(tmp_path_factory):
 def test_frames_have_the_mean_and_the_standard_deviation_of_their_ratings(built):
     folder, manifest = built
     faces = all_faces(folder / "data", manifest)
-    assert faces["anna/parent/000000"]["emotion"] == (0.55, 0.0)
-    assert faces["anna/infant/000000"]["emotion"] == (0.2, 0.0)
-    assert faces["anna/infant/000002"]["emotion"] == (-0.9, 0.0)
+    assert faces["anna/parent/000000"]["emotion"] == pytest.approx((0.55, np.nan), nan_ok=True)
+    assert faces["anna/infant/000000"]["emotion"] == pytest.approx((0.2, np.nan), nan_ok=True)
+    assert faces["anna/infant/000002"]["emotion"] == pytest.approx((-0.9, np.nan), nan_ok=True)
     assert faces["bert/infant/000001"]["emotion"] == (0.2, 0.3)
     assert faces["anna/infant/000000"]["infant"] and not faces["anna/parent/000000"]["infant"]
     assert {face["split"] for name, face in faces.items() if name.startswith("bert")} == {"validation"}
@@ -64,8 +64,10 @@ def test_frames_have_the_mean_and_the_standard_deviation_of_their_ratings(built)
     assert train.extras["valence_deviation"][i] == pytest.approx(0.05)
     assert train.extras["annotators"][i] == 2 and train.extras["annotators"][by_id["anna/infant/000000"]] == 1
     assert train.extras["phase"][i] == "play" and train.extras["dyad"][i] == "anna"
-    assert not train.extras["arousal_known"].any()
-    assert records.load(folder / "data", "dyads", 64, "validation").extras["arousal_known"].sum() == 2
+    assert np.isnan(train.emotions[:, 1]).all() and (train.expressions == records.NO_EXPRESSION).all()
+    validation = records.load(folder / "data", "dyads", 64, "validation")
+    np.testing.assert_array_equal(np.isnan(validation.emotions[:, 1]), ~validation.infants)
+    np.testing.assert_array_equal(validation.expressions >= 0, validation.infants)
 
 
 def test_every_rejected_frame_has_the_right_reason(built):

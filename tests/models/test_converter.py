@@ -184,19 +184,19 @@ def test_learning_rate_schedules():
     from avlgan_jax.models.optimizers import adam
 
     def updates(training, count):
-        optimizer = adam(training, steps_per_epoch=2, updates=4)
+        optimizer = adam(training, steps_per_epoch=2)
         state, rates = optimizer.init(jnp.zeros(())), []
         for _ in range(count):
             update, state = optimizer.update(jnp.ones(()), state)
             rates.append(-float(update) / training.learning_rate)
         return rates
 
-    section = LandmarkTraining(decay_factor=0.5, beta1=0.0, beta2=0.0)
+    section = LandmarkTraining(steps=4, decay_factor=0.5, beta1=0.0, beta2=0.0)
     np.testing.assert_allclose(updates(section, 5), [1, 1, 0.5, 0.5, 0.25], rtol=1e-5)
     np.testing.assert_allclose(updates(dataclasses.replace(section, decay="step"), 3), [1, 0.5, 0.25], rtol=1e-5)
     cosine = updates(dataclasses.replace(section, decay="cosine"), 4)
     np.testing.assert_allclose(cosine, [0.5 * (1 + np.cos(np.pi * t / 4)) for t in range(4)], rtol=1e-5)
-    assert isinstance(adam(section, 1, 1), optax.GradientTransformation)
+    assert isinstance(adam(section, 1), optax.GradientTransformation)
 
 
 def test_traced_loss_weights_replace_those_of_the_config():
@@ -282,3 +282,49 @@ def test_the_paired_loss_is_the_distance_to_the_pair(name):
     np.testing.assert_allclose(total - without, 3.0 * expected, rtol=1e-4)
     _, metrics = stepped(model, state, batch)
     np.testing.assert_allclose(metrics["g/paired"], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["landmark", "image", "avgan"])
+def test_an_absent_label_contributes_exactly_nothing(name):
+    """Half of the labels of a batch without the other half; and no label at all."""
+    model, state, batch = built(name, small())
+    trainer = model.trainer
+    some, none = (jnp.array(mask) for mask in ([[False, True], [False, False]], [[True, True], [True, True]]))
+    real, own, target = trainer.view(state.frozen, batch)
+
+    def reading_gradient(emotions):
+        read = trainer.discriminate(state.discriminator, real).emotions
+        return jax.grad(lambda predicted: losses.emotion(predicted, emotions))(read)
+
+    complete, partial = (reading_gradient(jnp.where(mask, jnp.nan, own.emotions)) for mask in (~none, some))
+    np.testing.assert_array_equal(partial, jnp.where(some, 0.0, complete))
+
+    unlabelled = own._replace(emotions=jnp.full_like(own.emotions, jnp.nan))
+    weights = LossWeights(emotion=5.0)
+    only_emotions = dataclasses.replace(trainer, loss_weights_override=weights)
+    gradients = jax.grad(only_emotions.reading_objective, has_aux=True)(state.discriminator, real, unlabelled)[0]
+    assert all(not leaf.any() for leaf in jax.tree.leaves(gradients))
+    generated = trainer.generate(state.generator, real, target)
+    parts = trainer.generator_objective(state.generator, generated, state.discriminator, real, unlabelled, target)[1]
+    assert parts["reconstruction"] == 0
+
+    after, metrics = stepped(model, state, batch._replace(emotions=jnp.where(some, jnp.nan, batch.emotions)))
+    chex.assert_tree_all_finite((after.generator, after.discriminator, metrics))
+
+
+@pytest.mark.parametrize(("warmup", "d_steps"), [(0, 1), (3, 1), (0, 3), (4, 3), (5, 3), (6, 3)])
+def test_the_generators_learning_rate_decays_with_the_training_step(warmup, d_steps):
+    """The G that a step updates has the rate of that step, whatever steps updated D alone before it."""
+    training = LandmarkTraining(steps=20, d_warmup=warmup, d_steps=d_steps, decay="step", decay_factor=0.5)
+    converter = build.build("landmark", dataclasses.replace(small(), landmark=training), 100).trainer
+    parameters = {"w": jnp.zeros(())}
+    optimizer, updates = converter.generator_optimizer, 0
+    state = optimizer.init(parameters)
+    for step in range(training.steps):
+        if converter.step_kind(step) != "both":
+            continue
+        change, state = optimizer.update({"w": jnp.ones(())}, state)
+        # With a constant gradient Adam's step is the learning rate.
+        np.testing.assert_allclose(-change["w"], training.learning_rate * 0.5**step, rtol=1e-5)
+        updates += 1
+    assert updates >= 4

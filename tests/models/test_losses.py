@@ -123,3 +123,19 @@ def test_wasserstein_penalty_of_a_constant_score_has_a_finite_gradient():
 
 def test_mask_size_is_the_mean_of_the_mask():
     np.testing.assert_allclose(losses.mask_size(jnp.array([0.0, 1.0]).reshape(1, 2, 1, 1)), 0.5)
+
+
+def test_an_absent_label_has_no_part_in_the_emotion_loss_and_its_gradient():
+    predicted, target = jnp.array([[0.5, 7.0], [0.0, 1.0]]), jnp.array([[0.0, jnp.nan], [1.0, 1.0]])
+    loss, gradient = jax.value_and_grad(losses.emotion)(predicted, target)
+    np.testing.assert_allclose(loss, (0.25 + 1) / 4)
+    np.testing.assert_allclose(gradient, np.array([[2 * 0.5, 0.0], [2 * -1.0, 0.0]]) / 4)
+    assert losses.emotion(predicted, jnp.full((2, 2), jnp.nan)) == 0
+
+
+def test_examples_that_do_not_count_have_no_part_in_the_reconstruction_loss():
+    source, back = jnp.array([[1.0, -1.0], [0.0, 0.0]]), jnp.array([[5.0, 5.0], [0.0, 1.0]])
+    counted = jnp.array([False, True])
+    loss, gradient = jax.value_and_grad(losses.reconstruction, argnums=1)(source, back, counted)
+    np.testing.assert_allclose(loss, 1 / 4)
+    assert not gradient[0].any() and gradient[1, 1] == 0.25

@@ -64,7 +64,7 @@ class Rating:
 class Builder(photographs.PhotographBuilder):
     """Your own videos of parents and infants: two aligned videos for each dyad, and ratings of their frames."""
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("2.0.0")  # an arousal that was not rated is NaN; it was 0
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         f"Use a folder that holds one folder for each dyad, each with a {RATINGS}, as the manual directory."
     )
@@ -78,7 +78,6 @@ class Builder(photographs.PhotographBuilder):
             "phase": tfds.features.Text(),
             "valence_deviation": tfds.features.Scalar(np.float32),
             "annotators": tfds.features.Scalar(np.int64),
-            "arousal_known": tfds.features.Scalar(np.int64),
         }
 
     def list_photographs(self, folder: Path) -> Iterator[Photograph | Rejection]:
@@ -134,7 +133,7 @@ def _frames(dyad: epath.Path, person: str, split: str, options: Options) -> Iter
                 path=path,
                 split=split,
                 subject=f"{dyad.name}/{person}",
-                emotion=(rating.valence, rating.arousal or 0.0),
+                emotion=(rating.valence, rating.arousal),
                 infant=person == "infant",
                 landmarks=annotation.points(points[number]) if number < len(points) else None,
                 frame=number if video else None,
@@ -145,7 +144,6 @@ def _frames(dyad: epath.Path, person: str, split: str, options: Options) -> Iter
                     "phase": (row.get("phase") or "").strip(),
                     "valence_deviation": np.float32(rating.deviation),
                     "annotators": rating.annotators,
-                    "arousal_known": int(rating.arousal is not None),
                 },
             )
 
