@@ -128,10 +128,16 @@ def affect_draws(
 ) -> dict[str, Float[np.ndarray, "draws"] | None]:
     """Compute every score of `scores.affect_scores` on each draw.
 
+    Args:
+        predicted: The predicted emotions.
+        expected: The labels or targets, NaN where there is none.
+        people: The draws of people.
+
     Returns:
-        By name of the score, one value for each draw. The values are None for fewer than two people.
+        By name of the score, one value for each draw, NaN for a draw without labels. The values are None for fewer than
+        two people with labels.
     """
-    return _affect(mean_draws(_affect_moments(predicted, expected), people))
+    return _affect(mean_draws(_affect_moments(predicted, expected), people), _people_with_labels(expected, people))
 
 
 def crossed_affect_draws(
@@ -139,24 +145,36 @@ def crossed_affect_draws(
 ) -> dict[str, Float[np.ndarray, "draws"] | None]:
     """As `affect_draws`, for the predictions of several trainings for the same rows."""
     moments = np.stack([_affect_moments(training, expected) for training in predicted])
-    return _affect(crossed_mean_draws(moments, crossed))
+    return _affect(crossed_mean_draws(moments, crossed), _people_with_labels(expected, crossed.people))
 
 
 def _affect_moments(
     predicted: Float[np.ndarray, "n 2"], expected: Float[np.ndarray, "n 2"]
-) -> Float[np.ndarray, "n 7 2"]:
-    """Return the values of each row whose means give all scores."""
-    p, e = predicted.astype(np.float64), expected.astype(np.float64)
-    agree = (np.sign(p) == np.sign(e)).astype(np.float64)
-    return np.stack([p, e, p * p, e * e, p * e, (p - e) ** 2, agree], axis=1)
+) -> Float[np.ndarray, "n 8 2"]:
+    """Return the values of each row whose means give all scores; the last is 1, and all are 0 without a label."""
+    known = ~np.isnan(expected)
+    p, e = (np.where(known, values, 0.0).astype(np.float64) for values in (predicted, expected))
+    agree = (known & (np.sign(p) == np.sign(e))).astype(np.float64)
+    return np.stack([p, e, p * p, e * e, p * e, (p - e) ** 2, agree, known.astype(np.float64)], axis=1)
 
 
-def _affect(moments: Float[np.ndarray, "draws 7 2"] | None) -> dict[str, Float[np.ndarray, "draws"] | None]:
-    """Return the scores of each draw from the means of `_affect_moments`."""
-    if moments is None:
+def _people_with_labels(expected: Float[np.ndarray, "n 2"], people: People) -> list[int]:
+    """Return for each axis the number of people who have a label."""
+    return [len(np.unique(people.person[~np.isnan(expected[:, axis])])) for axis in range(len(AXES))]
+
+
+def _affect(
+    moments: Float[np.ndarray, "draws 8 2"] | None, with_labels: list[int]
+) -> dict[str, Float[np.ndarray, "draws"] | None]:
+    """Return the scores of each draw from the means of `_affect_moments` and the number of people with labels."""
+    measured = [moments is not None and count >= 2 for count in with_labels]
+    if not any(measured):
         names = ["rmse", *(f"{kind}_{axis}" for kind in ("rmse", "pcc", "ccc", "sagr") for axis in AXES)]
         return dict.fromkeys(names)
-    mean_p, mean_e, squares_p, squares_e, products, errors, agreement = np.moveaxis(moments, 1, 0)
+    shares = moments[:, -1]
+    with np.errstate(invalid="ignore", divide="ignore"):  # a draw without labels
+        means = moments[:, :-1] / shares[:, None]
+    mean_p, mean_e, squares_p, squares_e, products, errors, agreement = np.moveaxis(means, 1, 0)
     variance_p, variance_e = squares_p - mean_p**2, squares_e - mean_e**2
     varies = np.minimum(variance_p, variance_e) > CONSTANT
     covariance = np.where(varies, products - mean_p * mean_e, 0.0)
@@ -168,13 +186,23 @@ def _affect(moments: Float[np.ndarray, "draws 7 2"] | None) -> dict[str, Float[n
         "ccc": np.where(disagreement > CONSTANT, 2.0 * covariance / np.maximum(disagreement, CONSTANT), 1.0),
         "sagr": agreement,
     }
-    by_axis = {f"{kind}_{axis}": values[:, k] for kind, values in scores.items() for k, axis in enumerate(AXES)}
-    return {"rmse": np.sqrt(errors.mean(axis=1)), **by_axis}
+    by_axis = {
+        f"{kind}_{axis}": np.where(shares[:, k] > 0.0, values[:, k], np.nan) if measured[k] else None
+        for kind, values in scores.items()
+        for k, axis in enumerate(AXES)
+    }
+    # Over both axes together: without labels of one of them it would be another score.
+    together = np.sqrt((errors * shares).sum(axis=1) / shares.sum(axis=1)) if all(measured) else None
+    return {"rmse": together, **by_axis}
 
 
 def interval(draws: Float[np.ndarray, "draws"] | None) -> list[float] | None:
-    """Return the percentile interval [low, high] of a score's draws at LEVEL, or None if there are no draws."""
-    if draws is None:
+    """Return the percentile interval [low, high] of a score's draws at LEVEL, or None if there are no draws.
+
+    Draws in which the score could not be measured, NaN, are left out.
+    """
+    draws = None if draws is None else draws[~np.isnan(draws)]
+    if draws is None or not len(draws):
         return None
     tail = 50.0 * (1.0 - LEVEL)
     return [float(bound) for bound in np.percentile(draws, (tail, 100.0 - tail))]

@@ -110,9 +110,13 @@ def moves(models: Trained, faces: Faces, seed: int, render: Renderer | None) -> 
 def _faces_for_moves(faces: Faces, members: Int[np.ndarray, "m"], seed: int) -> list[int]:
     """Return FACES_PER_MOVE faces for each of MOVES: indices among `members`, of different people if possible."""
     order = np.random.default_rng([seed, 0x307E]).permutation(members)
-    by_arousal = order[np.argsort(np.asarray(faces.emotions)[order, 1], kind="stable")]
+    arousal = np.asarray(faces.emotions)[order, 1]
+    rated = ~np.isnan(arousal)
+    by_arousal = order[rated][np.argsort(arousal[rated], kind="stable")]
     tenth = max(len(order) // 10, FACES_PER_MOVE)
     pools = {"fall asleep": by_arousal[-tenth:], "wake up": by_arousal[:tenth]}
+    if len(by_arousal) < 2 * tenth:  # too few faces with that label to choose among
+        pools = {}
     subjects, chosen, taken = np.asarray(faces.subjects), {}, []
     for name in sorted(MOVES, key=lambda name: name not in pools):  # first the moves with few faces to choose from
         for _ in range(FACES_PER_MOVE):

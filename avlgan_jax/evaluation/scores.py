@@ -102,17 +102,20 @@ def intervals(measured: TrialResults, seed: int) -> dict:
 def affect_scores(predicted: Float[np.ndarray, "n 2"], expected: Float[np.ndarray, "n 2"]) -> Row:
     """Return the scores AFFECT, which measure how well `predicted` emotions agree with `expected` emotions.
 
-    All scores are None if there are no rows.
+    Labels that are absent (NaN) do not count. The scores of an axis without labels are None, and so is `rmse`, which is
+    over both axes.
     """
-    if len(predicted) == 0:
-        return dict.fromkeys(AFFECT)
     kinds: dict[str, Callable] = {"rmse": metrics.rmse, "pcc": metrics.pcc, "ccc": metrics.ccc, "sagr": metrics.sagr}
+    known = ~np.isnan(expected)
     by_axis = {
-        f"{kind}_{name}": of(predicted[:, axis], expected[:, axis])
+        f"{kind}_{name}": of(predicted[known[:, axis], axis], expected[known[:, axis], axis])
+        if known[:, axis].any()
+        else None
         for kind, of in kinds.items()
         for axis, name in enumerate(AXES)
     }
-    return {"rmse": metrics.rmse(predicted, expected), **by_axis}
+    complete = known.any(axis=0).all()
+    return {"rmse": metrics.rmse(predicted[known], expected[known]) if complete else None, **by_axis}
 
 
 def _distributions(measured: TrialResults, outputs: ScoredOutputs, members: Bool[np.ndarray, "n"], group: str) -> Row:

@@ -128,20 +128,34 @@ def draw_trials(emotions: Float[np.ndarray, "m 2"], samples: int, seed: int) -> 
         seed: Seed of the order and the targets.
 
     Raises:
-        UserError: `samples` is less than 1, or there are fewer than two faces.
+        UserError: `samples` is less than 1, or fewer than two faces have both labels.
     """
     faces = len(emotions)
+    complete = np.flatnonzero(~np.isnan(emotions).any(axis=1))
     if samples < 1:
         raise UserError(f"--samples is {samples}; expected at least 1")
-    if faces < 2:
+    if len(complete) < 2:
         raise UserError(
-            f"the split has {faces} face(s), expected at least 2, because targets are labels of other faces; "
-            "choose another --split"
+            f"the split has {len(complete)} face(s) with valence and arousal, expected at least 2, because targets are "
+            "labels of other faces; choose another --split"
         )
     generator = np.random.default_rng([seed, 0x7E57])
     sources = np.resize(generator.permutation(faces), samples)
     others = (sources + generator.integers(1, faces, size=samples)) % faces
+    # A face that lacks a label is a source, but no target: the next face that has both labels takes its place.
+    for row in np.flatnonzero(~np.isin(others, complete)):
+        following = np.roll(complete, -np.searchsorted(complete, others[row]))
+        others[row] = following[0] if following[0] != sources[row] else following[1]
     return Trials(sources, emotions[others])
+
+
+def repeated_trials(emotions: Float[np.ndarray, "m 2"], samples: int, seed: int, repeats: int) -> Trials:
+    """Return the trials of `draw_trials` with the seeds `seed` to `seed + repeats - 1`, one after another.
+
+    The same face then has several targets, so that a score depends less on which ones were drawn.
+    """
+    drawn = [draw_trials(emotions, samples, seed + repeat) for repeat in range(repeats)]
+    return Trials(*(np.concatenate([getattr(part, field.name) for part in drawn]) for field in fields(Trials)))
 
 
 def choose_people(faces: Faces, seed: int, count: int) -> Int[np.ndarray, "n"]:

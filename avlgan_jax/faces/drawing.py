@@ -105,7 +105,7 @@ def target_arrow(emotion: Float[np.ndarray, "2"], target: Float[np.ndarray, "2"]
     """Draw the valence-arousal plane with a line from the face's emotion to the target, and the target's name below.
 
     Args:
-        emotion: Valence and arousal of the face.
+        emotion: Valence and arousal of the face; where one is not known (NaN), there is no line.
         target: Valence and arousal of the target. Its name is that of the nearest expression of Table II.
         size: Width and height in pixels.
     """
@@ -122,8 +122,9 @@ def target_arrow(emotion: Float[np.ndarray, "2"], target: Float[np.ndarray, "2"]
     draw.ellipse([*(centre - radius), *(centre + radius)], outline=FAINT, width=scale)
     draw.line([*to_panel(np.array([-1, 0])), *to_panel(np.array([1, 0]))], fill=FAINT, width=scale)
     draw.line([*to_panel(np.array([0, -1])), *to_panel(np.array([0, 1]))], fill=FAINT, width=scale)
-    draw.line([*to_panel(emotion), *to_panel(target)], fill=ACCENT, width=2 * scale)
-    _dot(draw, to_panel(emotion), 4 * scale, GREY)
+    if not np.isnan(emotion).any():
+        draw.line([*to_panel(emotion), *to_panel(target)], fill=ACCENT, width=2 * scale)
+        _dot(draw, to_panel(emotion), 4 * scale, GREY)
     _dot(draw, to_panel(target), 6 * scale, ACCENT)
     panel = panel.resize(size, Image.Resampling.LANCZOS)
     draw = ImageDraw.Draw(panel)

@@ -94,3 +94,48 @@ def test_crossed_intervals_hold_the_true_mean_about_as_often_as_they_say():
                 held_by_people_alone += low <= 0.0 <= high
     assert held >= 84
     assert held_by_people_alone <= 75
+
+
+def test_absent_labels_have_no_part_in_the_draws():
+    generator = np.random.default_rng(4)
+    predicted, expected = generator.normal(size=(2, 30, 2))
+    expected[generator.random(30) < 0.4, 1] = np.nan
+    names = np.arange(30) % 10
+    people = bootstrap.draw_people(names, seed=1)
+    draws = bootstrap.affect_draws(predicted, expected, people)
+    for draw in (0, 1, 999):
+        rows = np.repeat(np.arange(30), people.drawn[draw, people.person])
+        for name, value in scores.affect_scores(predicted[rows], expected[rows]).items():
+            assert draws[name][draw] == pytest.approx(value, abs=1e-9)
+    complete = bootstrap.affect_draws(predicted, np.nan_to_num(expected), people)
+    np.testing.assert_array_equal(draws["rmse_valence"], complete["rmse_valence"])
+
+
+def test_an_axis_without_labels_has_no_interval():
+    expected = np.stack([np.linspace(-1, 1, 20), np.full(20, np.nan)], axis=1)
+    expected[0, 1] = 0.5  # of one person: all draws that have it are the same
+    draws = bootstrap.affect_draws(np.zeros((20, 2)), expected, bootstrap.draw_people(np.arange(20), seed=0))
+    measured = {name for name, values in draws.items() if bootstrap.interval(values) is not None}
+    assert measured == {"rmse_valence", "pcc_valence", "ccc_valence", "sagr_valence"}
+
+
+def test_the_draw_of_the_targets_is_in_the_interval():
+    """A score over four trials of each of 40 people, whose targets vary much, against its mean over all of both.
+
+    The trials of two people have independent targets, so a draw of people is a draw of targets too. An interval over
+    people holds the mean as often as it says; one over trial seeds as well is wider: it counts the targets twice.
+    """
+    generator = np.random.default_rng(11)
+    names, trial_seed, held = np.tile(np.arange(40), 4), np.repeat(np.arange(4), 40), np.zeros(2)
+    for study in range(400):
+        values = np.tile(generator.normal(0, 0.5, 40), 4) + generator.normal(0, 2.0, 160)
+        people = bootstrap.draw_people(names, seed=study)
+        crossed = bootstrap.draw_crossed(names, trial_seed, trainings=1, seed=study)
+        for place, draws in enumerate(
+            (bootstrap.mean_draws(values, people), bootstrap.crossed_mean_draws(values[None], crossed))
+        ):
+            low, high = bootstrap.interval(draws)
+            held[place] += low <= 0.0 <= high
+    alone, also_trial_seeds = held / 400
+    assert 0.92 <= alone <= 0.975
+    assert also_trial_seeds >= alone

@@ -93,3 +93,18 @@ def test_the_interval_of_the_difference_shows_the_better_model(measured):
     assert difference["pcc_valence"][0] > 0
     assert difference["truth_psnr"][0] > 0
     assert "truth_landmark_nme" not in difference
+
+
+def test_labels_that_are_absent_do_not_count():
+    predicted = np.array([[0.0, 0.5], [1.0, 0.5], [0.3, 0.9]])
+    expected = np.array([[0.5, 0.5], [1.0, np.nan], [0.3, 0.5]])
+    found = scores.affect_scores(predicted, expected)
+    assert found["rmse_valence"] == pytest.approx(np.sqrt(0.25 / 3))
+    assert found["rmse_arousal"] == pytest.approx(np.sqrt(0.16 / 2))
+    assert found["rmse"] == pytest.approx(np.sqrt((0.25 + 0.16) / 5))
+    unrated = scores.affect_scores(predicted, np.stack([expected[:, 0], np.full(3, np.nan)], axis=1))
+    assert {name for name, value in unrated.items() if value is None} == {
+        "rmse",
+        *(f"{kind}_arousal" for kind in ("rmse", "pcc", "ccc", "sagr")),
+    }
+    assert unrated["rmse_valence"] == found["rmse_valence"]

@@ -205,3 +205,27 @@ def test_without_inception_its_scores_are_none(measured):
     found = scores.score(measured)
     for row in (found["models"]["avlandmarkgan"], found["groups"]["infant"]["avgan"], found["regressor"]):
         assert [row[name] for name in scores.INCEPTION] == [None] * 4
+
+
+def test_no_target_is_a_label_that_is_absent():
+    emotions = np.random.default_rng(0).uniform(-1, 1, (9, 2)).astype(np.float32)
+    complete = trials.draw_trials(emotions, 60, seed=3)
+    emotions[[1, 4, 8], 1] = np.nan
+    drawn_trials = trials.draw_trials(emotions, 60, seed=3)
+    np.testing.assert_array_equal(drawn_trials.sources, complete.sources)
+    assert not np.isnan(drawn_trials.targets).any()
+    assert not np.any(np.all(drawn_trials.targets == emotions[drawn_trials.sources], axis=1))
+    kept = [target in emotions.tolist() for target in complete.targets.tolist()]
+    np.testing.assert_array_equal(drawn_trials.targets[kept], complete.targets[kept])
+    emotions[1:, 0] = np.nan
+    with pytest.raises(UserError, match=r"1 face\(s\) with valence and arousal"):
+        trials.draw_trials(emotions, 60, seed=3)
+
+
+def test_several_seeds_give_each_face_several_targets():
+    emotions = np.random.default_rng(0).uniform(-1, 1, (7, 2)).astype(np.float32)
+    found = trials.repeated_trials(emotions, 14, 3, 2)
+    for repeat in (0, 1):
+        alone = trials.draw_trials(emotions, 14, 3 + repeat)
+        np.testing.assert_array_equal(found.targets[14 * repeat : 14 * (repeat + 1)], alone.targets)
+        np.testing.assert_array_equal(found.sources[14 * repeat : 14 * (repeat + 1)], alone.sources)

@@ -10,13 +10,14 @@ from avlgan_jax.faces import emotions
 def to_metrics(faces: Faces) -> dict:
     """Return `table_ii` of `metrics.json`: by expression the number of faces, and their mean valence and arousal.
 
-    The means of an expression without faces are None.
+    Labels that are absent do not count; the means of an expression without labels are None.
     """
     numbers = {}
     for index, name in enumerate(emotions.EXPRESSIONS):
         members = np.flatnonzero(np.asarray(faces.expressions) == index)
-        means = np.asarray(faces.emotions, np.float64)[members].mean(axis=0) if len(members) else (None, None)
-        valence, arousal = (None if mean is None else float(mean) for mean in means)
+        own = np.asarray(faces.emotions, np.float64)[members]
+        labels = (own[~np.isnan(own[:, axis]), axis] for axis in range(2))
+        valence, arousal = (float(known.mean()) if len(known) else None for known in labels)
         numbers[name] = {"count": len(members), "valence": valence, "arousal": arousal}
     return numbers
 
@@ -28,7 +29,8 @@ def means(numbers: dict) -> Float[np.ndarray, "8 2"]:
         numbers: Result of `to_metrics`.
 
     Returns:
-        The means in the order of `emotions.EXPRESSIONS`; an expression without faces has the paper's (Table II).
+        The means in the order of `emotions.EXPRESSIONS`; an expression without labels has the paper's (Table II).
     """
-    found = [(row["valence"], row["arousal"]) if row["count"] else None for row in numbers.values()]
-    return np.array([own or paper for own, paper in zip(found, emotions.TABLE_II.tolist(), strict=True)], np.float32)
+    found = [(row["valence"], row["arousal"]) for row in numbers.values()]
+    rows = zip(found, emotions.TABLE_II.tolist(), strict=True)
+    return np.array([paper if None in own else own for own, paper in rows], np.float32)
