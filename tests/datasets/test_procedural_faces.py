@@ -178,3 +178,13 @@ def test_records_without_a_later_option_have_its_default(tmp_path):
     assert '"emotions": 1' in text
     path.write_text(text.replace('"emotions": 1,', ""))
     assert prepare.prepare("procedural_faces", request, "second").command == first.command
+
+
+def test_frames_of_dyads_can_be_left_out():
+    every = plan.Options(faces=4, held_out=4, dyads=2, dyad_seconds=0.5)
+    some = plan.Options(faces=4, held_out=4, dyads=2, dyad_seconds=0.5, dyad_every=3)
+    assert (plan.splits(every)[plan.DYADS], plan.splits(some)[plan.DYADS]) == (60, 20)
+    kept = [face for face in plan.faces(every, plan.DYADS) if face.frame % 3 == 0]
+    assert list(plan.faces(some, plan.DYADS)) == kept  # the same faces, only fewer
+    with pytest.raises(UserError, match="--dyad-every 0: expected 1 or more"):
+        plan.Options(dyad_every=0)

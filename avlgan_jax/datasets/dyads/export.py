@@ -46,20 +46,20 @@ def export(faces: records.Faces, out: Path) -> None:
         people = [person.take(np.argsort(person.extras["frame"])) for person in people]
         for name, person in zip(PERSONS, people, strict=True):
             (folder / name).mkdir(parents=True)
-            for frame, image in zip(person.extras["frame"], person.images, strict=True):
+            for frame, image in enumerate(person.images):
                 Image.fromarray(image).save(folder / name / f"{frame:06}.png")
             np.save(folder / f"{name}_landmarks.npy", person.landmarks)
         _write_ratings(folder / RATINGS, *people)
 
 
 def _write_ratings(path: Path, parent: records.Faces, infant: records.Faces) -> None:
-    """Write the true emotions of a dyad as the ratings of one annotator."""
+    """Write the true emotions of a dyad as the ratings of one annotator. Frames are numbered as the pictures are."""
     with open(path, "w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["frame", "phase", *(f"{person}_{axis}_truth" for person in PERSONS for axis in AXES)])
         for i in range(len(parent)):
             ratings = np.concatenate([parent.emotions[i], infant.emotions[i]]).astype(float) * FULL_SCALE
-            writer.writerow([parent.extras["frame"][i], parent.extras["phase"][i], *ratings])
+            writer.writerow([i, parent.extras["phase"][i], *ratings])
 
 
 @errors.command

@@ -38,6 +38,8 @@ class Options:
     """Number of mother-infant sequences that follow the still-face experiment."""
     dyad_seconds: float = 9.0
     """Length of each sequence, in seconds at 30 frames/s; 0.1 to 3600."""
+    dyad_every: int = 1
+    """Draw one of this many frames of each sequence; the others hardly differ from it. 1 draws all."""
     emotions: int = 1
     """Images of each pose in the training split, at different emotions; 2 or more make pairs."""
     # The paper is about data in which infants are rare; AffectNet has few.
@@ -47,7 +49,7 @@ class Options:
     """Seed of all random numbers."""
 
     def __post_init__(self):
-        for name in ("faces", "held_out", "dyads", "emotions", "infant_every", "seed"):
+        for name in ("faces", "held_out", "dyads", "dyad_every", "emotions", "infant_every", "seed"):
             least = 0 if name in ("dyads", "seed") else 1
             if getattr(self, name) < least:
                 raise UserError(f"--{name.replace('_', '-')} {getattr(self, name)}: expected {least} or more")
@@ -86,9 +88,13 @@ class Frame:
 
 def splits(options: Options) -> dict[str, int]:
     """Return the number of faces of each split. The split `dyads` is left out if it would be empty."""
-    frames = round(options.dyad_seconds * procedural.FRAMES_PER_SECOND)
     sizes = {"train": options.faces, "validation": options.held_out, "test": options.held_out}
-    return sizes | ({DYADS: options.dyads * 2 * frames} if options.dyads else {})
+    return sizes | ({DYADS: options.dyads * 2 * len(_drawn_frames(options))} if options.dyads else {})
+
+
+def _drawn_frames(options: Options) -> range:
+    """Return the numbers of the frames of a sequence that are drawn."""
+    return range(0, round(options.dyad_seconds * procedural.FRAMES_PER_SECOND), options.dyad_every)
 
 
 def faces(options: Options, split: str) -> Iterator[Still | Frame]:
@@ -103,7 +109,7 @@ def faces(options: Options, split: str) -> Iterator[Still | Frame]:
             yield Still(split, pose, options.seed, infant, version)
         return
     for dyad in range(options.dyads):
-        for frame in range(round(options.dyad_seconds * procedural.FRAMES_PER_SECOND)):
+        for frame in _drawn_frames(options):
             for infant in (False, True):
                 yield Frame(dyad, frame, infant, options.dyad_seconds, options.seed)
 

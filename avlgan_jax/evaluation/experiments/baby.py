@@ -1,6 +1,7 @@
 """Section IV-B: correlation of target and predicted valence on infants and parents, with and without landmarks.
 
-The input is a person's first frame; the targets are the annotated emotions of the person's later frames.
+The input is a person's first frame; the targets are the annotated emotions of the person's later frames. The paper has
+60 dyads of an infant and a parent; frames of one person are alike, so people are what the intervals are over.
 """
 
 from dataclasses import dataclass
@@ -17,11 +18,13 @@ from avlgan_jax.models.inference import Trained
 DEVIATION = 0.2
 FRAMES_PER_SECOND = 30
 
-# Every third frame of a person is a target: at 30 frames per second neighbouring frames hardly differ.
+# Every third frame of a person is a target: at 30 frames per second neighbouring frames hardly differ. Of data that has
+# only every third frame, or fewer, all are.
 EVERY = 3
 
-# Correlations reported in the paper, on frames that are not public.
+# Correlations reported in the paper, on frames that are not public, and the two models of its comparison.
 PAPER = {"infant": {"avgan": 0.49, "avlandmarkgan": 0.70}, "parent": {"avgan": 0.64, "avlandmarkgan": 0.65}}
+MODEL, BASELINE = "avlandmarkgan", "avgan"
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,6 @@ class FramePredictions:
     """Valence that the regressor predicts for each model's output and, under "real", for the frame itself."""
     people: Shaped[np.ndarray, "n"]
     """Identifier of the person in the frame."""
-    seconds: Shaped[np.ndarray, "n"]
-    """Identifier of the person and the second of video that the frame belongs to."""
 
 
 def has_sequences(faces: Faces) -> bool:
@@ -46,8 +47,9 @@ def has_sequences(faces: Faces) -> bool:
 def measure(models: Trained, frames: Faces) -> dict[str, FramePredictions]:
     """Run the protocol of Section IV-B on frames of sequences.
 
-    Frames whose annotators disagree are omitted, if the data has `extras["valence_deviation"]`. The paper's frames have
-    valence labels only; here the target is the full label, valence and arousal, as in training.
+    Frames whose annotators disagree are omitted, if the data has `extras["valence_deviation"]`. The target is the full
+    label, valence and arousal, as in training. The paper's frames have valence labels only: where the arousal was not
+    rated, it stays what it is in the first frame, as rated there, or as the image converter's discriminator reads it.
 
     Args:
         models: Models to run.
@@ -58,18 +60,21 @@ def measure(models: Trained, frames: Faces) -> dict[str, FramePredictions]:
     """
     number = np.asarray(frames.extras["frame"])
     agreed = np.asarray(frames.extras.get("valence_deviation", np.zeros(len(frames)))) <= DEVIATION
-    first, position = _in_sequence(frames.subjects, number)
-    targets = np.flatnonzero(agreed & (position % EVERY == 0) & (position > 0))
+    usable = agreed & ~np.isnan(np.asarray(frames.emotions)[:, 0])
+    first, position, step = _in_sequence(frames.subjects, number)
+    targets = np.flatnonzero(usable & (position % step == 0) & (position > 0))
     found = {}
     for name, infants in (("infant", True), ("parent", False)):
         rows = targets[np.asarray(frames.infants)[targets] == infants]
         if len(rows):
-            predicted = {model: _predict_outputs(models, model, frames, first[rows], rows) for model in models.convert}
+            emotions = _target_emotions(models, frames, first[rows], rows)
             found[name] = FramePredictions(
                 expected=np.asarray(frames.emotions)[rows, 0],
-                predicted=predicted | {"real": _predict_frames(models, frames, rows)},
+                predicted={
+                    model: _predict_outputs(models, model, frames, first[rows], emotions) for model in models.convert
+                }
+                | {"real": _predict_frames(models, frames, rows)},
                 people=np.asarray(frames.subjects)[rows],
-                seconds=np.array([f"{frames.subjects[row]}/{number[row] // FRAMES_PER_SECOND}" for row in rows]),
             )
     return found
 
@@ -82,9 +87,9 @@ def to_metrics(found: dict[str, FramePredictions], seed: int) -> dict:
       few people a model that ignores its target may reach a high or low `pcc_valence` by chance.
     - `ccc_valence` depends on how far a face moves. A correlation does not: untrained weights reach 0.8 by moving every
       face slightly in the same way.
+    - `difference` is avLandmarkGAN minus avGAN, with its interval from the same draws; None without avGAN.
 
-    The bootstrap resamples seconds of video, because there are few people. The intervals are therefore not valid for
-    other people.
+    The bootstrap draws people, each with all frames, so an interval is None for a single person.
 
     Args:
         found: Results of `measure`.
@@ -92,30 +97,51 @@ def to_metrics(found: dict[str, FramePredictions], seed: int) -> dict:
     """
     numbers: dict = {}
     for name, frames in found.items():
-        seconds = bootstrap.draw_people(frames.seconds, seed)
-        numbers[name] = {"frames": len(frames.expected), "people": len(np.unique(frames.people))}
-        expected_within = _about_own_mean(frames.expected, frames.people)
+        people = bootstrap.draw_people(frames.people, seed)
+        numbers[name] = {"frames": len(frames.expected), "people": people.drawn.shape[1]}
+        draws = {}
         for model, predicted in frames.predicted.items():
-            pcc, interval = _correlation(predicted, frames.expected, seconds)
-            predicted_within = _about_own_mean(predicted, frames.people)
-            within, interval_within = _correlation(predicted_within, expected_within, seconds)
-            numbers[name][model] = {
-                "pcc_valence": pcc,
-                "interval": interval,
-                "pcc_valence_within": within,
-                "interval_within": interval_within,
-                "ccc_valence": metrics.ccc(predicted, frames.expected),
-                "paper": PAPER[name].get(model),
-            }
+            numbers[name][model], draws[model] = _correlations(predicted, frames, people)
+            numbers[name][model]["paper"] = PAPER[name].get(model)
+        numbers[name]["difference"] = _difference(name, numbers[name], draws) if BASELINE in draws else None
     return numbers
 
 
-def _correlation(
-    predicted: Float[np.ndarray, "n"], expected: Float[np.ndarray, "n"], seconds: bootstrap.People
-) -> tuple[float, list[float] | None]:
-    """Return Pearson's correlation and its interval."""
-    draws = bootstrap.affect_draws(_twice(predicted), _twice(expected), seconds)["pcc_valence"]
-    return metrics.pcc(predicted, expected), bootstrap.interval(draws)
+def _correlations(
+    predicted: Float[np.ndarray, "n"], frames: FramePredictions, people: bootstrap.People
+) -> tuple[dict, dict[str, Float[np.ndarray, "draws"] | None]]:
+    """Return the scores of one model, and the bootstrap draws of those that have an interval."""
+    pairs = {
+        "pcc_valence": (predicted, frames.expected),
+        "pcc_valence_within": tuple(_about_own_mean(values, frames.people) for values in (predicted, frames.expected)),
+    }
+    draws = {
+        key: bootstrap.affect_draws(_twice(values), _twice(expected), people)["pcc_valence"]
+        for key, (values, expected) in pairs.items()
+    }
+    scores = {key: metrics.pcc(*pair) for key, pair in pairs.items()}
+    return {
+        "pcc_valence": scores["pcc_valence"],
+        "interval": bootstrap.interval(draws["pcc_valence"]),
+        "pcc_valence_within": scores["pcc_valence_within"],
+        "interval_within": bootstrap.interval(draws["pcc_valence_within"]),
+        "ccc_valence": metrics.ccc(predicted, frames.expected),
+    }, draws
+
+
+def _difference(group: str, rows: dict, draws: dict[str, dict]) -> dict:
+    """Return avLandmarkGAN's correlations minus avGAN's, with their intervals, and the paper's difference."""
+    intervals = {
+        key: None if ours is None else bootstrap.interval(ours - draws[BASELINE][key])
+        for key, ours in draws[MODEL].items()
+    }
+    return {
+        "pcc_valence": rows[MODEL]["pcc_valence"] - rows[BASELINE]["pcc_valence"],
+        "interval": intervals["pcc_valence"],
+        "pcc_valence_within": rows[MODEL]["pcc_valence_within"] - rows[BASELINE]["pcc_valence_within"],
+        "interval_within": intervals["pcc_valence_within"],
+        "paper": round(PAPER[group][MODEL] - PAPER[group][BASELINE], 2),
+    }
 
 
 def _about_own_mean(values: Float[np.ndarray, "n"], people: Shaped[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
@@ -125,15 +151,38 @@ def _about_own_mean(values: Float[np.ndarray, "n"], people: Shaped[np.ndarray, "
     return values - means[person]
 
 
+def _target_emotions(
+    models: Trained, frames: Faces, sources: Int[np.ndarray, "n"], rows: Int[np.ndarray, "n"]
+) -> Float[np.ndarray, "n 2"]:
+    """Return the labels of the frames `rows`, each arousal that is absent replaced by that of the frame in `sources`.
+
+    It is limited to what leaves the emotion in the unit disc: outside there are no labels to have learnt from.
+    """
+    labels = np.array(np.asarray(frames.emotions)[rows])
+    unrated = np.flatnonzero(np.isnan(labels[:, 1]))
+    if not len(unrated):
+        return labels
+    starts, of = np.unique(sources[unrated], return_inverse=True)
+    arousal = np.asarray(frames.emotions)[starts, 1]
+    read = models.read_emotions(frames.images[starts])[:, 1]
+    most = np.sqrt(np.maximum(1.0 - labels[unrated, 0] ** 2, 0.0))
+    labels[unrated, 1] = np.clip(np.where(np.isnan(arousal), read, arousal)[of], -most, most)
+    return labels
+
+
 def _predict_outputs(
-    models: Trained, name: str, frames: Faces, sources: Int[np.ndarray, "n"], rows: Int[np.ndarray, "n"]
+    models: Trained,
+    name: str,
+    frames: Faces,
+    sources: Int[np.ndarray, "n"],
+    emotions: Float[np.ndarray, "n 2"],
 ) -> Float[np.ndarray, "n"]:
-    """Convert the frames `sources` to the emotions of the frames `rows` and return the outputs' predicted valence."""
+    """Convert the frames `sources` to `emotions` and return the outputs' predicted valence."""
     valences = []
-    for start in range(0, len(rows), PICTURES_PER_CHUNK):
-        source, target = sources[start : start + PICTURES_PER_CHUNK], rows[start : start + PICTURES_PER_CHUNK]
-        output = models.convert[name](frames.images[source], frames.landmarks[source], frames.emotions[target])
-        valences.append(models.predict(output)[:, 0])
+    for start in range(0, len(sources), PICTURES_PER_CHUNK):
+        chunk = slice(start, start + PICTURES_PER_CHUNK)
+        images, landmarks = frames.images[sources[chunk]], frames.landmarks[sources[chunk]]
+        valences.append(models.predict(models.convert[name](images, landmarks, emotions[chunk]))[:, 0])
     return np.concatenate(valences)
 
 
@@ -148,15 +197,20 @@ def _predict_frames(models: Trained, frames: Faces, rows: Int[np.ndarray, "n"]) 
 
 def _in_sequence(
     subjects: Shaped[np.ndarray, "n"], number: Int[np.ndarray, "n"]
-) -> tuple[Int[np.ndarray, "n"], Int[np.ndarray, "n"]]:
-    """Return for each row the row of the person's first frame, and the number of the person's frames before it."""
+) -> tuple[Int[np.ndarray, "n"], Int[np.ndarray, "n"], int]:
+    """Return for each row the row of the person's first frame and the number of the person's frames before it.
+
+    The third value is how many of these frames make EVERY frames of video.
+    """
     _, person = np.unique(np.asarray(subjects), return_inverse=True)
     order = np.lexsort((number, person))
     starts = np.flatnonzero(np.diff(person[order], prepend=-1))
     start_of = starts[person]
     position = np.empty(len(order), np.int64)
     position[order] = np.arange(len(order))
-    return order[start_of], position - start_of
+    gaps = np.diff(number[order])[np.diff(person[order]) == 0]
+    step = max(1, EVERY // max(1, int(gaps.min()))) if len(gaps) else 1
+    return order[start_of], position - start_of, step
 
 
 def _twice(values: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 2"]:

@@ -2,6 +2,7 @@
 
 avLandmarkGAN's discriminator predicts the emotion of each frame, and avLandmarkGAN converts the stills of two other
 people to these emotions (`models.transfer`). The regressor then predicts the emotions of the film and of the outputs.
+Every dyad is transferred, each to another adult and infant as far as there are some; one dyad is shown.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped, UInt8
 
 from avlgan_jax.data.records import Faces
-from avlgan_jax.evaluation import metrics
+from avlgan_jax.evaluation import bootstrap, metrics
 from avlgan_jax.evaluation.experiments import baby
 from avlgan_jax.evaluation.trials import PICTURES_PER_CHUNK, choose_people
 from avlgan_jax.faces.emotions import AXES
@@ -18,7 +19,7 @@ from avlgan_jax.faces.procedural.dyads import PERSONS
 from avlgan_jax.models.inference import Trained
 from avlgan_jax.models.transfer import Portrait, perform, read_emotions_in_disc
 
-# Maximum number of frames in the curves; from a longer film, evenly spaced frames are used.
+# Maximum number of frames of a film; from a longer one, evenly spaced frames are used.
 FRAMES = 300
 # The frames that Figure 8 shows, named by the criterion that selects them (see `choose_moments`).
 MOMENTS = ("both pleased", "both displeased", "farthest apart")
@@ -28,104 +29,159 @@ APART = 0.05
 
 @dataclass(frozen=True)
 class RoleTrack:
-    """Emotions (valence, arousal) of one person of the dyad over f frames, and images of the m chosen moments."""
+    """Emotions (valence, arousal) of one person of a dyad over f frames."""
 
     annotated: Float[np.ndarray, "f 2"]
-    """Labels of the film's frames."""
+    """Labels of the film's frames, NaN where there is none."""
     targets: Float[np.ndarray, "f 2"]
     """Target emotions: the discriminator's predictions for the film's frames."""
     predicted: Float[np.ndarray, "f 2"]
     """The regressor's predictions for the film's frames."""
     transferred: Float[np.ndarray, "f 2"]
     """The regressor's predictions for the outputs."""
+
+
+@dataclass(frozen=True)
+class ShownRole:
+    """Images of one person of the shown dyad at the m chosen moments."""
+
     film: UInt8[np.ndarray, "m h w 3"]
-    """Frames of the film at the chosen moments."""
+    """Frames of the film."""
     performance: UInt8[np.ndarray, "m h w 3"]
-    """Outputs at the chosen moments."""
+    """Outputs."""
 
 
 @dataclass(frozen=True)
 class TransferResult:
-    """Results of the transfer of one dyad."""
+    """Results of the transfer of all dyads; `frames`, `moments`, `roles` and `shown` are those of the first."""
 
     dyad: str
-    """Identifier of the dyad in the data."""
+    """Identifier of the first dyad in the data."""
     frames: Int[np.ndarray, "f"]
     """Frame numbers in the film."""
     moments: dict[str, int]
     """Index into `frames` of each of MOMENTS."""
-    roles: dict[str, RoleTrack]
-    """Results of each of PERSONS."""
+    shown: dict[str, ShownRole]
+    """Pictures of each of PERSONS."""
+    tracks: list[dict[str, RoleTrack]]
+    """Results of each of PERSONS, for every dyad."""
+
+    @property
+    def roles(self) -> dict[str, RoleTrack]:
+        """Results of each of PERSONS of the first dyad."""
+        return self.tracks[0]
 
 
 def measure(models: Trained, frames: Faces, stills: Faces, seed: int) -> TransferResult | None:
-    """Transfer the expressions of the first dyad with both people to the faces of an adult and an infant.
+    """Transfer the expressions of every dyad with both people to the faces of an adult and an infant.
 
     Args:
         models: Models to run.
         frames: Frames of dyads.
-        stills: Faces from which the adult and the infant are chosen.
+        stills: Faces from which the adults and the infants are chosen.
         seed: Seed of the choice.
 
     Returns:
         The results, or None if the frames are not sequences (see `baby.has_sequences`) or no dyad has frames with both
         people.
     """
-    dyad = _first_dyad(frames)
-    if dyad is None:
+    dyads = _dyads(frames)
+    if not dyads:
         return None
-    rows = _aligned(frames, dyad)
-    portraits = _portraits(stills, seed)
-    targets, predicted, transferred = {}, {}, {}
-    for role, members in rows.items():
-        chunks = [
-            _transfer(models, frames, members[k : k + PICTURES_PER_CHUNK], portraits[role])
-            for k in range(0, len(members), PICTURES_PER_CHUNK)
-        ]
-        targets[role], predicted[role], transferred[role] = (np.concatenate(part) for part in zip(*chunks, strict=True))
-    moments = choose_moments(*(predicted[role][:, 0] for role in PERSONS))
-    shown = np.array(list(moments.values()))
+    pairs = _portraits(stills, seed, len(dyads))
+    tracks = [
+        {role: _track(models, frames, members, portraits[role]) for role, members in rows.items()}
+        for rows, portraits in zip(dyads.values(), pairs, strict=True)
+    ]
+    name, rows = next(iter(dyads.items()))
+    moments = choose_moments(*(tracks[0][role].predicted[:, 0] for role in PERSONS))
+    chosen = np.array(list(moments.values()))
     return TransferResult(
-        dyad=str(dyad),
+        dyad=name,
         frames=np.asarray(frames.extras["frame"])[rows["parent"]],
         moments=moments,
-        roles={
-            role: RoleTrack(
-                annotated=np.asarray(frames.emotions)[members],
-                targets=targets[role],
-                predicted=predicted[role],
-                transferred=transferred[role],
-                film=frames.images[members[shown]],
-                performance=perform(models, portraits[role], targets[role][shown])[0],
+        shown={
+            role: ShownRole(
+                film=frames.images[members[chosen]],
+                performance=perform(models, pairs[0][role], tracks[0][role].targets[chosen])[0],
             )
             for role, members in rows.items()
         },
+        tracks=tracks,
     )
 
 
-def to_metrics(found: TransferResult | None) -> dict:
+def to_metrics(found: TransferResult | None, seed: int = 0) -> dict:
     """Return `transfer` of `metrics.json`, which is empty if `found` is None.
 
     By role, `read_*` is the correlation of the discriminator's predictions with the labels of the film, and `arrived_*`
-    the correlation of the regressor's predictions for the outputs with its predictions for the film.
+    the correlation of the regressor's predictions for the outputs with its predictions for the film. For `parent` and
+    `infant` they are those of the shown dyad; `dyads` has their number, and by role the mean over dyads, its 95 %
+    interval over dyads, and their standard deviation and range.
+
+    Args:
+        found: Result of `measure`.
+        seed: Seed of the bootstrap.
     """
     if found is None:
         return {}
-    numbers: dict = {
+    correlations = [{role: _correlations(track) for role, track in tracks.items()} for tracks in found.tracks]
+    return {
         "dyad": found.dyad,
         "frames": len(found.frames),
         "moments": {name: int(found.frames[index]) for name, index in found.moments.items()},
+        **correlations[0],
+        "dyads": {
+            "count": len(correlations),
+            **{
+                role: {
+                    key: _over_dyads([dyad[role][key] for dyad in correlations], seed) for key in correlations[0][role]
+                }
+                for role in PERSONS
+            },
+        },
     }
-    for name, role in found.roles.items():
-        numbers[name] = {
-            f"{kind}_{axis}": metrics.pcc(values[:, column], reference[:, column])
-            for kind, values, reference in (
-                ("read", role.targets, role.annotated),
-                ("arrived", role.transferred, role.predicted),
-            )
-            for column, axis in enumerate(AXES)
-        }
-    return numbers
+
+
+def _correlations(track: RoleTrack) -> dict[str, float | None]:
+    """Return the correlations of one person of one dyad; None where fewer than two frames have a label."""
+    found = {}
+    for kind, values, reference in (
+        ("read", track.targets, track.annotated),
+        ("arrived", track.transferred, track.predicted),
+    ):
+        for column, axis in enumerate(AXES):
+            known = ~np.isnan(reference[:, column])
+            enough = known.sum() >= 2
+            correlation = metrics.pcc(values[known, column], reference[known, column]) if enough else None
+            found[f"{kind}_{axis}"] = correlation
+    return found
+
+
+def _over_dyads(values: list[float | None], seed: int) -> dict | None:
+    """Return the mean of a correlation over the dyads that have it, its interval, its spread and range; or None."""
+    known = np.array([value for value in values if value is not None])
+    if not len(known):
+        return None
+    draws = bootstrap.mean_draws(known, bootstrap.draw_people(np.arange(len(known)), seed))
+    return {
+        "dyads": len(known),
+        "mean": float(known.mean()),
+        "interval": bootstrap.interval(draws),
+        "deviation": float(known.std(ddof=1)) if len(known) > 1 else None,
+        "lowest": float(known.min()),
+        "highest": float(known.max()),
+    }
+
+
+def _track(models: Trained, frames: Faces, members: Int[np.ndarray, "f"], portrait: Portrait) -> RoleTrack:
+    """Transfer the frames of one person to the face of `portrait`."""
+    chunks = [
+        _transfer(models, frames, members[k : k + PICTURES_PER_CHUNK], portrait)
+        for k in range(0, len(members), PICTURES_PER_CHUNK)
+    ]
+    targets, predicted, transferred = (np.concatenate(part) for part in zip(*chunks, strict=True))
+    return RoleTrack(np.asarray(frames.emotions)[members], targets, predicted, transferred)
 
 
 def _transfer(models: Trained, frames: Faces, rows: Int[np.ndarray, "k"], portrait: Portrait) -> tuple[np.ndarray, ...]:
@@ -136,12 +192,12 @@ def _transfer(models: Trained, frames: Faces, rows: Int[np.ndarray, "k"], portra
     return targets, models.predict(film), models.predict(outputs)
 
 
-def _first_dyad(frames: Faces) -> Shaped[np.ndarray, ""] | None:
-    """Return the first dyad that has frames with both people, or None."""
+def _dyads(frames: Faces) -> dict[str, dict[str, Int[np.ndarray, "f"]]]:
+    """Return the rows of `_aligned` of each dyad that has frames with both people, by its name in the data."""
     if not baby.has_sequences(frames) or "dyad" not in frames.extras:
-        return None
-    dyads = np.unique(np.asarray(frames.extras["dyad"]))
-    return next((dyad for dyad in dyads if len(_aligned(frames, dyad)["parent"])), None)
+        return {}
+    aligned = {str(dyad): _aligned(frames, dyad) for dyad in np.unique(np.asarray(frames.extras["dyad"]))}
+    return {dyad: rows for dyad, rows in aligned.items() if len(rows["parent"])}
 
 
 def _aligned(frames: Faces, dyad: Shaped[np.ndarray, ""]) -> dict[str, Int[np.ndarray, "f"]]:
@@ -154,11 +210,24 @@ def _aligned(frames: Faces, dyad: Shaped[np.ndarray, ""]) -> dict[str, Int[np.nd
     return {"parent": rows["parent"][parent[kept]], "infant": rows["infant"][infant[kept]]}
 
 
-def _portraits(stills: Faces, seed: int) -> dict[str, Portrait]:
-    """Choose an adult and an infant, or two people of the same age group if there is only one group."""
-    chosen = choose_people(stills, seed, 2)
-    rows = {"parent": chosen[0], "infant": chosen[-1]}
-    return {role: Portrait(stills.images[row], np.asarray(stills.landmarks[row])) for role, row in rows.items()}
+def _portraits(stills: Faces, seed: int, count: int) -> list[dict[str, Portrait]]:
+    """Choose an adult and an infant for each of `count` dyads, again from the first where there are too few people.
+
+    If there is only one age group, the pairs are two people of it.
+    """
+    chosen = choose_people(stills, seed, 2 * count)
+    infants = stills.infants[chosen]
+    groups = chosen[~infants], chosen[infants]
+    if not all(map(len, groups)):
+        groups = chosen[::2], chosen[1::2] if len(chosen) > 1 else chosen
+
+    def portrait(row: int) -> Portrait:
+        return Portrait(stills.images[row], np.asarray(stills.landmarks[row]))
+
+    return [
+        {role: portrait(group[k % len(group)]) for role, group in zip(PERSONS, groups, strict=True)}
+        for k in range(count)
+    ]
 
 
 def choose_moments(parent: Float[np.ndarray, "n"], infant: Float[np.ndarray, "n"]) -> dict[str, int]:

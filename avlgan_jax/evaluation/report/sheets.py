@@ -72,7 +72,7 @@ def transfer_sheet(found: TransferResult) -> Image.Image:
     for column, (moment, index) in enumerate(found.moments.items()):
         left = 150 + column * (2 * side + GAP + gap)
         write(draw, (left + side + GAP / 2, 14), f"{column + 1}: {moment}, {found.frames[index]}", size=17)
-        for place, role in enumerate(found.roles.values()):
+        for place, role in enumerate(found.shown.values()):
             for row, pictures in enumerate((role.film, role.performance)):
                 canvas.paste(
                     framed_face(pictures[column], side), (left + place * (side + GAP), 34 + row * (side + GAP))

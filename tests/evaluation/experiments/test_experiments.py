@@ -101,6 +101,17 @@ def test_table_ii_by_hand(faces):
     np.testing.assert_array_equal(means[4], TABLE_II[4])
 
 
+def test_table_ii_leaves_out_labels_that_are_absent(faces):
+    emotions = faces.emotions.copy()
+    emotions[0, 1] = emotions[2:5, 1] = np.nan
+    expressions = np.array([1, 1, 2, 2, 2, -1, -1, -1], np.int32)
+    numbers = table_ii.to_metrics(dataclasses.replace(faces, expressions=expressions, emotions=emotions))
+    assert numbers["happy"]["arousal"] == pytest.approx(emotions[1, 1])
+    assert numbers["happy"]["valence"] == pytest.approx(emotions[:2, 0].mean())
+    assert (numbers["sad"]["count"], numbers["sad"]["arousal"], numbers["neutral"]["count"]) == (3, None, 0)
+    np.testing.assert_array_equal(table_ii.means(numbers)[2], TABLE_II[2])
+
+
 @pytest.fixture(scope="module")
 def frames(faces):
     """Return the eight faces as frames 0 and 1 of each of four people in two dyads, in reverse order."""
@@ -160,9 +171,7 @@ def test_the_correlation_within_people_excludes_differences_between_people():
     target = np.tile(np.linspace(-0.3, 0.3, 20), 2) + np.repeat([-0.5, 0.5], 20)
     ignores = np.repeat([-0.4, 0.6], 20) + np.tile([0.01, -0.01, -0.01, 0.01], 10)
     follows = 0.5 * target
-    frames = baby.FramePredictions(
-        target, {"avgan": ignores, "avlandmarkgan": follows}, people, np.arange(40).astype(str)
-    )
+    frames = baby.FramePredictions(target, {"avgan": ignores, "avlandmarkgan": follows}, people)
     numbers = baby.to_metrics({"infant": frames}, seed=0)["infant"]
     assert numbers["avgan"]["pcc_valence"] > 0.8
     assert abs(numbers["avgan"]["pcc_valence_within"]) < 0.05
@@ -172,14 +181,82 @@ def test_the_correlation_within_people_excludes_differences_between_people():
 def test_outputs_that_hardly_move_have_a_low_ccc():
     target = np.linspace(-0.8, 0.8, 30)
     moves_little, moves_fully = 0.05 * target, target
-    names = np.arange(30).astype(str)
-    frames = baby.FramePredictions(
-        target, {"avgan": moves_little, "avlandmarkgan": moves_fully}, np.full(30, "one"), names
-    )
+    frames = baby.FramePredictions(target, {"avgan": moves_little, "avlandmarkgan": moves_fully}, np.full(30, "one"))
     numbers = baby.to_metrics({"parent": frames}, seed=0)["parent"]
     assert numbers["avgan"]["pcc_valence"] == pytest.approx(1.0)
     assert numbers["avgan"]["ccc_valence"] == pytest.approx(2 * 0.05 / (1 + 0.05**2))
     assert numbers["avlandmarkgan"]["ccc_valence"] == pytest.approx(1.0)
+
+
+def test_the_interval_of_section_iv_b_is_over_people():
+    """Ten times the frames of the same people say nothing more about other people."""
+    generator = np.random.default_rng(0)
+    target = generator.uniform(-1, 1, (40, 5))
+    reads = 0.5 * target + generator.normal(0, 0.3, (40, 1))
+    follows = 0.9 * target + generator.normal(0, 0.1, (40, 1))
+
+    def measured(repeats):
+        people = np.repeat(np.arange(40), 5 * repeats)
+        expected, poor, good = (np.repeat(values, repeats, axis=1).ravel() for values in (target, reads, follows))
+        found = baby.FramePredictions(expected, {"avgan": poor, "avlandmarkgan": good}, people)
+        return baby.to_metrics({"infant": found}, seed=0)["infant"]
+
+    once, often = measured(1), measured(10)
+    assert (once["people"], often["people"], often["frames"]) == (40, 40, 2000)
+    for row in ("avgan", "avlandmarkgan", "difference"):
+        np.testing.assert_allclose(often[row]["interval"], once[row]["interval"], atol=1e-9)
+    difference = once["difference"]
+    assert difference["pcc_valence"] == once["avlandmarkgan"]["pcc_valence"] - once["avgan"]["pcc_valence"]
+    low, high = difference["interval"]
+    assert 0 < low < difference["pcc_valence"] < high
+    # Paired: the same people make both models better or worse, so the difference varies less than two separate scores.
+    widths = [once[row]["interval"][1] - once[row]["interval"][0] for row in ("avgan", "avlandmarkgan")]
+    assert high - low < sum(widths)
+    assert difference["paper"] == 0.21
+
+
+def test_without_avgan_the_difference_is_null():
+    found = baby.FramePredictions(np.linspace(-1, 1, 8), {"avlandmarkgan": np.linspace(-1, 1, 8)}, np.arange(8) // 2)
+    assert baby.to_metrics({"infant": found}, seed=0)["infant"]["difference"] is None
+
+
+def test_an_arousal_that_was_not_rated_stays_what_it_is(faces, frames, monkeypatch):
+    """As rated in the first frame, or as the discriminator reads it there where nobody rated it."""
+    monkeypatch.setattr(baby, "EVERY", 1)
+    emotions = frames.emotions.copy()
+    emotions[:, 0] = 0.6
+    emotions[frames.extras["frame"] == 1, 1] = np.nan
+    emotions[(frames.extras["frame"] == 0) & frames.infants, 1] = np.nan
+    unrated = dataclasses.replace(frames, emotions=emotions)
+    models, asked = oracle.oracle(faces), {}
+    models.read_emotions = lambda images: np.tile(np.float32([0.3, 0.95]), (len(images), 1))
+
+    def record(images, landmarks, targets):
+        asked.update({image.tobytes(): target for image, target in zip(images, targets, strict=True)})
+        return images
+
+    models.convert = {"avlandmarkgan": record}
+    found = baby.measure(models, unrated)
+    for k in np.flatnonzero(frames.extras["frame"] == 0):
+        valence, arousal = asked[frames.images[k].tobytes()]
+        assert valence == np.float32(0.6)
+        own = 0.8 if frames.infants[k] else np.clip(emotions[k, 1], -0.8, 0.8)  # the edge of the disc at 0.6 is 0.8
+        assert arousal == pytest.approx(own)
+    json.dumps(baby.to_metrics(found, seed=0), allow_nan=False)
+
+
+def test_a_frame_without_valence_is_no_target(faces, frames, monkeypatch):
+    monkeypatch.setattr(baby, "EVERY", 1)
+    emotions = frames.emotions.copy()
+    emotions[frames.infants, 0] = np.nan
+    assert set(baby.measure(oracle.oracle(faces), dataclasses.replace(frames, emotions=emotions))) == {"parent"}
+
+
+def test_of_every_third_frame_all_are_targets(faces):
+    extras = faces.extras | {"frame": np.array([0, 3, 6, 9, 0, 3, 6, 9]), "dyad": np.zeros(8, int)}
+    some = dataclasses.replace(faces, extras=extras, subjects=np.repeat(["one", "two"], 4), infants=np.ones(8, bool))
+    found = baby.measure(oracle.oracle(faces), some)["infant"]
+    np.testing.assert_array_equal(found.expected, some.emotions[[1, 2, 3, 5, 6, 7], 0])
 
 
 def test_frames_whose_annotators_disagree_are_omitted(faces, frames, monkeypatch):
@@ -218,11 +295,41 @@ def test_a_dyad_is_transferred_to_an_adult_and_an_infant(faces, dyads):
         keys = np.repeat(stills.extras["face_key"][[portrait]], 3, axis=0)
         moments = faces.emotions[np.array(rows)[list(found.moments.values())]]
         truths = np.stack([image for image, _ in oracle.render_all(keys, moments)])
-        np.testing.assert_array_equal(track.performance, truths)
-        np.testing.assert_array_equal(track.film, faces.images[np.array(rows)[list(found.moments.values())]])
+        np.testing.assert_array_equal(found.shown[role].performance, truths)
+        np.testing.assert_array_equal(
+            found.shown[role].film, faces.images[np.array(rows)[list(found.moments.values())]]
+        )
     numbers = transfer.to_metrics(found)
     assert numbers["parent"]["read_valence"] == numbers["infant"]["arrived_arousal"] == pytest.approx(1.0)
     json.dumps(numbers, allow_nan=False)
+
+
+def test_every_dyad_is_transferred_and_scored(faces, dyads):
+    """Two dyads; of the second, the parent's arousal was not rated."""
+    both = dyads.extras | {"frame": np.tile([0, 1], 4), "dyad": np.repeat([7, 9], 4)}
+    emotions = faces.emotions.copy()
+    emotions[[4, 5], 1] = np.nan
+    two = dataclasses.replace(faces, extras=both, emotions=emotions)
+    assert two.infants.tolist() == [False, False, True, True] * 2
+    stills = oracle.draw_faces(8, seed=9)
+    found = transfer.measure(oracle.oracle(faces, stills), two, stills, seed=0)
+    assert len(found.tracks) == 2
+    np.testing.assert_allclose(found.tracks[1]["infant"].transferred, faces.emotions[[6, 7]])
+    numbers = transfer.to_metrics(found)
+    over = numbers["dyads"]
+    assert over["count"] == 2 and over["infant"]["arrived_arousal"]["dyads"] == 2
+    assert over["infant"]["arrived_arousal"]["mean"] == pytest.approx(1.0)
+    assert over["infant"]["arrived_arousal"]["interval"] == pytest.approx([1.0, 1.0])
+    assert over["parent"]["read_arousal"]["dyads"] == 1 and over["parent"]["read_arousal"]["interval"] is None
+    json.dumps(numbers, allow_nan=False)
+
+
+def test_the_mean_over_dyads_by_hand():
+    found = transfer._over_dyads([0.5, None, 0.9], seed=0)
+    assert (found["dyads"], found["lowest"], found["highest"]) == (2, 0.5, 0.9)
+    assert found["mean"] == pytest.approx(0.7) and found["deviation"] == pytest.approx(np.sqrt(0.08))
+    assert found["interval"] == pytest.approx([0.5, 0.9])
+    assert transfer._over_dyads([None, None], seed=0) is None
 
 
 def test_without_a_dyad_of_both_people_there_is_no_transfer(faces, dyads):
