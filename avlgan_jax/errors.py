@@ -1,13 +1,18 @@
 """User-facing errors: print one line to stderr and exit with a non-zero status, without a traceback."""
 
+import contextlib
 import errno
 import functools
+import importlib
 import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 USAGE_EXIT_CODE = 2
+_INTERRUPTED = 130  # as a shell reports a program that Ctrl-C ended
 # The extra of the package (`pip install 'avlgan_jax[EXTRA]'`) that installs a module which only some commands need.
 EXTRAS = {
     "tensorflow": "prepare",
@@ -15,6 +20,7 @@ EXTRAS = {
     "dlib": "dlib",
     "face_recognition_models": "dlib",
     "face_alignment": "fan",
+    "ai_edge_litert": "mediapipe",
     "torch": "inception",
     "starlette": "app",
     "uvicorn": "app",
@@ -50,32 +56,97 @@ def command_line(name: str) -> str:
 
 
 def command(main: Callable[[], None]) -> Callable[[], None]:
-    """Wrap the `main` of a command so that user errors end in one line.
+    """Wrap the `main` of a command so that it ends quietly or in one line.
 
-    A `UserError`, a disk that is full or read-only, and a missing package that an extra installs exit with status 2.
-    A closed pipe ends the command silently with status 1. Any other exception is a bug of this project and keeps its
-    traceback.
+    A `UserError`, a disk that is full or read-only, a file where a folder is expected, and a missing package that an
+    extra installs exit with status 2. A closed pipe ends the command silently with status 1, Ctrl-C with status 130.
+    Characters that the terminal cannot show are printed as escapes. Any other exception is a bug of this project and
+    keeps its traceback.
     """
 
     @functools.wraps(main)
     def run() -> None:
-        try:
-            main()
-        except BrokenPipeError:
-            # The reader of our output has gone, as `head` does. Python flushes stdout once more at exit: into nothing.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(1)
-        except (UserError, OSError, ModuleNotFoundError) as error:
-            code = report_error(error)
-            if code is None:
-                raise
-            sys.exit(code)
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):  # not where a test or a notebook replaces it
+                stream.reconfigure(errors="backslashreplace")
+        with _interrupts() as interrupted:
+            try:
+                try:
+                    main()
+                finally:
+                    sys.stdout.flush()  # Python's own flush at exit would print a traceback for a closed pipe
+            except BaseException as error:
+                code = _INTERRUPTED if interrupted else _exit_code(error)
+                if code is None:
+                    raise
+                sys.exit(code)
 
     return run
 
 
+def program(module: str) -> Callable[[], None]:
+    """Return the command whose `main` is in a module of this package. The module is imported within the wrapper.
+
+    Importing it takes a second, in which Ctrl-C would otherwise print a traceback.
+    """
+
+    def run() -> None:
+        importlib.import_module(module).main()
+
+    return command(run)
+
+
+# The installed programs (`pyproject.toml`), and the scripts of a clone.
+prepare = program("avlgan_jax.datasets.prepare")
+train = program("avlgan_jax.training.run")
+evaluate = program("avlgan_jax.evaluation.run")
+ablate = program("avlgan_jax.evaluation.ablate")
+edit = program("avlgan_jax.editing.commands")
+app = program("avlgan_jax.app.__main__")
+export = program("avlgan_jax.editing.export")
+
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Yield a list that is not empty after Ctrl-C.
+
+    KeyboardInterrupt alone does not tell: a library in whose import or callback it is raised may raise another
+    exception instead. Where something else handles the signal, or ignores it, it stays so.
+    """
+    received: list[int] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield received
+        return
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _exit_code(error: BaseException) -> int | None:
+    """Report the exception that ended a command; return its exit status, or None if it is a bug or no error at all."""
+    if isinstance(error, BrokenPipeError):
+        # The reader of our output has gone, as `head` does. Python flushes once more at exit: into nothing.
+        for stream in (1, 2):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+        return 1
+    if isinstance(error, KeyboardInterrupt):
+        return _INTERRUPTED
+    return report_error(error)
+
+
 def report_error(error: BaseException) -> int | None:
     """Print a user error as one line and return its exit status. Return None for any other exception (a bug)."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG):
+        expected = "a file" if error.errno == errno.EISDIR else "a folder"
+        error = UserError(f"cannot use {error.filename}: {error.strerror}; expected {expected}: choose another place")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
         where = error.filename or "the output directory"
         error = UserError(f"cannot write to {where}: {error.strerror}; free some space or choose another place")

@@ -24,7 +24,7 @@ class Arguments:
     weights: str = "procedural64"
     """Weights: name of a packaged bundle, folder of a bundle, or folder of a training run."""
     landmarks: str = "dlib"
-    """Landmark detector for uploaded photographs: dlib, fan or fan3d."""
+    """Landmark detector for uploaded photographs: dlib, fan, fan3d or mediapipe."""
     host: str = "127.0.0.1"
     """Address to listen on. At any other address than 127.0.0.1 other machines of the network can use the page."""
     port: int = 8765

@@ -114,7 +114,7 @@ def test_a_killed_run_leaves_only_incomplete_folders(prepared, tmp_path):
         (["procedural_faces", "--faces", "0"], ["--faces 0"]),
         (["procedural_faces", "--workers", "0"], ["--workers 0"]),
         (["procedural_faces", "--data-dir", __file__], ["test_prepare.py is not a folder"]),
-        (["diffusion_fer", "--manual-dir", ".", "--landmarks", "mediapipe"], ["mediapipe", "fan, fan3d, dlib"]),
+        (["diffusion_fer", "--manual-dir", ".", "--landmarks", "openface"], ["openface", "fan, fan3d, dlib"]),
     ],
 )
 def test_invalid_arguments_are_user_errors(arguments, words):

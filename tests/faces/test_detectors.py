@@ -72,8 +72,8 @@ def test_dlib_refuses_a_file_other_than_the_published_model(tmp_path):
 
 
 def test_the_error_for_an_unknown_detector_lists_the_detectors():
-    with pytest.raises(UserError, match="'mediapipe': expected one of fan, fan3d, dlib"):
-        detectors.kind("mediapipe")
+    with pytest.raises(UserError, match="'openface': expected one of fan, fan3d, dlib, mediapipe"):
+        detectors.kind("openface")
     with pytest.raises(UserError, match="dlib has no option 'yunet'"):
         detectors.fetch("dlib-yunet")
     with pytest.raises(UserError, match="unknown face detector 'mtcnn' for FAN: expected one of sfd, yunet"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 from etils import epath
 
-from avlgan_jax.datasets import labels, photographs
+from avlgan_jax.datasets import labels, photographs, tables
 from avlgan_jax.datasets.locating import Photograph
 from avlgan_jax.errors import UserError
 
@@ -23,7 +23,7 @@ class Options(photographs.Options):
     """Options of DiffusionFER: landmarks, crop, and the limit on damaged images."""
 
     landmarks: str = "dlib"
-    """Source of the landmarks: fan (2-D), fan3d (2-D and 3-D) or dlib."""
+    """Source of the landmarks: fan (2-D), fan3d (2-D and 3-D), dlib or mediapipe."""
 
 
 class Builder(photographs.PhotographBuilder):
@@ -38,22 +38,27 @@ class Builder(photographs.PhotographBuilder):
     """
 
     def list_photographs(self, folder: Path) -> Iterator[Photograph]:
-        """Yield the images in the sheet. A file name's stem up to its last `_` names the person.
-
-        Args:
-            folder: The manual directory.
-
-        Raises:
-            UserError: If the sheet is missing, lacks a column, or is not CSV.
-        """
-        sheet = epath.Path(folder) / SHEET
-        if not sheet.exists():
-            raise UserError(f"{sheet} is missing; give the folder that holds it as --manual-dir")
-        for row in labels.table(sheet, COLUMNS, delimiter=","):
-            yield _photograph(row, epath.Path(folder))
+        """Yield the images in the sheet: see `photographs_in`."""
+        return photographs_in(folder)
 
 
-def _photograph(row: dict[str, str], folder: epath.Path) -> Photograph:
+def photographs_in(folder: Path) -> Iterator[Photograph]:
+    """Yield the images in the sheet. A file name's stem up to its last `_` names the person.
+
+    Args:
+        folder: The manual directory.
+
+    Raises:
+        UserError: If the sheet is missing, lacks a column, or is not CSV.
+    """
+    sheet = epath.Path(folder) / SHEET
+    if not sheet.exists():
+        raise UserError(f"{sheet} is missing; give the folder that holds it as --manual-dir")
+    for row in tables.read(sheet, {column: (column,) for column in COLUMNS}, COLUMNS).rows:
+        yield _photograph(row, epath.Path(folder))
+
+
+def _photograph(row: tables.Row, folder: epath.Path) -> Photograph:
     """Return the image of one row."""
     path = row["subDirectory_filePath"]
     stem = posixpath.splitext(path.removeprefix(PREFIX))[0]
@@ -63,7 +68,7 @@ def _photograph(row: dict[str, str], folder: epath.Path) -> Photograph:
         path=_local(path, folder),
         split=photographs.split_of(subject),
         subject=subject,
-        emotion=labels.emotion(row["valence"], row["arousal"]),
+        emotion=row.emotion(),
         expression=labels.expression(row["expression"]),
     )
 

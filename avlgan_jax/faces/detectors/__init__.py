@@ -18,11 +18,13 @@ NO_FACE = "no face"
 NONE_IN_BOX = "several faces and none in the box"
 INCOMPLETE = "incomplete landmarks"
 
-# Module and class of each detector. The modules import torch, face_alignment or dlib only when a detector is created.
+# Module and class of each detector. The modules import torch, face_alignment, dlib or LiteRT only when a
+# detector is created.
 CLASSES = {
     "fan": ("avlgan_jax.faces.detectors.fan", "Fan"),
     "fan3d": ("avlgan_jax.faces.detectors.fan", "Fan3d"),
     "dlib": ("avlgan_jax.faces.detectors.dlib", "Dlib"),
+    "mediapipe": ("avlgan_jax.faces.detectors.mediapipe", "Mediapipe"),
 }
 
 
