@@ -21,7 +21,7 @@ class CommonOptions:
     weights: str = "procedural64"
     """Weights: name of a packaged bundle, folder of a bundle, or folder of a training run."""
     landmarks: str = "dlib"
-    """Landmark detector for photographs: dlib, fan or fan3d. Use the one that prepared the training data."""
+    """Landmark detector for photographs: dlib, fan, fan3d or mediapipe. Use the one that prepared the training data."""
 
 
 @dataclass(frozen=True)
