@@ -152,6 +152,8 @@ class ImageTraining(AdversarialTraining):
     """Generate an image and a mask that blends it with the source, instead of the output image itself."""
     warped: bool = False
     """Move the source's pixels with the landmarks first, and paint only what is new, with a mask as `masked`."""
+    paired_feature_weight: float = 0.0
+    """How much more a pixel of mouth or eyes counts in the paired loss, added to 1; needs `warped`."""
     mask_weight: float = 0.0
     """Weight of the loss on the mean of the mask; only `masked` and `warped` use it."""
     g_landmark_factor: float = 1.0
@@ -169,12 +171,13 @@ class ImageTraining(AdversarialTraining):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("landmark_weight", "g_landmark_factor", "mask_weight"):
+        for name in ("landmark_weight", "g_landmark_factor", "mask_weight", "paired_feature_weight"):
             _require(self, name, getattr(self, name) >= 0, "0 or more")
         for name in ("width", "blocks", "d_width", "d_layers"):
             _require(self, name, getattr(self, name) >= 1, "at least 1")
         _require(self, "warped", not (self.warped and self.masked), "False with masked: it has a mask of its own")
         _require(self, "warped", self.use_landmarks or not self.warped, "False without landmarks")
+        _require(self, "paired_feature_weight", self.warped or not self.paired_feature_weight, "0 without warped")
         _require(
             self,
             "use_landmarks",

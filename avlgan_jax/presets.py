@@ -122,11 +122,12 @@ def paired() -> Config:
         ),
         image=replace(
             recipe.image,
-            steps=4_000,
+            steps=4_600,
             d_warmup=800,
             ema_decay=0.999,
             targets="paired",
             paired_weight=12.0,
+            paired_feature_weight=4.0,
             emotion_weight=2.0,
             reconstruction_weight=0.0,
             mask_weight=0.05,

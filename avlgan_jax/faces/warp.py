@@ -45,9 +45,12 @@ FACE_MARGIN = 0.2
 _TURN = 2.0 * np.pi * np.arange(32) / 32
 DIRECTIONS = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=-1).astype(np.float32)
 _BROWS, _BASE_OF_NOSE = slice(17, 27), 33
+# Mouth and eyes end between these distances outside lips and lids, over the distance of the outer eye corners.
+FEATURE_EDGE = (0.06, 0.18)
 # Rings of landmarks that open: the inner lips and both eyes.
 INNER_LIPS = tuple(range(60, 68))
 RIGHT_EYE, LEFT_EYE = tuple(range(36, 42)), tuple(range(42, 48))
+OUTER_LIPS = tuple(range(48, 60))
 
 Points = Float[Array, "n 2"]
 
@@ -74,8 +77,7 @@ def fit(source: Float[Array, "68 d"], target: Float[Array, "68 d"]) -> Flow:
     outline = jnp.concatenate([source, centres, forehead(source), forehead(centres)])
     # Not as a matrix product: jaxlib 0.10.2 on a CPU compiles its maximum, used by `face`, to wrong numbers.
     reach = jnp.max(outline[:, :1] * DIRECTIONS[:, 0] + outline[:, 1:] * DIRECTIONS[:, 1], axis=0)
-    eye_distance = jnp.sqrt(jnp.sum(jnp.square(source[36] - source[45])) + 1e-12)
-    return Flow(centres, _solve(matrix, source - centres), reach, FACE_MARGIN * eye_distance)
+    return Flow(centres, _solve(matrix, source - centres), reach, FACE_MARGIN * _eye_distance(source))
 
 
 def displacement(flow: Flow, points: Points) -> Points:
@@ -189,6 +191,22 @@ def opening(landmarks: Float[Array, "68 d"], ring: tuple[int, ...], points: Poin
     crossing = to_y * edge_x / jnp.where(jnp.abs(edge_y) < 1e-9, 1e-9, edge_y)
     crossings = jnp.sum(straddles & (to_x < crossing), axis=0)
     return jnp.where(crossings % 2 == 1, distance, -distance)
+
+
+def features(source: Float[Array, "68 d"], target: Float[Array, "68 d"], points: Points) -> Float[Array, "n"]:
+    """Return 1 in the mouth and the eyes, before or after, 0 away from them, and smooth values between."""
+    (near, far), unit = FEATURE_EDGE, _eye_distance(source)
+    found = jnp.zeros(len(points))
+    for ring in (OUTER_LIPS, RIGHT_EYE, LEFT_EYE):
+        for landmarks in (source, target):
+            inside = opening(landmarks, ring, points) / unit
+            found = jnp.maximum(found, _smooth_step((far + inside) / (far - near)))
+    return found
+
+
+def _eye_distance(landmarks: Float[Array, "68 d"]) -> Float[Array, ""]:
+    """Return the distance of the outer eye corners in the plane; the small constant keeps its slope at 0 finite."""
+    return jnp.sqrt(jnp.sum(jnp.square(in_plane(landmarks)[36] - in_plane(landmarks)[45])) + 1e-12)
 
 
 def _distances(a: Points, b: Float[Array, "k 2"]) -> Float[Array, "n k"]:

@@ -208,7 +208,10 @@ class Converter:
             parts["landmark"] = losses.landmark(d_output.landmarks, target.landmarks)
             total += training.g_landmark_factor * weights.landmark * parts["landmark"]
         if truth is not None:
-            parts["paired"] = losses.paired(truth, generated.output)
+            factor = None
+            if getattr(training, "paired_feature_weight", 0.0):
+                factor = 1.0 + training.paired_feature_weight * generated.features
+            parts["paired"] = losses.paired(truth, generated.output, factor)
             total += training.paired_weight * parts["paired"]
         if generated.mask is not None:
             parts["mask"] = losses.mask_size(generated.mask)

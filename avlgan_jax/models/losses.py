@@ -91,12 +91,23 @@ def reconstruction(
     return jnp.mean(difference)
 
 
-def paired(truth: Float[Array, "batch *shape"], generated: Float[Array, "batch *shape"]) -> Scalar:
+def paired(
+    truth: Float[Array, "batch *shape"],
+    generated: Float[Array, "batch *shape"],
+    factor: Float[Array, "batch height width 1"] | None = None,
+) -> Scalar:
     """Return the mean absolute difference to the paired images or landmarks, not in the paper.
 
     For images, the differences between neighbouring pixels count as much as the pixels: edges are then not softened.
+
+    Args:
+        truth: The paired images or landmarks.
+        generated: The generator's output.
+        factor: How much each pixel counts; by default 1. No gradient flows into it.
     """
     difference = generated - truth
+    if factor is not None:
+        difference = difference * jax.lax.stop_gradient(factor)
     loss = jnp.mean(jnp.abs(difference))
     if difference.ndim == 4:
         loss += sum(jnp.mean(jnp.abs(jnp.diff(difference, axis=axis))) for axis in (1, 2))

@@ -34,10 +34,13 @@ class Condition(NamedTuple):
 
 
 class Generated(NamedTuple):
-    """Output of a generator, and the blending mask (1: painted, 0: copied from the source) of a masked generator."""
+    """Output of a generator."""
 
     output: Float[Array, "batch *shape"]
     mask: Float[Array, "batch height width 1"] | None = None
+    """The blending mask of a masked generator (1: painted, 0: copied from the source)."""
+    features: Float[Array, "batch height width 1"] | None = None
+    """Where mouth and eyes are, from 0 to 1, if the generator knows it from landmarks."""
 
 
 class DiscriminatorOutput(NamedTuple):

@@ -35,6 +35,8 @@ class Geometry(NamedTuple):
     """Where a mouth or an eye has opened that was closed at the same pixels of the source, from 0 to 1."""
     face: Float[Array, "batch height width 1"]
     """1 in the face, before or after, and 0 in the background, where nothing changes (`warp.face`)."""
+    features: Float[Array, "batch height width 1"]
+    """1 in the mouth and the eyes, before or after, and 0 away from them (`warp.features`)."""
 
 
 def geometry(image: Image, source: lm.Array, target: lm.Array) -> Geometry:
@@ -54,12 +56,14 @@ def _geometry(image: Float[Array, "h w 3"], source: Float[Array, "68 d"], target
         before = jax.nn.sigmoid(4.0 * sharpness * warp.opening(source, ring, origins))
         revealed = jnp.maximum(revealed, now * (1.0 - before))
     moved = moved.reshape(height, width, 2)
+    features = warp.features(source, target, pixels)
     return (
         warp.sample(image, moved),
         moved,
         area.reshape(height, width, 1),
         revealed.reshape(height, width, 1),
         warp.face(flow, pixels).reshape(height, width, 1),
+        features.reshape(height, width, 1),
     )
 
 
@@ -97,4 +101,4 @@ class Painter(nn.Module):
         shaded = jnp.clip((given.warped + 1.0) * jnp.exp(SHADING * shading) - 1.0, -1.0, 1.0)
         # The price of the mask is that of every change: of shading too.
         change = mask + (1.0 - mask) * jnp.abs(shading)
-        return Generated(mask * painted + (1.0 - mask) * shaded, change)
+        return Generated(mask * painted + (1.0 - mask) * shaded, change, given.features)

@@ -175,3 +175,16 @@ def test_inside_and_outside_of_an_opening():
     )
     points = jnp.array([[0.0, 0.4], [0.0, 0.25], [0.5, 0.4], [0.0, 0.48]])
     np.testing.assert_allclose(warp.opening(ring, warp.INNER_LIPS, points), [0.1, -0.05, -0.3, 0.02], atol=1e-5)
+
+
+def test_features_are_mouth_and_eyes_before_and_after(face):
+    _, (source, target) = face
+    unit = float(np.linalg.norm(source[36] - source[45]))
+    found = functools.partial(warp.features, source, target)
+    for points in (source, target):
+        np.testing.assert_array_equal(found(points[jnp.arange(36, 68)]), 1.0)
+    lowest = jnp.maximum(source[57, 1], target[57, 1])
+    below = jnp.array([[source[57, 0], lowest + distance * unit] for distance in (0.05, 0.12, 0.19)])
+    near, between, far = np.asarray(found(below))
+    assert near == 1.0 and 0.0 < between < 1.0 and far == 0.0
+    assert not np.any(found(source[jnp.array([0, 16, 30])]))  # both ends of the jaw, the tip of the nose

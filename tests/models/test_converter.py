@@ -284,6 +284,28 @@ def test_the_paired_loss_is_the_distance_to_the_pair(name):
     np.testing.assert_allclose(metrics["g/paired"], expected, rtol=1e-4)
 
 
+def test_pixels_of_mouth_and_eyes_count_more_in_the_paired_loss():
+    tiny = small(targets="paired", paired_weight=3.0)
+    tiny = dataclasses.replace(
+        tiny, image=dataclasses.replace(tiny.image, warped=True, masked=False, paired_feature_weight=4.0)
+    )
+    model, state, batch = built("image", tiny)
+    images = np.asarray(batch.images)
+    batch = batch._replace(target_landmarks=batch.landmarks, target_images=jnp.asarray(255 - images))
+    real, own, target = model.trainer.view(state.frozen, batch)
+    generated = model.trainer.generate(state.generator, real, target)
+    truth = model.trainer.truth(batch)
+    _, parts = model.trainer.generator_objective(
+        state.generator, generated, state.discriminator, real, own, target, truth
+    )
+    features = np.asarray(generated.features)
+    assert features.min() == 0.0 and features.max() == 1.0
+    difference = (np.asarray(generated.output) - np.asarray(truth)) * (1.0 + 4.0 * features)
+    expected = np.abs(difference).mean()
+    expected += np.abs(np.diff(difference, axis=1)).mean() + np.abs(np.diff(difference, axis=2)).mean()
+    np.testing.assert_allclose(parts["paired"], expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["landmark", "image", "avgan"])
 def test_an_absent_label_contributes_exactly_nothing(name):
     """Half of the labels of a batch without the other half; and no label at all."""
