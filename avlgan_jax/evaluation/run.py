@@ -45,6 +45,9 @@ class Arguments:
     """Split whose faces are converted to other emotions. Generated images are compared with the training split."""
     seed: int = 0
     """Seed of the (face, target emotion) pairs, of the faces in the figures, and of the confidence intervals."""
+    trial_seeds: int = 1
+    """Number of times that the targets are drawn, from --seed on, with --samples pairs each time. With several draws,
+    a score and its interval depend less on which targets were drawn; other experiments use the first draw only."""
     all: bool = False
     """Run every experiment of Section IV, including those that need the runs of `ablate.py`."""
     experiment: (
@@ -83,6 +86,8 @@ class Arguments:
             raise UserError(f"--batch-size is {self.batch_size}; expected at least 1")
         if self.samples < 1:
             raise UserError(f"--samples is {self.samples}; expected at least 1")
+        if self.trial_seeds < 1:
+            raise UserError(f"--trial-seeds is {self.trial_seeds}; expected at least 1")
         if self.seed < 0:
             raise UserError(f"--seed is {self.seed}; expected 0 or more")
         if self.all and self.experiment:
@@ -107,7 +112,7 @@ def evaluate(arguments: Arguments) -> Path:
     from avlgan_jax.data.manifest import find_manifest
     from avlgan_jax.evaluation import ground_truth, suite
     from avlgan_jax.evaluation.report import page, tables
-    from avlgan_jax.evaluation.trials import draw_trials, picture_count
+    from avlgan_jax.evaluation.trials import draw_trials, picture_count, repeated_trials
     from avlgan_jax.runtime.devices import choose_devices
     from avlgan_jax.training import states, workdir
 
@@ -124,6 +129,7 @@ def evaluate(arguments: Arguments) -> Path:
     if "dyads" in manifest.splits:
         frames = records.load(data_dir, data, resolution, "dyads", dimensions)
     trials = draw_trials(faces.emotions, arguments.samples, seed)
+    every_trial = repeated_trials(faces.emotions, arguments.samples, seed, arguments.trial_seeds)
     names, ablation_runs = _experiments(arguments)
 
     with contextlib.ExitStack() as stack:
@@ -132,14 +138,24 @@ def evaluate(arguments: Arguments) -> Path:
             if ground_truth.face_keys(faces) is not None
             else None
         )
-        total = picture_count(models, faces, training, arguments.samples) if "trials" in names else 0
+        total = picture_count(models, faces, training, len(every_trial.sources)) if "trials" in names else 0
         progress = stack.enter_context(tqdm(total=total, unit=" images", smoothing=0.1))
         feature_space = None
         if weights is not None and {"trials", *ABLATIONS} & set(names):
             progress.set_description("Inception")
             feature_space = _feature_space(weights, arguments.fid_mode, devices, training, data_dir, manifest.digest)
         context = suite.EvaluationContext(
-            models, faces, training, frames, trials, seed, render, feature_space, progress.update, **ablation_runs
+            models,
+            faces,
+            training,
+            frames,
+            trials,
+            seed,
+            render,
+            feature_space,
+            progress.update,
+            every_trial,
+            **ablation_runs,
         )
         result = suite.run_experiments(context, names, progress.set_description)
 
@@ -153,6 +169,7 @@ def evaluate(arguments: Arguments) -> Path:
             "training_faces": len(training),
             "samples": arguments.samples,
             "seed": seed,
+            "trial_seeds": arguments.trial_seeds,
             "experiments": names,
             "fid_mode": arguments.fid_mode if feature_space is not None else None,
             "fid_weights": weights.sha256 if feature_space is not None else None,
@@ -162,6 +179,7 @@ def evaluate(arguments: Arguments) -> Path:
             "config_digest": config.digest(models.config),
             "data_digest": manifest.digest,
             "versions": _versions(),
+            "processor": _processor(devices),
         },
     }
     folder = workdir.report(arguments.workdir, arguments.experiment)
@@ -228,6 +246,19 @@ def _versions() -> dict[str, str]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[package] = importlib.metadata.version(package)
     return found
+
+
+def _processor(devices) -> str:
+    """Return the name of the processor, and of the accelerator if the models ran on one.
+
+    The order of a sum, and so the last digits of every score, depend on it.
+    """
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    processor = names[0] if names else platform.processor() or platform.machine()
+    kinds = sorted({device.device_kind for device in devices if device.platform != "cpu"})
+    return ", ".join([processor, *kinds])
 
 
 @command

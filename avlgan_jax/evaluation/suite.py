@@ -14,6 +14,7 @@ from avlgan_jax.evaluation.experiments import (
     baby,
     circumplex,
     comparison,
+    expressions,
     fidelity,
     regions,
     shape,
@@ -51,6 +52,8 @@ class EvaluationContext:
     """Feature space of FID, or None to omit FID."""
     advance: ProgressCallback = lambda done: None
     """Called with the number of images done since the last call."""
+    every_trial: Trials | None = None
+    """Trials of all draws of the targets, for the scores of the trials; None for `trials`, the first draw, alone."""
     ablated: AblationModels | None = None
     """The runs of Table I, or None if none are trained."""
     recipe: dict[str, Callable[[], Trained]] | None = None
@@ -111,8 +114,11 @@ def _add_summary_columns(numbers: dict) -> dict:
 
 def _table_ii(context: EvaluationContext) -> ExperimentResult:
     found = table_ii.to_metrics(context.training)
-    shown = examples.expressions(context.models, context.faces, context.seed, table_ii.means(found))
-    return ExperimentResult({"table_ii": found}, [figures.expressions(shown)])
+    means = table_ii.means(found)
+    shown = examples.expressions(context.models, context.faces, context.seed, means)
+    recognised = expressions.measure(context.models, context.faces, context.seed, means)
+    numbers = {"table_ii": found, "expressions": expressions.to_metrics(recognised, context.seed)}
+    return ExperimentResult(numbers, [figures.expressions(shown)])
 
 
 def _faces(context: EvaluationContext) -> ExperimentResult:
@@ -128,7 +134,7 @@ def _trials(context: EvaluationContext) -> ExperimentResult:
         context.models,
         context.faces,
         context.training,
-        context.trials,
+        context.trials if context.every_trial is None else context.every_trial,
         context.render,
         context.advance,
         context.inception,
@@ -172,14 +178,14 @@ def _baby(context: EvaluationContext) -> ExperimentResult:
 def _transfer(context: EvaluationContext) -> ExperimentResult:
     found = transfer.measure(context.models, context.frames, context.faces, context.seed)
     return ExperimentResult(
-        {"transfer": transfer.to_metrics(found)}, [figures.transfer(found)] if found is not None else []
+        {"transfer": transfer.to_metrics(found, context.seed)}, [figures.transfer(found)] if found is not None else []
     )
 
 
 def _table_i(context: EvaluationContext) -> ExperimentResult:
     if context.ablated is None:
         return ExperimentResult({"table_i": {}})
-    found = table_i.to_metrics(context.ablated, _measurement_setup(context))
+    found = table_i.to_metrics(context.ablated, _measurement_setup(context), context.seed)
     return ExperimentResult({"table_i": found}, [figures.table_i(found)])
 
 

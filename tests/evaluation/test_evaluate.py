@@ -84,7 +84,8 @@ def test_the_report_has_every_documented_number(workdir):
     assert found["regressor"].keys() >= {"rmse", "ccc_valence", "ccc_arousal"}
     assert found["provenance"]["steps"].keys() == {"regressor", "landmark", "image", "avgan"}
     assert found["protocol"]["landmark_dimensions"] == 2
-    assert found["provenance"].keys() == {"steps", "config_digest", "data_digest", "versions"}
+    assert found["provenance"].keys() == {"steps", "config_digest", "data_digest", "versions", "processor"}
+    assert found["provenance"]["processor"]
     for group in ("adult", "infant"):
         regions, sweeps = found["regions"][group], found["sweeps"][group]
         assert list(regions["psnr"]) == ["avlandmarkgan", "avgan", "warp", "do_nothing"]

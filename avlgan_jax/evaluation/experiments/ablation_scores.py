@@ -43,6 +43,13 @@ def measure(models: Trained, setting: MeasurementSetup) -> dict[str, float | Non
     They are the RMSE of the regressor's predictions against the targets, the Fréchet distances to the training faces,
     and the landmark error and PSNR against the ground truth. A score without its input in `setting` is None.
     """
+    return measure_with_predictions(models, setting)[0]
+
+
+def measure_with_predictions(
+    models: Trained, setting: MeasurementSetup
+) -> tuple[dict[str, float | None], Float[np.ndarray, "n 2"]]:
+    """Return the scores of `measure`, and the emotions that the regressor predicts for the outputs of the trials."""
     faces, trials, truth = setting.faces, setting.trials, setting.truth
     predicted, regressor_features, inception_features, landmark_errors, psnr = [], [], [], [], []
     for start in range(0, len(trials.sources), PICTURES_PER_CHUNK):
@@ -59,13 +66,14 @@ def measure(models: Trained, setting: MeasurementSetup) -> dict[str, float | Non
             landmark_errors.append(normalised_mean_error(moved, truth.landmarks[chunk]))
             psnr.append(metrics.psnr(output, truth.images[chunk]))
     inception = setting.inception
-    return {
+    scores = {
         "rmse": metrics.rmse(np.concatenate(predicted), trials.targets),
         "frechet_regressor": _distance(regressor_features, setting.reference),
         "fid": _distance(inception_features, inception.reference) if inception is not None else None,
         "truth_landmark_nme": _mean(landmark_errors),
         "truth_psnr": _mean(psnr),
     }
+    return scores, np.concatenate(predicted)
 
 
 def _distance(features: list[np.ndarray], reference: ReferenceFeatures) -> float:

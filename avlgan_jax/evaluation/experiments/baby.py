@@ -98,7 +98,7 @@ def to_metrics(found: dict[str, FramePredictions], seed: int) -> dict:
     numbers: dict = {}
     for name, frames in found.items():
         people = bootstrap.draw_people(frames.people, seed)
-        numbers[name] = {"frames": len(frames.expected), "people": people.drawn.shape[1]}
+        numbers[name] = {"frames": len(frames.expected), "people": people.drawn.shape[1], "interval_over": "people"}
         draws = {}
         for model, predicted in frames.predicted.items():
             numbers[name][model], draws[model] = _correlations(predicted, frames, people)

@@ -1,14 +1,18 @@
 """Table I: effect of each loss weight on realism and on the emotion, changing one weight at a time.
 
 The landmark converters are evaluated with the workdir's own image converter, so another value of their weights costs
-only minutes of training. Each image converter is trained from scratch.
+only minutes of training. Each image converter is trained from scratch, for the steps of the plan, which may be fewer
+than the workdir's. The two halves of the table then have different scores at the workdir's own weights, and a row is
+compared with the rows of its own weight only.
 """
 
 from collections.abc import Callable
 
 import numpy as np
+from jaxtyping import Float
 
-from avlgan_jax.evaluation.experiments.ablation_scores import MEASURES, MeasurementSetup, measure
+from avlgan_jax.evaluation import bootstrap
+from avlgan_jax.evaluation.experiments.ablation_scores import MEASURES, MeasurementSetup, measure_with_predictions
 from avlgan_jax.models.inference import Trained
 from avlgan_jax.training.ablation.table_i import AblationModels
 
@@ -48,38 +52,68 @@ PAPER = {
     },
 }
 
+# The paper's own value of each weight, with which the others are compared.
+PAPER_OWN = {column: 10.0 if column == "image.landmark_weight" else 5.0 for column in PAPER}
+
 # From the text after Table I (Section IV-A): (FID, RMSE) with 3-D landmarks, and with the 2-D landmarks of Table I.
 PAPER_3D, PAPER_2D = (26.7, 0.211), (22.13, 0.200)
 
 
-def to_metrics(runs: AblationModels, setting: MeasurementSetup) -> dict:
+def to_metrics(runs: AblationModels, setting: MeasurementSetup, seed: int = 0) -> dict:
     """Measure all runs of Table I and return `table_i` of `metrics.json`.
 
     Args:
         runs: The trained runs.
         setting: Trials and references that all runs share.
+        seed: Seed of the bootstrap.
 
     Returns:
         By loss weight a list of rows, one for each value in ascending order. A row has the value, the mean of each of
         MEASURES over its runs, the scores of each run (`seeds`), and the paper's FID and RMSE for this value (`paper`,
-        None if it has no such value). `own` is true for the value that the workdir was trained with.
+        None if it has no such value). `own` is true for the value that the workdir was trained with. `rmse_ratio` is
+        the RMSE over that at the paper's own value, [ratio, low, high] with a 95 % interval over people and, of several
+        runs, over trainings; None without such a row.
     """
-    found: dict[Callable, dict] = {}
+    found: dict[Callable, tuple] = {}
 
-    def measured(load: Callable[[], Trained]) -> dict:
+    def measured(load: Callable[[], Trained]) -> tuple:
         """Measure a run once, also if it belongs to two weights."""
         if load not in found:
-            found[load] = measure(load(), setting)
+            found[load] = measure_with_predictions(load(), setting)
         return found[load]
 
-    return {
-        weight: [
-            {"value": value, "own": value == runs.own[weight], **_row([measured(load) for load in loads])}
-            | {"paper": _paper(weight, value)}
-            for value, loads in sorted(by_value.items())
+    table = {}
+    for weight, by_value in runs.cells.items():
+        cells = {value: [measured(load) for load in loads] for value, loads in sorted(by_value.items())}
+        draws = {
+            value: _rmse_draws([predicted for _, predicted in cell], setting, seed) for value, cell in cells.items()
+        }
+        rows = {value: _row([scores for scores, _ in cell]) for value, cell in cells.items()}
+        reference = PAPER_OWN[weight]
+        table[weight] = [
+            {"value": value, "own": value == runs.own[weight], **row}
+            | {"rmse_ratio": _ratio(value, reference, rows, draws), "paper": _paper(weight, value)}
+            for value, row in rows.items()
         ]
-        for weight, by_value in runs.cells.items()
-    }
+    return table
+
+
+def _rmse_draws(
+    predicted: list[Float[np.ndarray, "n 2"]], setting: MeasurementSetup, seed: int
+) -> Float[np.ndarray, "draws"] | None:
+    """Return the RMSE of the runs of one value on each draw of people and trainings."""
+    trials = setting.trials
+    people, one_draw = np.asarray(setting.faces.subjects)[trials.sources], np.zeros(len(trials.sources), int)
+    crossed = bootstrap.draw_crossed(people, one_draw, len(predicted), seed)
+    return bootstrap.crossed_affect_draws(np.stack(predicted), trials.targets, crossed)["rmse"]
+
+
+def _ratio(value: float, reference: float, rows: dict[float, dict], draws: dict) -> list[float | None] | None:
+    """Return [ratio, low, high] of the RMSE at a value to that at `reference`, or None without the latter."""
+    if reference not in rows or value == reference or not rows[reference]["rmse"]:
+        return None
+    both = None if draws[value] is None else draws[value] / draws[reference]
+    return [rows[value]["rmse"] / rows[reference]["rmse"], *(bootstrap.interval(both) or (None, None))]
 
 
 def _row(runs: list[dict[str, float | None]]) -> dict:

@@ -162,7 +162,7 @@ def test_the_metrics_of_section_iv_b(faces, frames, monkeypatch):
     assert numbers["infant"]["avlandmarkgan"]["pcc_valence"] == pytest.approx(1.0)
     assert numbers["infant"]["avlandmarkgan"]["paper"] == 0.70
     assert numbers["parent"]["avgan"]["paper"] == 0.64
-    assert numbers["parent"]["frames"] == 2
+    assert numbers["parent"]["frames"] == 2 and numbers["parent"]["interval_over"] == "people"
     json.dumps(numbers, allow_nan=False)
 
 
@@ -377,6 +377,32 @@ def test_table_i_of_models_with_known_outputs(faces):
     assert zero["rmse"] == pytest.approx(np.sqrt(np.mean((targets - own_emotions) ** 2)))
     assert zero["truth_landmark_nme"] > 0.0 and zero["fid"] is None
     assert zero["paper"] == {"fid": 25.66, "rmse": 0.188} and seven["paper"] is None
+    json.dumps(numbers, allow_nan=False)
+
+
+def test_the_rmse_of_table_i_is_compared_with_that_at_the_papers_own_weight(faces):
+    """At weight 0 the regressor reads twice as far from the target as at 5, whose two runs differ."""
+    setup = measurement_setup(faces)
+
+    def load(error):
+        models = oracle.oracle(faces)
+        regress = models.regress
+
+        def read(images):
+            emotions, features = regress(images)
+            noise = np.random.default_rng(len(images)).uniform(0.5, 1.5, emotions.shape).astype(np.float32)
+            return emotions + error * noise, features
+
+        models.regress = read
+        return lambda: models
+
+    cells = {"image.emotion_weight": {0.0: [load(0.4)], 5.0: [load(0.2), load(0.2)], 10.0: [load(0.21), load(0.19)]}}
+    numbers = table_i.to_metrics(AblationModels(cells, {"image.emotion_weight": 5.0}), setup)["image.emotion_weight"]
+    without, own, more = (row["rmse_ratio"] for row in numbers)
+    assert own is None
+    np.testing.assert_allclose(without, [2.0, 2.0, 2.0], rtol=1e-5)
+    value, low, high = more
+    assert low < value < high and value == pytest.approx(1.0) and 0.9 < low < high < 1.1
     json.dumps(numbers, allow_nan=False)
 
 
