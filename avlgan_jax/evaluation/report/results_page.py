@@ -17,14 +17,12 @@ import tyro
 
 from avlgan_jax import atomic_files
 from avlgan_jax.errors import UserError, command, command_line
-from avlgan_jax.evaluation.experiments.table_i import PAPER as TABLE_I
-from avlgan_jax.evaluation.experiments.table_i import PAPER_2D, PAPER_3D
 from avlgan_jax.evaluation.report import comparison_table
+from avlgan_jax.evaluation.report.findings import findings
 from avlgan_jax.evaluation.report.names import WEIGHT_WORDS
 from avlgan_jax.evaluation.report.page import template
 from avlgan_jax.evaluation.report.tables import comparisons, left_out, table_columns
 from avlgan_jax.faces import emotions
-from avlgan_jax.faces.drawing import signed
 from avlgan_jax.training import workdir
 from avlgan_jax.training.ablation.recipe import RECIPE_PARTS
 from avlgan_jax.training.workdir import METRICS
@@ -56,32 +54,6 @@ class Arguments:
     """Workdirs whose reports (evaluate.py --all) are stored first, each under the name of its workdir."""
     page: Path = Path("docs/results.md")
     """Markdown file to write. Reports are stored in the folder of the same name without .md, next to it."""
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A finding of the paper, compared with a report of this project.
-
-    Attributes:
-        text: The finding in words.
-        paper: The paper's number, formatted.
-        here: The report's number, formatted.
-        agrees: Whether the report agrees with the paper; None if it was not measured.
-        unfair: Why the two numbers are not comparable, or "" if they are.
-    """
-
-    text: str
-    paper: str
-    here: str
-    agrees: bool | None
-    unfair: str = ""
-
-    @property
-    def verdict(self) -> str:
-        """Text of the last column: "agrees", "**differs**", "not measured", or why it is not comparable."""
-        if self.agrees is None:
-            return "not measured"
-        return self.unfair or ("agrees" if self.agrees else "**differs**")
 
 
 def write(arguments: Arguments) -> Path:
@@ -121,89 +93,13 @@ def render(reports: dict[str, dict], pictures: dict[str, dict[str, str]], words:
         columns={name: table_columns(report) for name, report in reports.items()},
         compared={name: comparisons(report) for name, report in reports.items()},
         left_out={name: left_out(report) for name, report in reports.items()},
-        claims={name: claims(report, _in_two_dimensions(report, reports)) for name, report in reports.items()},
+        found={name: findings(report, _in_two_dimensions(report, reports)) for name, report in reports.items()},
         weight_names=WEIGHT_WORDS,
         parts=RECIPE_PARTS,
         comparison_headings=comparison_table.headings(),
         comparison_tables={n: comparison_table.tables(report.get("comparison", {})) for n, report in reports.items()},
         table_ii=list(zip(emotions.EXPRESSIONS, emotions.TABLE_II.tolist(), strict=True)),
     )
-
-
-def claims(report: dict, in_2d: dict | None = None) -> list[Claim]:
-    """Return the paper's findings, each compared with one report; those about avGAN only where it was trained.
-
-    Args:
-        report: Content of `metrics.json`.
-        in_2d: For a report with 3-D landmarks, its counterpart with 2-D landmarks if there is one.
-    """
-    result = [_no_better(report, in_2d)] if _dimensions(report) == 3 else []
-    gains = (("infant", 0.70 - 0.49), ("parent", 0.65 - 0.64))
-    for group, paper in () if left_out(report) else gains:
-        row = report.get("baby", {}).get(group)
-        gain = row["avlandmarkgan"]["pcc_valence"] - row["avgan"]["pcc_valence"] if row else None
-        agrees = None if gain is None else (gain > 0.05) == (paper > 0.05)
-        size = "more than" if paper > 0.05 else "at most"
-        text = f"landmarks raise the correlation of valence on {group}s by {size} 0.05"
-        result.append(Claim(text, _signed(paper), _signed(gain), agrees, _head_start(report["provenance"]["steps"])))
-    rows = {weight: {row["value"]: row for row in rows} for weight, rows in report.get("table_i", {}).items()}
-    emotion = rows.get("image.emotion_weight", {})
-    paper = TABLE_I["image.emotion_weight"]
-    result.append(
-        _ratio(
-            "without the emotion loss of the image converter the RMSE rises (weight 0 against 5)",
-            emotion,
-            paper,
-            "rmse",
-            1,
-            (0.0, 5.0),
-        )
-    )
-    result.append(
-        _ratio(
-            "with too large a weight of that loss the distance to the training pictures rises (100 against 5)",
-            emotion,
-            paper,
-            _distance(report),
-            0,
-            (100.0, 5.0),
-        )
-    )
-    for weight in WEIGHT_WORDS:
-        if weight != "image.emotion_weight":
-            result.append(_insensitive(weight, rows.get(weight, {})))
-    return result
-
-
-def _head_start(steps: dict[str, int]) -> str:
-    """Return why avGAN and the image converter are not comparable, if one had over a fifth more steps; else ""."""
-    image, avgan = steps["image"], steps["avgan"]
-    if 5 * max(image, avgan) <= 6 * min(image, avgan):
-        return ""
-    return f"not comparable: avGAN was trained for {avgan:,} steps, the image converter for {image:,}"
-
-
-def _ratio(text: str, rows: dict, paper: dict, measure: str, place: int, at: tuple[float, float]) -> Claim:
-    """Compare the ratio of a measure at two values of a weight; the report agrees if it is above 1.25."""
-    theirs = paper[at[0]][place] / paper[at[1]][place]
-    if any(value not in rows for value in at):
-        return Claim(text, f"{theirs:.1f}-fold", "–", None)
-    ours = rows[at[0]][measure] / rows[at[1]][measure]
-    return Claim(text, f"{theirs:.1f}-fold", f"{ours:.1f}-fold", ours > 1.25)
-
-
-def _insensitive(weight: str, rows: dict) -> Claim:
-    """Compare the range of the RMSE over a weight's values, as a share of its mean; below 0.25 the report agrees."""
-
-    def width(values: list[float]) -> float:
-        return (max(values) - min(values)) / (sum(values) / len(values))
-
-    theirs = width([rmse for _, rmse in TABLE_I[weight].values()])
-    text = f'the RMSE hardly depends on the loss weight "{WEIGHT_WORDS[weight]}" (range over mean)'
-    if len(rows) < 2:
-        return Claim(text, f"{theirs:.0%}", "–", None)
-    ours = width([row["rmse"] for row in rows.values()])
-    return Claim(text, f"{theirs:.0%}", f"{ours:.0%}", ours < 0.25)
 
 
 def _dimensions(report: dict) -> int:
@@ -221,28 +117,6 @@ def _in_two_dimensions(report: dict, reports: dict[str, dict]) -> dict | None:
 
     same = (other for other in reports.values() if _dimensions(other) == 2 and setting(other) == setting(report))
     return next(same, None)
-
-
-def _no_better(report: dict, in_2d: dict | None) -> Claim:
-    """Compare the RMSE with 3-D and 2-D landmarks; 3-D agrees if not below the 95 % interval of the 2-D run."""
-    text, theirs = (
-        "the RMSE is not lower with 3-D than with 2-D landmarks",
-        f"{PAPER_3D[1]:.3f} against {PAPER_2D[1]:.3f}",
-    )
-    ours = report["models"]["avlandmarkgan"]["rmse"]
-    if in_2d is None:
-        return Claim(text, theirs, f"{ours:.3f} against –", None)
-    rival = in_2d["models"]["avlandmarkgan"]["rmse"]
-    low, _ = in_2d["intervals"]["models"]["avlandmarkgan"]["rmse"] or (rival, rival)
-    return Claim(text, theirs, f"{ours:.3f} against {rival:.3f}", ours >= low)
-
-
-def _distance(report: dict) -> str:
-    return "fid" if report["protocol"].get("fid_mode") else "frechet_regressor"
-
-
-def _signed(value: float | None) -> str:
-    return "–" if value is None else signed(value, zero=None)
 
 
 def _store(directory: Path, store: Path) -> None:
