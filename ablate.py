@@ -4,7 +4,7 @@ The implementation is in `avlgan_jax.evaluation.ablate`. It spawns processes tha
 `__main__` guard.
 """
 
-from avlgan_jax.evaluation.ablate import main
+from avlgan_jax.errors import ablate as main
 
 if __name__ == "__main__":
     main()

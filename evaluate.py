@@ -4,7 +4,7 @@ The implementation is in `avlgan_jax.evaluation.run`. It spawns processes that i
 `__main__` guard.
 """
 
-from avlgan_jax.evaluation.run import main
+from avlgan_jax.errors import evaluate as main
 
 if __name__ == "__main__":
     main()

@@ -3,7 +3,7 @@
 The implementation is in `avlgan_jax.datasets.prepare`.
 """
 
-from avlgan_jax.datasets.prepare import main
+from avlgan_jax.errors import prepare as main
 
 if __name__ == "__main__":
     main()

@@ -3,7 +3,7 @@
 The implementation is in `avlgan_jax.editing.commands`.
 """
 
-from avlgan_jax.editing.commands import main
+from avlgan_jax.errors import edit as main
 
 if __name__ == "__main__":
     main()

@@ -3,7 +3,7 @@
 The implementation is in `avlgan_jax.training.run`.
 """
 
-from avlgan_jax.training.run import main
+from avlgan_jax.errors import train as main
 
 if __name__ == "__main__":
     main()

@@ -118,7 +118,7 @@ def test_arrays(count, tmp_path):
 def test_labels(count, tmp_path):
     options = face_folder.Options()
     builder = face_folder.Builder.__new__(face_folder.Builder)
-    builder.options = options
+    builder.options, builder.notes = options, {}
     points = ";".join(["12.5"] * 136)
     valid = (
         b"path,valence,arousal,expression,group,subject,split,landmarks\n"

@@ -45,6 +45,7 @@ class FacesBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         self.options = options if options is not None else self.Options()
         self.workers = workers
         self.rejections: dict[str, int] = {}
+        self.notes: dict[str, str] = {}  # what the data does not say, for the manifest
         super().__init__(**arguments)
         # TFDS calls the constructor with these arguments to rebuild a pickled builder in another process.
         self._original_state |= {"options": options, "workers": workers, "command": command}

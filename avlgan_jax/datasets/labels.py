@@ -1,26 +1,40 @@
-"""Readers of labels in CSV files and .npy arrays.
+"""Labels in the cells of tables and in .npy arrays.
 
 A label that cannot be parsed raises no error here. It becomes a value that makes `locating` reject the image.
 """
 
-import csv
 import io
 import math
-from collections.abc import Iterable, Iterator
 
 import numpy as np
 from etils import epath
 
-from avlgan_jax.errors import UserError
+from avlgan_jax.faces.emotions import EXPRESSIONS
 
 # Limit on the bytes of a .npy file. The landmarks of an hours-long video take about a tenth of it.
 _LARGEST_ARRAY = 2**30
 # Texts, in lower case, that mean "no value".
 ABSENT = ("", "null", "none", "nan", "n/a")
+# AffectNet's index by the words that data sets use for the expressions.
+WORDS = {name: index for index, name in enumerate(EXPRESSIONS)} | {
+    word: EXPRESSIONS.index(name)
+    for name, words in {
+        "neutral": ("neutrality",),
+        "happy": ("happiness", "happily"),
+        "sad": ("sadness",),
+        "surprise": ("surprised",),
+        "fear": ("fearful", "afraid"),
+        "disgust": ("disgusted",),
+        "anger": ("angry",),
+        "contempt": ("contemptuous",),
+    }.items()
+    for word in words
+}
+WORDS |= {"uncertain": 9, "no-face": 10, "non-face": 10}
 
 
 def number(text: str | None) -> float | None:
-    """Return the number in `text`.
+    """Return the number in `text`, which may have a minus sign of typography.
 
     Returns:
         None if `text` is None or one of `ABSENT`, and NaN, which is outside every range, if it is not a number.
@@ -29,7 +43,7 @@ def number(text: str | None) -> float | None:
     if text.lower() in ABSENT:
         return None
     try:
-        return float(text)
+        return float(text.replace("−", "-"))
     except ValueError:
         return math.nan
 
@@ -44,43 +58,19 @@ def emotion(valence: str | None, arousal: str | None) -> tuple[float, float] | N
 
 
 def expression(text: str | None) -> int | None:
-    """Return a class index: None if it is absent, or -1 (not a class) if it is not an integer."""
+    """Return AffectNet's index of an expression, given as the index or as a word: None if absent, -1 if neither."""
+    word = (text or "").strip().lower()
+    if word in WORDS:
+        return WORDS[word]
+    return integer(text)
+
+
+def integer(text: str | None) -> int | None:
+    """Return the integer in `text`: None if it is absent, or -1 if it is not an integer."""
     value = number(text)
     if value is None:
         return None
     return int(value) if math.isfinite(value) and value == int(value) else -1
-
-
-def table(path: epath.Path, required: Iterable[str], delimiter: str | None = None) -> Iterator[dict[str, str]]:
-    """Return the rows of a CSV file with a header, each as a mapping from column to text.
-
-    Args:
-        path: The file, in UTF-8; bytes that are not UTF-8 are replaced.
-        required: Columns that the header must have.
-        delimiter: Character between the columns; by default the comma, semicolon or tab that is most frequent in the
-            header.
-
-    Raises:
-        UserError: If a required column is missing, or if the file is not CSV (for a bad row: when the row is read).
-    """
-    lines = path.read_bytes().decode("utf-8-sig", errors="replace").splitlines()
-    delimiter = delimiter or (max(",;\t", key=lines[0].count) if lines else ",")
-    reader = csv.DictReader(lines, delimiter=delimiter, restval="")
-    try:
-        found = reader.fieldnames or ()
-    except csv.Error as error:
-        raise UserError(f"{path} is not a CSV file ({error}); expected a header and one row for each image") from None
-    if missing := sorted(set(required) - set(found)):
-        raise UserError(f"{path} has no column {', '.join(missing)}; it has {', '.join(found) or 'none'}")
-    return _rows(path, reader)
-
-
-def _rows(path: epath.Path, reader: csv.DictReader) -> Iterator[dict[str, str]]:
-    """Yield the rows of `reader`, with a malformed row as a UserError."""
-    try:
-        yield from reader
-    except csv.Error as error:
-        raise UserError(f"{path}, line {reader.line_num} is not CSV ({error}); correct or remove the line") from None
 
 
 def array(path: epath.Path) -> np.ndarray:

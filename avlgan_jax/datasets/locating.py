@@ -8,7 +8,6 @@ import dataclasses
 import functools
 import hashlib
 import math
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from avlgan_jax.datasets import pool
+from avlgan_jax.datasets.paths import inside
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import detectors, emotions, pictures, video
 from avlgan_jax.faces.detectors import annotation
@@ -143,28 +143,6 @@ def open_image(photograph: Photograph, folder: Path) -> UInt8[np.ndarray, "h w 3
     """
     path = inside(folder, photograph.path)
     return pictures.read(path).on_white() if photograph.frame is None else video.read_frame(path, photograph.frame)
-
-
-def inside(folder: Path, path: str) -> Path:
-    """Return the file at a relative path in `folder`, which may itself be a symbolic link.
-
-    Lists of images and unpacked archives are not trusted: they must not name files outside the folder.
-
-    Raises:
-        ValueError: If `path` is absolute, climbs out of `folder`, or follows a symbolic link that leads out of it.
-    """
-    relative = os.path.normpath(path)
-    if os.path.isabs(relative) or relative.split(os.sep)[0] == os.pardir or "\0" in path:
-        raise ValueError(f"{path} leads out of {folder}")
-    file = folder / relative
-    if not os.path.realpath(file).startswith(_real_path(folder) + os.sep):
-        raise ValueError(f"{path} is a link that leads out of {folder}")
-    return file
-
-
-@functools.cache
-def _real_path(folder: Path) -> str:
-    return os.path.realpath(folder).rstrip(os.sep)
 
 
 @dataclasses.dataclass(frozen=True)

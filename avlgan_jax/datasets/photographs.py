@@ -96,7 +96,7 @@ class PhotographBuilder(FacesBuilder, skip_registration=True):
         return self.dataset_info_from_configs(features=features.faces(self.resolution, **beyond))
 
     def _source(self, dl_manager: tfds.download.DownloadManager) -> dict:
-        return {"manual_dir": str(Path(dl_manager.manual_dir).resolve())}
+        return {"manual_dir": str(Path(dl_manager.manual_dir).resolve()), **self.notes}
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager):
         folder = Path(dl_manager.manual_dir)

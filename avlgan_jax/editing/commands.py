@@ -149,18 +149,19 @@ def transfer(request: Transfer) -> Path:
         raise UserError(
             f"--seconds {request.seconds}, --every {request.every}: expected --seconds above 0 and --every above 0"
         )
-    fps = FPS / request.every
     session = EditingSession(request)
     models, resolution = session.editor.models, session.editor.resolution
     performers = [session.one_face(name) for name in (request.adult, request.infant)]
     drawn = named.seed_of(request.source)
-    with tqdm(total=2 * round(request.seconds * fps), desc="source", unit=" frames") as bar:
+    with tqdm(desc="source", unit=" frames") as bar:
         if drawn is not None:
-            seed, _ = drawn
+            (seed, _), fps = drawn, FPS / request.every
             *sources, phases = drawn_source(seed, request.seconds, resolution, bar.update, every=request.every)
         else:
             folder = Path(request.source)
-            sources = filmed_source(folder, session.detector, resolution, request.seconds, bar.update, request.every)
+            *sources, fps = filmed_source(
+                folder, session.detector, resolution, request.seconds, bar.update, request.every
+            )
             phases = [""] * len(sources[0].faces)
     tracks = [smooth(transferring.read_emotions_in_disc(models, source.faces), request.smoothing) for source in sources]
     count = len(phases)

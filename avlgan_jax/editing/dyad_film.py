@@ -1,10 +1,11 @@
 """Transfer of a dyad's emotions to two other faces (Section IV-C): source films, performance, side-by-side film.
 
-A source is two films of the same length: those of a drawn dyad, or `DIR/parent.mp4` and `DIR/infant.mp4` (or folders
+A source is two films of the same moments: those of a drawn dyad, or `DIR/parent.mp4` and `DIR/infant.mp4` (or folders
 of images with these names), the layout of `avlgan_jax.datasets.dyads`.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +19,10 @@ from avlgan_jax.editing import motion
 from avlgan_jax.editing.editor import Editor
 from avlgan_jax.editing.photograph import FaceCrop, Photo
 from avlgan_jax.errors import UserError
-from avlgan_jax.faces import crop, procedural, video
+from avlgan_jax.faces import crop, footage, procedural
 from avlgan_jax.faces.crop import CropSquare
 from avlgan_jax.faces.detectors import Detector
+from avlgan_jax.faces.footage import Footage
 from avlgan_jax.faces.procedural.dyads import PERSONS
 
 PANEL = 192  # side of a face in the film, in pixels
@@ -87,38 +89,48 @@ def drawn_source(
 
 def filmed_source(
     folder: Path, detector: Detector, resolution: int, seconds: float, progress: Progress, every: int = 1
-) -> tuple[DyadTrack, DyadTrack]:
-    """Read and crop the faces of the parent and the infant of a filmed dyad.
+) -> tuple[DyadTrack, DyadTrack, float]:
+    """Read and crop the faces of the parent and the infant of a filmed dyad, at the same moments.
 
-    Each crop is a square around the best-scored face. The squares are smoothed over time, and interpolated in frames
-    without a detected face. Both tracks are cut to the length of the shorter one.
+    The moments have the rate of the faster film, or 30 per second for two folders of frames, until the shorter one
+    ends. Each film contributes the frame that is shown at each moment, whatever its rate, and constant or not. Each
+    crop is a square around the best-scored face. The squares are smoothed over time, and interpolated in frames without
+    a detected face.
 
     Args:
-        folder: folder with `parent.mp4` and `infant.mp4`, or with folders of frames `parent` and `infant`.
+        folder: folder with `parent.mp4` and `infant.mp4` (or another of `footage.FILMS`), or with folders of frames
+            `parent` and `infant`.
         detector: landmark detector.
         resolution: side in pixels of the crops for the networks.
-        seconds: longest part to read, from the start; 30 frames count as one second.
+        seconds: longest part to read, from the start.
         progress: called with 1 after each frame passed to the detector.
         every: take every n-th frame.
 
     Returns:
-        The track of the parent and the track of the infant.
+        The track of the parent, the track of the infant, and their frames per second.
 
     Raises:
         UserError: a film is missing or cannot be decoded, or no frame of it has a face.
     """
-    taken = slice(0, max(1, round(seconds * FPS)), every)
-    parent, infant = (_person(folder, name, detector, resolution, taken, progress) for name in PERSONS)
-    shorter = min(len(parent.faces), len(infant.faces))
-    return tuple(DyadTrack(person.shown[:shorter], person.faces[:shorter]) for person in (parent, infant))
+    people = footage.pair(folder, PERSONS).values()
+    rate = max(person.rate for person in people) / every
+    length = min(seconds, *(person.duration for person in people))
+    moments = np.arange(max(1, math.ceil(length * rate - 1e-6))) / rate
+    parent, infant = (_person(person, detector, resolution, moments, rate, progress) for person in people)
+    return parent, infant, rate
 
 
 def _person(
-    folder: Path, name: str, detector: Detector, resolution: int, taken: slice, progress: Progress
+    person: Footage,
+    detector: Detector,
+    resolution: int,
+    moments: Float[np.ndarray, "n"],
+    rate: float,
+    progress: Progress,
 ) -> DyadTrack:
-    """Read the film `name` twice: once to detect the faces, once to crop them."""
+    """Read the footage of one person twice: once to detect the faces, once to crop them."""
     squares = {}
-    for k, photo in enumerate(_frames(folder, name, taken)):
+    for k, photo in enumerate(person.frames_at(moments)):
         (candidates,) = detector.detect([photo])
         if candidates:
             best = max(candidates, key=lambda candidate: candidate.score)
@@ -126,39 +138,19 @@ def _person(
             squares[k] = (square.left, square.top, square.side)
         progress(1)
     if not squares:
-        raise UserError(f"{folder / name}: {detector.name} found no face in any frame; expected a film of one face")
+        raise UserError(f"{person.path}: {detector.name} found no face in any frame; expected a film of one face")
     detected = np.array(sorted(squares))
-    numbers = np.arange(k + 1)
+    numbers = np.arange(len(moments))
     tracks = [np.interp(numbers, detected, [squares[j][part] for j in detected]) for part in range(3)]
-    tracks = [gaussian_filter1d(track, _SQUARE_SMOOTHING * FPS / taken.step, mode="nearest") for track in tracks]
+    tracks = [gaussian_filter1d(track, _SQUARE_SMOOTHING * rate, mode="nearest") for track in tracks]
     shown, faces = [], []
-    for photo, (left, top, side) in zip(_frames(folder, name, taken), zip(*tracks, strict=True), strict=True):
+    for photo, (left, top, side) in zip(person.frames_at(moments), zip(*tracks, strict=True), strict=True):
         height, width = photo.shape[:2]
         side = min(side, height, width)
         square = CropSquare(float(np.clip(left, 0, width - side)), float(np.clip(top, 0, height - side)), float(side))
         shown.append(crop.crop_square(photo, square, PANEL))
         faces.append(crop.crop_square(photo, square, resolution))
     return DyadTrack(np.stack(shown), np.stack(faces))
-
-
-def _frames(folder: Path, name: str, taken: slice) -> Iterator[Photo]:
-    """Return an iterator over the frames `taken` from one person's video or folder of frames."""
-    film, images = folder / f"{name}.mp4", folder / name
-    if images.is_dir():
-        return (pictures.read(path).on_white() for path in sorted(images.iterdir())[taken])
-    if not film.is_file():
-        raise UserError(
-            f"no {name} film in {folder}: expected parent.mp4 and infant.mp4 (or folders of frames so named) in it"
-        )
-    return _as_user_errors(itertools.islice(video.read_frames(film), taken.start, taken.stop, taken.step))
-
-
-def _as_user_errors(frames: Iterator[Photo]) -> Iterator[Photo]:
-    """Yield `frames`, with decoding errors raised as UserError."""
-    try:
-        yield from frames
-    except ValueError as error:
-        raise UserError(f"{error}; expected a video that FFmpeg can decode") from error
 
 
 def perform_track(

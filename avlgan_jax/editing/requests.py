@@ -107,7 +107,8 @@ class Transfer(CommonOptions):
     """Transfer the emotions of a filmed dyad to two other faces (Section IV-C); write source and result as one film."""
 
     source: str = "procedural:0"
-    """Source dyad: procedural:SEED, or a folder with parent.mp4 and infant.mp4 (or folders of frames so named)."""
+    """Source dyad: procedural:SEED, or a folder with films of the parent and the infant (parent.mp4 and infant.mp4, or
+    .mov, .avi, .mkv, .webm, or folders of frames so named). Both begin at the same moment, at any frame rates."""
     adult: str = "procedural:1"
     """Face that receives the parent's emotions: a photograph of one face, or procedural:SEED."""
     infant: str = "procedural-infant:2"
@@ -117,7 +118,7 @@ class Transfer(CommonOptions):
     seconds: float = 8.0
     """Length of the part to transfer, from the start of the dyad, in seconds."""
     every: int = 1
-    """Use every n-th of the dyad's frames, of which there are 30 per second."""
+    """Use every n-th frame of the faster film. Folders of frames have 30 per second."""
     smoothing: float = 3.0
     """Standard deviation, in frames, of the Gaussian filter over the emotions; 0 turns the filter off."""
     motion: bool = True

@@ -1,4 +1,4 @@
-"""Videos: read frames by number, and write frames as MP4 or GIF.
+"""Videos: read frames in order or by number, read their times, and write frames as MP4 or GIF.
 
 The `av` package (PyAV) contains FFmpeg, so nothing else must be installed. It is imported on first use.
 """
@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from avlgan_jax import atomic_files
 
@@ -66,6 +66,19 @@ def write_video(path: Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: f
     Raises:
         ValueError: If the suffix is another one, there are no frames, the frames differ in size, or `fps` is not
             positive.
+def frame_times(path: Path) -> Float[np.ndarray, "n"]:
+    """Return the presentation time of every frame of a video, in seconds from the first one. Nothing is decoded.
+
+    A video whose frames have no times of their own (as often in AVI) has its declared rate.
+
+    Raises:
+        ValueError: If the file is not a video or has no frames.
+        OSError: If the file cannot be opened.
+    """
+    with _ffmpeg_errors(path):
+        return _open_video(str(path), os.stat(path).st_mtime_ns).seconds()
+
+
     """
     writers = {".mp4": _write_mp4, ".gif": _write_gif}
     writer = writers.get(path.suffix.lower())
@@ -105,10 +118,23 @@ class _OpenVideo:
             self._seek(key)
         for frame in self._frames:
             index = self._index(frame)
+        self._tick = float(self._stream.time_base or 0)
+        self._rate = self._stream.average_rate or self._stream.guessed_rate
+        self._size = len(packets)
             self._next = index + 1
             if index == number:
                 return _upright_pixels(frame)
             if index > number:
+    def seconds(self) -> Float[np.ndarray, "n"]:
+        """Return the time of each frame from the first. Raises ValueError if there is no frame or no rate."""
+        if not self._size:
+            raise ValueError("there are no frames in the video")
+        if self._times:
+            return (np.array(self._times) - self._times[0]) * self._tick
+        if not self._rate:
+            raise ValueError("neither the frames nor the video have times")
+        return np.arange(self._size) / float(self._rate)
+
                 break
         self._next = _UNKNOWN
         raise ValueError(f"there is no frame {number}, or it cannot be decoded")

@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import ClassVar
 
+import drawn_photographs as drawn
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -18,7 +19,7 @@ from avlgan_jax.datasets.dyads.dyads_dataset_builder import DISAGREE, Options
 from avlgan_jax.datasets.procedural_faces import plan
 from avlgan_jax.datasets.registry import BUILDERS
 from avlgan_jax.errors import UserError
-from avlgan_jax.faces import procedural
+from avlgan_jax.faces import procedural, video
 
 OPTIONS = {"landmarks": "dlib", "max_damaged": 0.5, "validation_dyads": "bert"}
 
@@ -151,3 +152,54 @@ def test_a_truncated_video_is_a_user_error(tmp_path):
     with pytest.raises(UserError, match=r"anna/parent\.mp4: unreadable"):
         build("dyads", tmp_path / "dyads", tmp_path / "data", landmarks="dlib", validation_dyads="bert")
     assert not list(tmp_path.rglob("rejected.csv"))
+
+
+def rated(folder: Path, count: int) -> None:
+    """Write ratings of `count` frames: the valence is the number of the frame, the arousal of the infant half of it."""
+    rows = [[k, "play", k, k, k / 2] for k in range(count)]
+    drawn.write_csv(folder / "ratings.csv", ["frame", "phase", "parent_valence_a", "infant_valence_a", "note"], rows)
+
+
+def test_frames_of_folders_keep_their_ratings_beside_other_files_and_beyond_nine(tmp_path, capfd):
+    """Frame k shows person k: with files sorted as text or .DS_Store counted, ratings would move to other people."""
+    folder = tmp_path / "dyads/anna"
+    for person in ("parent", "infant"):
+        for k in range(12):
+            drawn.save_face(folder / person / f"frame{k}.png", k)
+        (folder / person / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
+        (folder / person / "Thumbs.db").touch()
+    rated(folder, 13)
+    listed = list(BUILDERS["dyads"](data_dir=str(tmp_path), config="64px").list_photographs(tmp_path / "dyads"))
+    paths = {photograph.id: photograph.path for photograph in listed}
+    assert all(
+        paths[f"anna/{person}/{k:06}"] == f"anna/{person}/frame{k}.png"
+        for person in ("infant", "parent")
+        for k in range(12)
+    )
+    assert paths["anna/parent/000012"] == "anna/parent/frame 12"
+    printed = capfd.readouterr().err
+    assert "anna/parent has 12 frames, but ratings.csv rates up to its frame 12 (counted from 0)" in printed
+    assert "nothing reads the column note" in printed
+
+
+def test_films_of_unequal_rates_are_aligned_in_seconds(tmp_path, capfd):
+    folder = tmp_path / "dyads/anna"
+    folder.mkdir(parents=True)
+    for person, count, rate in (("parent", 30, 30.0), ("infant", 15, 15.0)):
+        video.write_video(folder / f"{person}.mp4", [np.full((32, 32, 3), 9 * k, np.uint8) for k in range(count)], rate)
+    (folder / "infant.mp4").rename(folder / "infant.MP4")
+    rated(folder, 30)
+    listed = list(BUILDERS["dyads"](data_dir=str(tmp_path), config="64px").list_photographs(tmp_path / "dyads"))
+    frames = {photograph.id: (photograph.path, photograph.frame) for photograph in listed}
+    for k in range(30):
+        assert frames[f"anna/parent/{k:06}"] == ("anna/parent.mp4", k)
+        assert frames[f"anna/infant/{k:06}"] == ("anna/infant.MP4", k // 2)
+    assert "frames, but" not in capfd.readouterr().err
+
+
+def test_a_rated_frame_that_is_no_number_names_its_line(tmp_path):
+    write_dyads(tmp_path / "dyads")
+    table = tmp_path / "dyads/anna/ratings.csv"
+    table.write_text(table.read_text().replace("\n2,still", "\ntwo,still"))
+    with pytest.raises(UserError, match=r"ratings\.csv, line 4, column frame: 'two' is not an integer of 0 or more"):
+        build("dyads", tmp_path / "dyads", tmp_path / "data", **OPTIONS)

@@ -1,3 +1,6 @@
+import dataclasses
+import inspect
+import re
 import tempfile
 from pathlib import Path
 from typing import ClassVar
@@ -7,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from building import all_faces, build, rejected
+from conftest import ROOT
 from PIL import Image
 
 from avlgan_jax.datasets import locating
@@ -120,8 +124,14 @@ def test_an_image_listed_twice_is_a_duplicate(tmp_path):
     ("text", "message"),
     [
         ("file,valence,arousal\na.png,0,0\n", "has no column path; it has file, valence, arousal"),
-        ("path,valence,arousal,group\na.png,0,0,child\n", "line 2: 'child' is not one of adult, infant"),
-        ("path,valence,arousal,split\na.png,0,0,dev\n", "line 2: 'dev' is not one of train, validation, test"),
+        (
+            "path,valence,arousal,group\na.png,0,0,child\n",
+            "line 2, column age_group: 'child' is not one of adult, infant",
+        ),
+        (
+            "path,valence,arousal,split\na.png,0,0,dev\n",
+            "line 2, column split: 'dev' is not one of train, validation, test",
+        ),
         ("", "has no column arousal, path, valence; it has none"),
     ],
 )
@@ -136,6 +146,76 @@ def test_a_missing_table_or_column_is_a_user_error(tmp_path):
         build("face_folder", tmp_path, tmp_path / "data", landmarks="dlib")
     (tmp_path / "labels.csv").write_text("path,valence,arousal\na.png,0,0\n")
     with pytest.raises(UserError, match="has no column age"):
-        build("face_folder", tmp_path, tmp_path / "data", landmarks="dlib", group_column="age")
+        build("face_folder", tmp_path, tmp_path / "data", landmarks="dlib", age_group_column="age")
     with pytest.raises(UserError, match="has no column landmarks"):
         build("face_folder", tmp_path, tmp_path / "data", landmarks="annotation")
+
+
+PEOPLE = [f"person {k}" for k in range(12)]
+
+
+def several_pictures_a_person(folder: Path, header: list[str]) -> None:
+    """Write three pictures of each of twelve people, an infant every third, and a table without the column split."""
+    rows = []
+    for k, person in enumerate(PEOPLE):
+        for shot in range(3):
+            path = f"{k}-{shot}.png"
+            save_shot(folder / path, k, shot)
+            group = "infant" if k % 3 == 0 else "adult"
+            rows.append([path, 0.1 * shot, 0.2, person, group][: len(header)])
+    drawn.write_csv(folder / "labels.csv", header, rows)
+
+
+def save_shot(path: Path, subject: int, shot: int) -> None:
+    """Write a drawn face, each shot of a person a little darker than the one before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.clip(drawn.drawn_face(subject).image - 3.0 * shot, 0, 255).astype(np.uint8)).save(path)
+
+
+@pytest.mark.parametrize("names", [("subject", "age_group"), ("person", "group"), (" Subject ", "Age Group")])
+def test_a_person_with_several_pictures_is_in_one_split(tmp_path, capfd, names):
+    several_pictures_a_person(tmp_path / "mine", ["path", "valence", "arousal", *names])
+    manifest = build("face_folder", tmp_path / "mine", tmp_path, landmarks="dlib", max_damaged=1.0)
+    faces = all_faces(tmp_path, manifest)
+    assert len(faces) == 36 and len({face["subject"] for face in faces.values()}) == 12
+    assert sum(face["infant"] for face in faces.values()) == 12
+    splits = {}
+    for face in faces.values():
+        assert splits.setdefault(face["subject"], face["split"]) == face["split"]
+    assert len(set(splits.values())) > 1
+    assert manifest.options["people"] == "named: each is in one split"
+    assert "warning" not in capfd.readouterr().err
+
+
+def test_without_a_subject_the_command_says_that_people_may_be_shared(tmp_path, capfd):
+    several_pictures_a_person(tmp_path / "mine", ["path", "valence", "arousal", "who"])
+    manifest = build("face_folder", tmp_path / "mine", tmp_path, landmarks="dlib")
+    assert manifest.options["people"].startswith("unknown: the table has no column subject")
+    printed = capfd.readouterr().err
+    assert "nothing reads the column who; the columns that are read are age_group, arousal, expression" in printed
+    assert "has no column subject: each picture counts as another person, so people may be shared" in printed
+
+
+def test_a_person_that_the_table_puts_into_two_splits_is_told(tmp_path, capfd):
+    rows = [["0.png", 0, 0, "anna", "train"], ["1.png", 0, 0, "anna", "test"], ["2.png", 0, 0, "", "train"]]
+    for k in range(3):
+        drawn.save_face(tmp_path / f"mine/{k}.png", k)
+    drawn.write_csv(tmp_path / "mine/labels.csv", ["path", "valence", "arousal", "subject", "split"], rows)
+    manifest = build("face_folder", tmp_path / "mine", tmp_path, landmarks="dlib")
+    printed = capfd.readouterr().err
+    assert "puts 1 people into several splits, such as anna (test, train)" in printed
+    assert "1 pictures name no subject" in printed
+    assert manifest.options["people"] == "named: 1 people are in several splits, as the table says"
+
+
+def test_the_readme_and_the_tutorial_name_every_column():
+    folder = Path(inspect.getfile(BUILDERS["face_folder"])).parent
+    readme, tutorial = (folder / "README.md").read_text(), (ROOT / "docs/tutorial.md").read_text()
+    options = BUILDERS["face_folder"].Options
+    columns = [field.default for field in dataclasses.fields(options) if field.name.endswith("_column")]
+    assert len(columns) == 8
+    for column in columns:
+        assert f"`{column}`" in readme, column
+    assert "`subject`" in tutorial and "`age_group`" in tutorial
+    named = set(re.findall(r"column `(\w+)`", readme + tutorial))
+    assert named <= set(columns)

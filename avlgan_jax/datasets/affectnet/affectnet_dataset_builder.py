@@ -1,6 +1,5 @@
 """AffectNet, in the form of 2017 and in the newer release."""
 
-import csv
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from avlgan_jax.datasets import labels, photographs
+from avlgan_jax.datasets import labels, paths, photographs, tables
 from avlgan_jax.datasets.locating import NO_LABEL, Photograph, Rejection
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces.detectors import NO_FACE, annotation
@@ -72,7 +71,7 @@ class Builder(photographs.PhotographBuilder):
             folder: The manual directory.
 
         Raises:
-            UserError: If the folder holds neither form, or a row of a list has the wrong number of columns.
+            UserError: If the folder holds neither form, or a list is no table that `tables.read` reads.
         """
         root = epath.Path(folder)
         wanted = [(root / path, *rest) for path, *rest, kind in LISTS if self.options.lists in (kind, "both")]
@@ -90,27 +89,19 @@ class Builder(photographs.PhotographBuilder):
 
 
 def _listed(path: epath.Path, images: str, split: str) -> Iterator[Photograph | Rejection]:
-    """Yield the rows of one list of the 2017 form."""
-    with path.open("r", encoding="utf-8") as stream:
-        for number, row in enumerate(csv.reader(stream), start=1):
-            # Copies of validation.csv exist with and without the header.
-            if not row or (number == 1 and row[0].lstrip("\ufeff") == COLUMNS[0]):
-                continue
-            if len(row) != len(COLUMNS):
-                raise UserError(
-                    f"{path}, line {number}: {len(row)} columns, expected {len(COLUMNS)}: {', '.join(COLUMNS)}"
-                )
-            named = dict(zip(COLUMNS, row, strict=True))
-            image = f"{images}/{named['subDirectory_filePath']}"
-            yield _entry(
-                image,
-                image,
-                split,
-                labels.expression(named["expression"]),
-                labels.emotion(named["valence"], named["arousal"]),
-                _box(named),
-                annotation.parse(named["facial_landmarks"]),
-            )
+    """Yield the rows of one list of the 2017 form. Copies of validation.csv exist with and without the header."""
+    names = {column: (column,) for column in COLUMNS}
+    for row in tables.read(path, names, COLUMNS, without_header=COLUMNS).rows:
+        image = f"{images}/{paths.relative(row['subDirectory_filePath'], path.parent.parent / images)}"
+        yield _entry(
+            image,
+            image,
+            split,
+            labels.expression(row["expression"]),
+            row.emotion(),
+            _box(row),
+            annotation.parse(row["facial_landmarks"]),
+        )
 
 
 def _annotated(folder: epath.Path, split: str) -> Iterator[Photograph | Rejection]:
@@ -151,9 +142,9 @@ def _entry(name, path, split, expression, emotion, box, points) -> Photograph | 
     )
 
 
-def _box(row: dict[str, str]) -> tuple[float, float, float, float] | None:
+def _box(row: tables.Row) -> tuple[float, float, float, float] | None:
     """Return the face's box as (left, top, right, bottom), or None if it is missing or empty."""
-    numbers = [labels.number(row[column]) for column in ("face_x", "face_y", "face_width", "face_height")]
+    numbers = [row.number(column) for column in ("face_x", "face_y", "face_width", "face_height")]
     if None in numbers or not np.isfinite(numbers).all():
         return None
     left, top, width, height = numbers

@@ -2,23 +2,25 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
 from etils import epath
 
-from avlgan_jax.datasets import labels, photographs
+from avlgan_jax.datasets import labels, paths, photographs, tables
 from avlgan_jax.datasets.locating import NO_LABEL, Photograph, Rejection
 from avlgan_jax.errors import UserError
+from avlgan_jax.faces import footage
 from avlgan_jax.faces.detectors import annotation
 from avlgan_jax.faces.emotions import AXES
+from avlgan_jax.faces.footage import Footage
 from avlgan_jax.faces.procedural.dyads import PERSONS
 
 RATINGS = "ratings.csv"
 FULL_SCALE = 100.0  # ratings are in [-100, 100]
-VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 DISAGREE = "annotators disagree"
 
 
@@ -95,8 +97,7 @@ class Builder(photographs.PhotographBuilder):
             raise UserError(f"{folder} has no folder with a {RATINGS}; expected one folder for each dyad")
         splits = _splits([dyad.name for dyad in dyads], self.options)
         for dyad in dyads:
-            for person in PERSONS:
-                yield from _frames(dyad, person, splits[dyad.name], self.options)
+            yield from _frames(Path(dyad), splits[dyad.name], self.options)
 
 
 def _splits(names: list[str], options: Options) -> dict[str, str]:
@@ -111,64 +112,119 @@ def _splits(names: list[str], options: Options) -> dict[str, str]:
     return {name: chosen.get(name) or decide(name) for name in names}
 
 
-def _frames(dyad: epath.Path, person: str, split: str, options: Options) -> Iterator[Photograph | Rejection]:
-    """Yield the rated frames of one person of a dyad."""
-    video, images = _footage(dyad, person)
-    points = _landmarks(dyad / f"{person}_landmarks.npy") if options.landmarks == annotation.NAME else []
-    rows = labels.table(dyad / RATINGS, ["frame"], delimiter=",")
-    for row in list(rows)[:: options.every]:
-        number = labels.expression(row["frame"])
-        if number is None or number < 0:
-            raise UserError(f"{dyad / RATINGS}: the frame {row['frame']!r} is not an integer of 0 or more")
-        name = f"{dyad.name}/{person}/{number:06}"
-        path = video or (images[number] if number < len(images) else f"{dyad.name}/{person}/frame {number}")
-        rating = _rating(row, person)
-        if rating is None:
-            yield Rejection(name, path, NO_LABEL)
-        elif rating.deviation > options.max_deviation:
-            yield Rejection(name, path, DISAGREE)
-        else:
-            yield Photograph(
-                id=name,
-                path=path,
-                split=split,
-                subject=f"{dyad.name}/{person}",
-                emotion=(rating.valence, rating.arousal),
-                infant=person == "infant",
-                landmarks=annotation.points(points[number]) if number < len(points) else None,
-                frame=number if video else None,
-                sequence=True,
-                beyond={
-                    "dyad": dyad.name,
-                    "frame": number,
-                    "phase": (row.get("phase") or "").strip(),
-                    "valence_deviation": np.float32(rating.deviation),
-                    "annotators": rating.annotators,
-                },
+def _frames(dyad: Path, split: str, options: Options) -> Iterator[Photograph | Rejection]:
+    """Yield the rated frames of both people of a dyad."""
+    people = footage.pair(dyad, PERSONS, read=lambda path: _film(path, dyad.parent))
+    # A frame's number counts the parent's frames. The infant's film may have another rate: it is aligned in seconds.
+    clock = next((people[person] for person in PERSONS if len(people[person].times)), people["parent"])
+    names = {"frame": ("frame",), "phase": ("phase",)}
+    table = tables.read(dyad / RATINGS, names, ["frame"])
+    table.warn_of_unread(names, tuple(f"{person}_{axis}" for person in PERSONS for axis in AXES))
+    rows = [(row, _number(row)) for row in table.rows]
+    _warn_of_counts(dyad, people, clock, max((number for _, number in rows), default=-1))
+    for person, shown in people.items():
+        points = _landmarks(dyad / f"{person}_landmarks.npy") if options.landmarks == annotation.NAME else []
+        track = _Track(dyad, person, split, shown, clock, points)
+        for row, number in rows[:: options.every]:
+            yield _frame(row, number, track, options.max_deviation)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Track:
+    """One person of a dyad: the split, the footage, the footage whose frames the ratings count, and the landmarks."""
+
+    dyad: Path
+    person: str
+    split: str
+    shown: Footage
+    clock: Footage
+    landmarks: Sequence | np.ndarray
+
+    def own_number(self, number: int) -> int:
+        """Return the number of the person's frame that is shown at a rated frame."""
+        return number if self.shown is self.clock else self.shown.number_at(self.clock.time_of(number))
+
+    def path(self, own: int) -> str:
+        """Return the path of a frame's film or picture, relative to the manual directory."""
+        files = self.shown.files
+        file = self.shown.path if self.is_film else files[own] if own < len(files) else self.shown.path / f"frame {own}"
+        return file.relative_to(self.dyad.parent).as_posix()
+
+    @property
+    def is_film(self) -> bool:
+        """Whether the frames are those of a film."""
+        return not self.shown.files
+
+
+def _frame(row: tables.Row, number: int, track: _Track, max_deviation: float) -> Photograph | Rejection:
+    """Return one rated frame of a person."""
+    own = track.own_number(number)
+    name, path = f"{track.dyad.name}/{track.person}/{number:06}", track.path(own)
+    rating = _rating(row, track.person)
+    if rating is None:
+        return Rejection(name, path, NO_LABEL)
+    if rating.deviation > max_deviation:
+        return Rejection(name, path, DISAGREE)
+    return Photograph(
+        id=name,
+        path=path,
+        split=track.split,
+        subject=f"{track.dyad.name}/{track.person}",
+        emotion=(rating.valence, rating.arousal),
+        infant=track.person == "infant",
+        landmarks=annotation.points(track.landmarks[own]) if own < len(track.landmarks) else None,
+        frame=own if track.is_film else None,
+        sequence=True,
+        beyond={
+            "dyad": track.dyad.name,
+            "frame": number,
+            "phase": row["phase"],
+            "valence_deviation": np.float32(rating.deviation),
+            "annotators": rating.annotators,
+        },
+    )
+
+
+def _film(path: Path, folder: Path) -> Footage:
+    """Return a film; without times if it cannot be read or lies outside the folder: then its frames are rejected."""
+    try:
+        paths.inside(folder, path.relative_to(folder).as_posix())
+        return footage.read_film(path)
+    except (ValueError, UserError):
+        return Footage(path, (), np.zeros(0))
+
+
+def _number(row: tables.Row) -> int:
+    """Return the number of a rated frame."""
+    number = labels.integer(row["frame"])
+    if number is None or number < 0:
+        raise row.fault("frame", f"{row['frame']!r} is not an integer of 0 or more")
+    return number
+
+
+def _warn_of_counts(dyad: Path, people: dict[str, Footage], clock: Footage, last: int) -> None:
+    """Print where a person's footage has another number of frames than the ratings, of which `last` is the last."""
+    for person, shown in people.items():
+        rated = last + 1 if shown is clock else shown.number_at(clock.time_of(last)) + 1
+        if len(shown.times) and rated != len(shown.times):
+            print(
+                f"warning: {dyad.name}/{person} has {len(shown.times)} frames, but {RATINGS} rates up to its frame "
+                f"{rated - 1} (counted from 0); do the ratings belong to this film?",
+                file=sys.stderr,
             )
 
 
-def _footage(dyad: epath.Path, person: str) -> tuple[str | None, list[str]]:
-    """Return the path of the video, or the paths of the frames, relative to the manual directory."""
-    for extension in VIDEOS:
-        if (dyad / f"{person}{extension}").exists():
-            return f"{dyad.name}/{person}{extension}", []
-    if not (dyad / person).exists():
-        raise UserError(f"{dyad} has neither a video {person}.mp4 nor a folder {person}/ of frames; add one of them")
-    return None, [f"{dyad.name}/{person}/{path.name}" for path in sorted((dyad / person).iterdir())]
-
-
-def _landmarks(path: epath.Path) -> np.ndarray:
+def _landmarks(path: Path) -> np.ndarray:
     """Return the annotated landmarks of all frames."""
     try:
-        return labels.array(path)
+        return labels.array(epath.Path(path))
     except (FileNotFoundError, ValueError) as error:
         raise UserError(
             f"{path} is missing or is not a .npy array ({type(error).__name__}); add it, or choose other --landmarks"
         ) from None
 
 
-def _rating(row: dict[str, str], person: str) -> Rating | None:
+def _rating(row: tables.Row, person: str) -> Rating | None:
     """Return the ratings of one person in one frame, or None if the valence was not rated."""
     valences, arousals = (_scaled(row, f"{person}_{axis}") for axis in AXES)
     if not valences:
@@ -181,8 +237,8 @@ def _rating(row: dict[str, str], person: str) -> Rating | None:
     )
 
 
-def _scaled(row: dict[str, str], prefix: str) -> list[float]:
+def _scaled(row: tables.Row, prefix: str) -> list[float]:
     """Return all annotators' ratings in [-1, 1]; one out of range becomes NaN, which a mean does not hide."""
-    texts = [text for column, text in row.items() if column and column.startswith(prefix)]
-    numbers = [number / FULL_SCALE for number in map(labels.number, texts) if number is not None]
+    found = (row.number(column) for column in row.cells if column.startswith(prefix))
+    numbers = [number / FULL_SCALE for number in found if number is not None]
     return [number if abs(number) <= 1.0 else math.nan for number in numbers]

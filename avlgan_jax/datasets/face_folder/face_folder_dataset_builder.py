@@ -1,6 +1,7 @@
 """A user's folder of images with a CSV of labels."""
 
 import dataclasses
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,10 +9,9 @@ import tensorflow_datasets as tfds
 from etils import epath
 
 from avlgan_jax.data.records import AGE_GROUPS
-from avlgan_jax.datasets import labels, photographs
+from avlgan_jax.datasets import labels, paths, photographs, tables
 from avlgan_jax.datasets.locating import Photograph
 from avlgan_jax.errors import UserError
-from avlgan_jax.faces import emotions
 from avlgan_jax.faces.detectors import annotation
 
 
@@ -28,16 +28,21 @@ class Options(photographs.Options):
     arousal_column: str = "arousal"
     """Column of the arousal, in [-1, 1]."""
     expression_column: str = "expression"
-    """Column of the expression, as a name or AffectNet's index. Without it, the expression nearest to the emotion is
-    used."""
-    group_column: str = "group"
+    """Column of the expression, as a word (happy, happiness, ...) or AffectNet's index. Without it, the expression
+    nearest to the emotion is used."""
+    age_group_column: str = "age_group"
     """Column of the age group, adult or infant. Without it, everyone is an adult."""
     subject_column: str = "subject"
-    """Column of the person's name. Without it, each image counts as a different person."""
+    """Column of the person's name. Without it, each image counts as a different person, so that people may be shared
+    between the splits."""
     split_column: str = "split"
     """Column of the split (train, validation or test). Without it, a hash of the person's name selects the split."""
     landmarks_column: str = "landmarks"
     """Column of 68 points x0;y0;x1;y1;... in pixels, for --landmarks annotation."""
+
+
+# Names of the columns that are accepted besides the default of the option.
+SYNONYMS = {"subject": ("person", "subject_id", "person_id"), "age_group": ("group",)}
 
 
 class Builder(photographs.PhotographBuilder):
@@ -48,61 +53,90 @@ class Builder(photographs.PhotographBuilder):
     Options = Options
 
     def list_photographs(self, folder: Path) -> Iterator[Photograph]:
-        """Yield the images in the CSV.
+        """Yield the images in the CSV, and print what it does not say: unread columns, and people in several splits.
 
         Args:
             folder: The manual directory.
 
         Raises:
-            UserError: If the CSV is missing, lacks a column, is malformed, or has an unknown split or age group.
+            UserError: If the CSV is missing, lacks a column, is malformed, or has an unknown split, age group or
+                expression.
         """
         path = epath.Path(folder) / self.options.labels
         if not path.exists():
             raise UserError(f"{path} is missing; name the CSV of labels with --labels")
-        for number, row in enumerate(labels.table(path, _required(self.options)), start=2):
-            try:
-                yield _photograph(row, self.options)
-            except ValueError as error:
-                raise UserError(f"{path}, line {number}: {error}") from None
+        names = _names(self.options)
+        table = tables.read(path, names, _required(self.options))
+        table.warn_of_unread(names)
+        listed = [_photograph(row, Path(folder)) for row in table.rows]
+        self.notes["people"] = _people(path, table.columns, listed)
+        return iter(listed)
+
+
+def _names(options: Options) -> dict[str, tuple[str, ...]]:
+    """Return the accepted names of each column: the one of its option, or by default also `SYNONYMS`."""
+    names = {}
+    for field in dataclasses.fields(Options):
+        if field.name.endswith("_column"):
+            column, named = field.name.removesuffix("_column"), getattr(options, field.name)
+            names[column] = (named, *(SYNONYMS.get(column, ()) if named == field.default else ()))
+    return names
 
 
 def _required(options: Options) -> set[str]:
     """Return the columns that must exist: path, valence, arousal, and each one named by an option."""
-    required = {options.path_column, options.valence_column, options.arousal_column}
+    required = {"path", "valence", "arousal"}
     for field in dataclasses.fields(Options):
-        named = getattr(options, field.name)
-        if field.name.endswith("_column") and named != field.default:
-            required.add(named)
+        if field.name.endswith("_column") and getattr(options, field.name) != field.default:
+            required.add(field.name.removesuffix("_column"))
     if options.landmarks == annotation.NAME:
-        required.add(options.landmarks_column)
+        required.add("landmarks")
     return required
 
 
-def _photograph(row: dict[str, str], options: Options) -> Photograph:
+def _photograph(row: tables.Row, folder: Path) -> Photograph:
     """Return the image of one row."""
-    path = row[options.path_column].strip()
-    subject = (row.get(options.subject_column) or "").strip() or path
+    path = paths.relative(row["path"], folder)
+    if not path:
+        raise row.fault("path", "it is empty, expected the path of a picture")
+    subject = row["subject"] or path
+    expression = labels.expression(row["expression"])
+    if expression == -1:
+        raise row.fault("expression", f"{row['expression']!r} is neither an index nor one of {', '.join(labels.WORDS)}")
     return Photograph(
         id=path,
         path=path,
-        split=_one_of(photographs.SPLITS, row.get(options.split_column)) or photographs.split_of(subject),
+        split=row.one_of("split", photographs.SPLITS) or photographs.split_of(subject),
         subject=subject,
-        emotion=labels.emotion(row[options.valence_column], row[options.arousal_column]),
-        expression=_expression(row.get(options.expression_column)),
-        infant=_one_of(AGE_GROUPS, row.get(options.group_column)) == "infant",
-        landmarks=annotation.parse(row.get(options.landmarks_column)),
+        emotion=row.emotion(),
+        expression=expression,
+        infant=row.one_of("age_group", AGE_GROUPS) == "infant",
+        landmarks=annotation.parse(row["landmarks"]),
     )
 
 
-def _expression(text: str | None) -> int | None:
-    """Return the index of an expression given by name or index."""
-    name = (text or "").strip().lower()
-    return emotions.EXPRESSIONS.index(name) if name in emotions.EXPRESSIONS else labels.expression(text)
-
-
-def _one_of(names: tuple[str, ...], text: str | None) -> str | None:
-    """Return the name in `text`, or None if it is empty. Raise ValueError if it is not one of `names`."""
-    name = (text or "").strip().lower()
-    if name and name not in names:
-        raise ValueError(f"{name!r} is not one of {', '.join(names)}")
-    return name or None
+def _people(path: epath.Path, columns: tuple[str, ...], listed: list[Photograph]) -> str:
+    """Return for the manifest what is known of the people, and print it where a person may be in several splits."""
+    if "subject" not in columns:
+        people = "unknown: the table has no column subject, so a person may be in several splits"
+        print(
+            f"warning: {path} has no column subject: each picture counts as another person, so people may be shared "
+            "between the splits, and scores on their faces are too good; add the column",
+            file=sys.stderr,
+        )
+        return people
+    unnamed = sum(photograph.subject == photograph.path for photograph in listed)
+    splits: dict[str, set[str]] = {}
+    for photograph in listed:
+        splits.setdefault(photograph.subject, set()).add(photograph.split)
+    shared = sorted(subject for subject, found in splits.items() if len(found) > 1)
+    if unnamed:
+        print(f"warning: {path}: {unnamed} pictures name no subject; each counts as another person", file=sys.stderr)
+    if shared:
+        print(
+            f"warning: {path}: the column split puts {len(shared)} people into several splits, such as {shared[0]} "
+            f"({', '.join(sorted(splits[shared[0]]))}); scores on their faces are too good",
+            file=sys.stderr,
+        )
+        return f"named: {len(shared)} people are in several splits, as the table says"
+    return f"named: {unnamed} pictures count as another person each" if unnamed else "named: each is in one split"
