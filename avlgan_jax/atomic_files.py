@@ -50,8 +50,13 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def user_cache() -> Path:
-    """Return this project's folder in the user's cache: `$XDG_CACHE_HOME/avlgan_jax`, else `~/.cache/avlgan_jax`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "avlgan_jax"
+    """Return this project's folder in the user's cache: `$XDG_CACHE_HOME/avlgan_jax`, else `~/.cache/avlgan_jax`.
+
+    As its specification says, a variable that is empty or no absolute path is ignored: it would lead to the current
+    folder.
+    """
+    stated = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (stated if stated.is_absolute() else Path.home() / ".cache") / "avlgan_jax"
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -55,3 +55,12 @@ def test_a_failed_rename_keeps_the_old_folder(tmp_path, monkeypatch):
         (fresh / "b").write_text("new")
     assert [file.name for file in path.iterdir()] == ["a"]
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("stated", ["", "cache", "./cache", None])
+def test_a_cache_that_is_no_absolute_path_is_in_the_home_folder(monkeypatch, tmp_path, stated):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", stated) if stated is not None else monkeypatch.delenv("XDG_CACHE_HOME", False)
+    assert atomic_files.user_cache() == tmp_path / ".cache" / "avlgan_jax"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert atomic_files.user_cache() == tmp_path / "cache" / "avlgan_jax"

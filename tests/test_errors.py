@@ -1,9 +1,13 @@
 import errno
+import os
+import signal
 import subprocess
 import sys
+import time
+import tomllib
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, run_here
 
 from avlgan_jax import errors
 
@@ -62,3 +66,81 @@ def test_commands_are_named_by_script_in_a_clone_and_by_program_when_installed(m
     assert errors.command_line("train") == "avlgan-train"
     (tmp_path / "train.py").touch()  # another project's script among the installed packages
     assert errors.command_line("train") == "avlgan-train"
+
+
+@pytest.mark.parametrize("script", ["train.py", "synthesize.py", "evaluate.py"])
+def test_help_ends_quietly_when_its_reader_has_gone(script):
+    command = f"{sys.executable} {script} --help | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
+    assert done.stderr == "" and done.returncode in (0, 1) and done.stdout.count("\n") == 1
+
+
+def test_characters_that_the_terminal_lacks_are_escaped(tmp_path):
+    plain = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    missing = tmp_path / "Jörg.jpg"
+    for arguments, code in ((["--help"], 0), (["edit", str(missing), "--emotion", "happy"], 2)):
+        command = [sys.executable, "synthesize.py", *arguments]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | plain)
+        assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
+    assert "rg.jpg" in done.stderr and done.stderr.isascii()
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.8, 1.5])
+def test_an_early_interrupt_ends_quietly(seconds):
+    program = subprocess.Popen(
+        [sys.executable, "-X", "faulthandler", "synthesize.py", "matrix", "procedural:1", "--out", os.devnull + ".png"],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(seconds)
+    program.send_signal(signal.SIGINT)
+    _, printed = program.communicate(timeout=60)
+    assert program.returncode in (2, 130, -signal.SIGINT) and "avlgan_jax" not in printed, printed
+
+
+def test_an_interrupt_within_a_library_ends_quietly_too(capsys):
+    def main():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1)
+        except KeyboardInterrupt:
+            raise ImportError("the extension could not be initialised") from None
+
+    with pytest.raises(SystemExit) as ended:
+        errors.command(main)()
+    assert ended.value.code == 130 and capsys.readouterr().err == ""
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("number", [errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG])
+def test_a_file_where_a_folder_is_expected_is_one_line(number, capsys):
+    with pytest.raises(SystemExit) as ended:
+        failing(OSError(number, os.strerror(number), "runs/mine"))()
+    assert ended.value.code == 2
+    printed = capsys.readouterr().err
+    assert (
+        printed.startswith(f"error: cannot use runs/mine: {os.strerror(number)}; expected a")
+        and printed.count("\n") == 1
+    )
+
+
+@pytest.mark.parametrize("command", [["evaluate.py"], ["ablate.py"]])
+def test_a_workdir_that_is_a_file_is_named_as_such(tmp_path, command):
+    (tmp_path / "file").touch()
+    done = run_here(*command, "--workdir", str(tmp_path / "file"))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: the workdir {tmp_path / 'file'} is a file; expected a folder")
+
+
+def test_every_program_and_script_goes_through_the_wrapper():
+    for name, target in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"].items():
+        function = getattr(errors, target.removeprefix("avlgan_jax.errors:"))
+        assert function.__closure__ and function.__name__ == "run", name
+    mains = [
+        path for path in [*ROOT.glob("*.py"), *(ROOT / "avlgan_jax").rglob("*.py")] if "__main__" in path.read_text()
+    ]
+    for path in mains:
+        text = path.read_text()
+        if '__name__ == "__main__"' in text:
+            assert "command\ndef main" in text or "from avlgan_jax.errors import" in text, path

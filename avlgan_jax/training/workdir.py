@@ -23,8 +23,9 @@ def claim(workdir: Path, config: Config, data_digest: str) -> None:
         data_digest: Digest of the prepared records (`manifest.records_digest`).
 
     Raises:
-        UserError: The folder belongs to another config or was trained on other records.
+        UserError: It is a file, or the folder belongs to another config or was trained on other records.
     """
+    _require_folder(workdir)
     if (workdir / CONFIG).exists():
         found = configuration.differences(config, read_config(workdir))
         if found:
@@ -46,12 +47,19 @@ def read_config(workdir: Path) -> Config:
     Raises:
         UserError: `workdir` has no config.json, or the file is damaged.
     """
+    _require_folder(workdir)
     path = workdir / CONFIG
     if not path.is_file():
         raise UserError(
             f"no training run in {workdir}: {CONFIG} is missing; train first: {command_line('train')} all ..."
         )
     return configuration.from_json(path.read_text(), path)
+
+
+def _require_folder(workdir: Path) -> None:
+    """Raise UserError if `workdir` is something else than a folder."""
+    if workdir.exists() and not workdir.is_dir():
+        raise UserError(f"the workdir {workdir} is a file; expected a folder: choose another --workdir")
 
 
 def compiled(workdir: Path) -> Path:

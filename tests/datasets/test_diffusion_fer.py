@@ -183,3 +183,7 @@ def test_faces_of_the_real_data_set_are_detected(tmp_path):
     manifest = _build(REAL, tmp_path, workers=2)
     assert sum(manifest.splits.values()) >= 970
     assert set(manifest.rejections) == {"no face"}
+
+
+def test_the_manifest_says_that_people_are_unknown(manual_dir, tmp_path):
+    assert _build(manual_dir, tmp_path).options["people"].startswith("unknown: the file names identify nobody")

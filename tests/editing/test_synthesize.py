@@ -128,3 +128,17 @@ def test_a_real_photograph_changes_only_at_the_face(tmp_path, capsys):
     # Only the face at the top changes; the suit, the flag and the shuttle do not.
     assert rows.max() < 230 and 130 < columns.min() < columns.max() < 330
     assert "trained on procedural_faces" in capsys.readouterr().err
+
+
+def test_a_transparent_photograph_with_an_odd_exif_field_stays_transparent(photo, tmp_path):
+    values = np.dstack([np.asarray(Image.open(photo)), np.full((224, 448), 255, np.uint8)])
+    values[:20] = (255, 0, 0, 0)
+    exif = Image.Exif()
+    exif[0x0112], exif[0x011A] = 1, 72.0
+    Image.fromarray(values).save(tmp_path / "cut.webp", lossless=True, exact=True, exif=exif)
+    for ending in (".png", ".jpg"):
+        request = requests.Edit(photo=str(tmp_path / "cut.webp"), emotion="happy", out=tmp_path / f"out{ending}")
+        edited = Image.open(commands.edit(request))
+        assert (np.asarray(edited.convert("RGB"))[:18].min() > 245) and edited.size == (448, 224)
+        assert edited.mode == ("RGBA" if ending == ".png" else "RGB")
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out.png"))[..., 3], values[..., 3])

@@ -27,7 +27,7 @@ class Options(photographs.Options):
 
 
 class Builder(photographs.PhotographBuilder):
-    """DiffusionFER: 1,007 or more photorealistic synthetic faces (CC0), split by person."""
+    """DiffusionFER: 1,007 or more photorealistic synthetic faces (CC0), split by file name: it names no people."""
 
     Options = Options
 
@@ -39,11 +39,12 @@ class Builder(photographs.PhotographBuilder):
 
     def list_photographs(self, folder: Path) -> Iterator[Photograph]:
         """Yield the images in the sheet: see `photographs_in`."""
+        self.notes["people"] = "unknown: the file names identify nobody, so look-alikes may be in several splits"
         return photographs_in(folder)
 
 
 def photographs_in(folder: Path) -> Iterator[Photograph]:
-    """Yield the images in the sheet. A file name's stem up to its last `_` names the person.
+    """Yield the images in the sheet. A file name's stem up to its last `_` selects the split.
 
     Args:
         folder: The manual directory.
