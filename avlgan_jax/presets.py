@@ -11,7 +11,8 @@ def paper() -> Config:
 
     `python train.py all --preset paper --data affectnet --workdir runs/paper`
 
-    The image converter takes 1.0e18 FLOP. This project has not run the preset to completion.
+    The image converter takes 8.2e17 FLOP (`python -m benchmarks.run --what work`). This project has not run the preset
+    to completion.
     """
     return Config()
 

@@ -85,7 +85,7 @@ def to_metrics(found: dict[str, FramePredictions], seed: int) -> dict:
     - `pcc_valence` is the paper's measure, over all frames.
     - `pcc_valence_within` is the correlation after subtracting each person's mean. People have different means, so with
       few people a model that ignores its target may reach a high or low `pcc_valence` by chance.
-    - `ccc_valence` depends on how far a face moves. A correlation does not: untrained weights reach 0.8 by moving every
+    - `ccc_valence` depends on how far a face moves. A correlation does not: untrained weights reach 0.77 by moving every
       face slightly in the same way.
     - `difference` is avLandmarkGAN minus avGAN, with its interval from the same draws; None without avGAN.
 
