@@ -28,6 +28,7 @@ from lab import EVERY, OPTIONS, RESTART, Lab, Outcome, disk, flip, last_line, li
 from training_processes import ended, start, steps_saved, wait_for
 
 from avlgan_jax.presets import demo
+from avlgan_jax.training import goodput
 
 # Limits in seconds: from a stop request to the exit, and from the loss of a process to the exit of the others.
 PROMPT, BOUND = 15, 90
@@ -41,6 +42,8 @@ class Arguments:
     """Injections of each fault (a fifth of this for faults in runs of several processes)."""
     soak_minutes: float = 30.0
     """Minutes that the soak run trains while its memory is monitored."""
+    goodput_minutes: float = 10.0
+    """Minutes of the run whose goodput is measured."""
     only: str = ""
     """Names of the faults to inject, separated by commas. Empty: all."""
     seed: int = 0
@@ -269,6 +272,33 @@ def soak(lab: Lab, minutes: float) -> Outcome:
     return Outcome(1, int(code != RESTART), int(late > 1.1 * early + 20), note)
 
 
+def measure_goodput(lab: Lab, minutes: float) -> Outcome:
+    """an image converter as large as the demo's, killed five times, with the time that counts"""
+    run, usual = lab.fresh(), demo()
+    size = {name: getattr(usual.image, name) for name in ("width", "blocks", "d_width", "batch_size")}
+    options = [part for name, value in size.items() for part in (f"--image.{name.replace('_', '-')}", value)]
+    often = ("--log-every", usual.log_every, "--checkpoint-every", usual.checkpoint_every)
+    often += ("--sample-every", usual.sample_every)
+    lab.run(run, *options)  # the landmark converter that an image converter needs
+    begin, kills = time.monotonic(), 5
+    # A kill falls into each of the first parts of equal length; the last part ends with a stop request.
+    part = 60 * minutes / (kills + 1)
+    for number in range(kills + 1):
+        process = start(lab.data, run, "image", "--image.steps", 10**9, *options, *often, *OPTIONS[:2])
+        at = begin + part * (number + (lab.random.uniform(0.3, 1.0) if number < kills else 1.0))
+        time.sleep(max(at - time.monotonic(), 0.0))
+        assert process.poll() is None, process.communicate()
+        if number < kills:
+            process.kill()
+            process.communicate()
+        else:
+            process.terminate()
+            ((code, output),) = ended(process, seconds=120)
+    found = goodput.read(run / "image")
+    print(goodput.text_table({"image": found}), file=sys.stderr)
+    return Outcome(kills, int(code != RESTART), int("Traceback" in output), f"{found.share:.0%} of {found.wall:.0f} s")
+
+
 FAULTS: dict[str, Callable[[Lab, int], Outcome]] = {
     "kill": kill_at_random,
     "save": kill_in_save,
@@ -281,8 +311,11 @@ FAULTS: dict[str, Callable[[Lab, int], Outcome]] = {
     "two": kill_process,
     "four": functools.partial(kill_process, processes=4),
     "preempt": preempt_process,
+    "goodput": measure_goodput,
     "soak": soak,
 }
+# These take minutes instead of a number of injections.
+LONG = {"goodput": "goodput_minutes", "soak": "soak_minutes"}
 
 
 def main() -> None:
@@ -296,7 +329,7 @@ def main() -> None:
         for name in chosen:
             fault = FAULTS[name]
             amount = arguments.times if name not in ("two", "four", "preempt") else -(-arguments.times // 5)
-            found = fault(lab, arguments.soak_minutes if name == "soak" else amount)
+            found = fault(lab, getattr(arguments, LONG[name]) if name in LONG else amount)
             title = (fault.func if name == "four" else fault).__doc__.strip()
             title = title.replace("of two", "of four") if name == "four" else title
             print(f"| {title} | {found.injected} | {found.lost} | {found.wrong} | {found.note} |", flush=True)

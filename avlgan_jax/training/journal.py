@@ -23,7 +23,7 @@ from avlgan_jax.models.build import Model
 from avlgan_jax.runtime import dispatch, multihost
 from avlgan_jax.runtime.dispatch import State
 from avlgan_jax.runtime.signals import StopRequests
-from avlgan_jax.training import fingerprints, metric_writer, sample_grid, skipped_steps, states, workdir
+from avlgan_jax.training import fingerprints, goodput, metric_writer, sample_grid, skipped_steps, states, workdir
 from avlgan_jax.training.checkpoints import Checkpoints
 from avlgan_jax.training.health import MetricMonitor, signs_of_collapse
 from avlgan_jax.training.metric_writer import MetricWriter
@@ -60,6 +60,7 @@ class Journal:
         self._config, self._model = config, model
         self._fresh, self._faces, self._unseen = fresh, faces, unseen
         self._publish = publish
+        self._stopwatch, self._done = goodput.Stopwatch(), 0
         self._folder = directory / model.name
         self._checkpoints = Checkpoints(workdir.checkpoints(directory, model.name), config.keep_checkpoints)
         self._score = -math.inf
@@ -112,8 +113,11 @@ class Journal:
         names = fingerprints.names(state)
         self._writer = MetricWriter(self._folder, self._model.name, start, training.steps, training.batch_size, names)
         self._scores_of = _make_validation(self._model, self._unseen, self._config.seed)
+        self._stopwatch.ready()
+        self._record(start)
         if validation_missing:
-            self._validate(start, state, stop)
+            with self._stopwatch.measure("evaluation"):
+                self._validate(start, state, stop)
 
     @contextlib.contextmanager
     def saving_meanwhile(self, step: int, state: State, stop: StopRequests) -> Iterator[None]:
@@ -121,14 +125,19 @@ class Journal:
 
         For a call that blocks for long, such as compilation.
         """
-        with stop.saving_immediately(
-            functools.partial(self._save_here, step, dispatch.copy_state(multihost.local_state(state)))
+        copied = dispatch.copy_state(multihost.local_state(state))
+        with (
+            stop.saving_immediately(functools.partial(self._save_here, step, copied)),
+            self._stopwatch.measure("compile"),
+            goodput.CompiledPrograms() as programs,
         ):
             yield
+        self._writer.tell(f"{self._model.name}, step {step}: {programs.words}")
 
     def waited(self, seconds: float) -> None:
         """Add seconds spent waiting for data."""
         self._monitor.waited += seconds
+        self._stopwatch.add("data", seconds)
 
     def advance(self, first: int, last: int, metrics: dict, orders: list[str]) -> None:
         """Record the steps from `first` to `last` (exclusive), without waiting for the device to finish them.
@@ -164,14 +173,18 @@ class Journal:
         at_end = stopping or step == self._model.training.steps
         saves = step % config.checkpoint_every == 0 or at_end
         if saves:  # complete the previous save first, so that the metrics are never two checkpoints ahead of the disk
-            self._checkpoints.wait()
-            self._publish()
+            with self._stopwatch.measure("checkpoint"):
+                self._checkpoints.wait()
+                self._publish()
         if step % config.log_every == 0 or saves:  # lines end at every checkpoint, so a restart changes no line
             self._log(step, state)
         if self._is_due(step) and not stopping:
-            self._validate(step, state, stop)
+            with self._stopwatch.measure("evaluation"):
+                self._validate(step, state, stop)
         if saves:
-            self._save(step, state)
+            with self._stopwatch.measure("checkpoint"):
+                self._save(step, state)
+        self._record(step)
 
     def close(self) -> None:
         """Complete the save in progress and close the metrics.
@@ -181,8 +194,16 @@ class Journal:
         """
         if self._writer is not None:
             self._writer.close()
-        self._checkpoints.close()
-        self._publish()
+        with self._stopwatch.measure("checkpoint"):
+            self._checkpoints.close()
+            self._publish()
+        if self._writer is not None:
+            self._record(self._done)
+
+    def _record(self, step: int) -> None:
+        """Write down how much time was spent on what until `step`."""
+        self._done = step
+        goodput.write(self._folder, self._stopwatch, step)
 
     def _save_here(self, step: int, state: State) -> None:
         """Write the metrics and the checkpoint of `state`, and wait until the checkpoint is complete."""

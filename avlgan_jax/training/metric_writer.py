@@ -93,6 +93,10 @@ class MetricWriter:
             self._warned.add(kind)
             tqdm.write(f"warning: step {step}: {text}", file=sys.stderr)
 
+    def tell(self, text: str) -> None:
+        """Print a line without breaking the progress bar."""
+        tqdm.write(text, file=sys.stderr)
+
     def show(self, step: int, image: np.ndarray) -> None:
         """Write an image, uint8 (h, w, 3), to TensorBoard."""
         self._board.add_image("samples", image, step, dataformats="HWC")

@@ -61,7 +61,7 @@ def test_the_command_trains_every_model_and_a_second_run_gives_the_same_report(t
     report = workdir / "experiments" / "comparison"
     numbers = json.loads((report / "metrics.json").read_text())
     assert numbers["protocol"]["split"] == "test"
-    assert numbers["comparison"]["seeds"] == dict.fromkeys(MODELS, [0, 1])
+    assert numbers["comparison"]["seeds"] == {name: [0, 1] for name in MODELS}
     values = [row["all"]["rmse"][0] for row in numbers["comparison"]["rows"].values()]
     assert len(set(values)) == len(values)  # every model is another one
     assert MODELS["paper"].words in (report / "index.html").read_text()
