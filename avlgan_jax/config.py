@@ -130,6 +130,7 @@ class LandmarkTraining(AdversarialTraining):
     def __post_init__(self) -> None:
         super().__post_init__()
         _require(self, "centre_weight", self.centre_weight >= 0, "0 or more")
+        _require(self, "precision", self.precision == "float32", "'float32': the landmark converter has no other")
         for name in ("width", "blocks", "d_layers"):
             _require(self, name, getattr(self, name) >= 1, "at least 1")
 

@@ -152,6 +152,11 @@ def report_error(error: BaseException) -> int | None:
         error = UserError(f"cannot write to {where}: {error.strerror}; free some space or choose another place")
     if isinstance(error, ModuleNotFoundError) and (extra := EXTRAS.get((error.name or "").partition(".")[0])):
         error = UserError(f"the package {error.name} is not installed; get it with: pip install 'avlgan_jax[{extra}]'")
+    if type(error).__name__ == "JaxRuntimeError" and str(error).startswith("RESOURCE_EXHAUSTED"):
+        error = UserError(
+            f"the device has no memory left ({one_line(error)[:150]}); use a smaller batch or resolution, more devices, "
+            "or in training --image.rematerialise"
+        )
     if not isinstance(error, UserError):
         return None
     print(f"error: {one_line(error)}", file=sys.stderr)

@@ -26,9 +26,15 @@ for attempt in $(seq 100); do
     on_all "[ -d avlgan ] || git clone $REPOSITORY avlgan; cd avlgan &&
         { [ -d .venv ] || { python3 -m venv .venv && .venv/bin/pip install -q -r requirements-tpu.txt gcsfs; }; }" ||
         { sleep 60; continue; }
-    # JAX finds the machines of the slice itself, so train.py needs no cluster options. Any status but 0 leads to another
-    # attempt, such as 75: a checkpoint was saved and training can continue.
-    on_all "cd avlgan && exec .venv/bin/python train.py $(printf '%q ' "$@")" && exit 0
+    # JAX finds the machines of the slice itself, so train.py needs no cluster options. Status 2 is an error that another
+    # attempt would repeat, such as a wrong option; gcloud does not pass it on, so a file says it. Any other status leads
+    # to another attempt, such as 75: a checkpoint was saved and training can continue.
+    on_all "cd avlgan && rm -f refused; .venv/bin/python train.py $(printf '%q ' "$@"); status=\$?
+        [ \$status -ne 2 ] || touch refused; exit \$status" && exit 0
+    if on_all "[ -e avlgan/refused ]"; then
+        echo "the command was refused: see the error above" >&2
+        exit 2
+    fi
     echo "attempt $attempt ended before the run was complete; retrying from the last checkpoint" >&2
     sleep 30
 done

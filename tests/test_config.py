@@ -30,6 +30,8 @@ def test_the_defaults_are_those_of_the_paper():
         (lambda: Config(image=ImageTraining(steps=0)), "steps is 0 in ImageTraining: expected at least 1"),
         (lambda: Config(avgan=without_landmarks(steps=-1)), "steps is -1"),
         (lambda: LandmarkTraining(learning_rate=-1.0), "learning_rate is -1.0"),
+        (lambda: LandmarkTraining(precision="bfloat16"), "the landmark converter has no other"),
+        (lambda: ImageTraining(paired_feature_weight=1.0), "expected 0 without warped"),
         (lambda: LandmarkTraining(emotion_weight=-5.0), "emotion_weight is -5.0"),
         (lambda: RegressorTraining(width=12), "width is 12"),
         (lambda: ImageTraining(discriminator="resnet18"), "use_landmarks is True"),

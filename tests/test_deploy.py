@@ -43,6 +43,29 @@ def test_the_slurm_script_requeues_after_status_75_and_134_only(status, requeued
     assert (tmp_path / "requeued").exists() == requeued
 
 
+@pytest.mark.parametrize(("statuses", "exit_status"), [([0], 0), ([75, 0], 0), ([75, 2], 2)])
+def test_the_tpu_script_tries_again_but_not_after_status_2(statuses, exit_status, tmp_path):
+    """A stand-in for gcloud runs the remote commands here; like gcloud, it exits 1 whatever their status was."""
+    home = tmp_path / "home"
+    (home / "avlgan" / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / "statuses").write_text("".join(f"{status}\n" for status in statuses))
+    programs = {
+        "gcloud": f'case "$*" in *describe*) echo READY;; *ssh*) cd {home}; bash -c "${{@: -1}}" || exit 1;; esac',
+        "sleep": "",
+        "git": "echo REPOSITORY",
+    }
+    for name, body in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n")
+    python = home / "avlgan" / ".venv" / "bin" / "python"
+    python.write_text(f"#!/bin/bash\nread -r s < {tmp_path}/statuses; sed -i 1d {tmp_path}/statuses; exit $s\n")
+    for program in (*(tmp_path / name for name in programs), python):
+        program.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "TPU": "t", "ZONE": "z", "TYPE": "v"}
+    command = ["bash", str(DEPLOY / "tpu_vm.sh"), "image"]
+    assert subprocess.run(command, env=environment, capture_output=True, timeout=60).returncode == exit_status
+    assert (tmp_path / "statuses").read_text() == ""  # as many attempts as statuses
+
+
 def test_the_jobset_is_consistent():
     (jobset,) = yaml.safe_load_all((DEPLOY / "jobset.yaml").read_text())
     assert (jobset["apiVersion"], jobset["kind"]) == ("jobset.x-k8s.io/v1alpha2", "JobSet")

@@ -50,13 +50,11 @@ def resolve(cluster: Cluster, environment: Mapping[str, str], on_tpu: bool) -> d
     # JAX itself reads the coordinator's address from the variables of Slurm and older versions of Open MPI.
     reads_address = in_step or "OMPI_MCA_orte_hnp_uri" in environment
     if "processes" not in settings:
-        if on_tpu:
-            return {}
         if cluster.coordinator is not None or cluster.process is not None:
             raise UserError(
                 "the number of processes is not set: --coordinator and --process need --processes; add --processes N"
             )
-        return None
+        return {} if on_tpu else None
     processes, process = _integer("processes", settings["processes"]), _integer("process", settings.get("process", -1))
     if processes == 1:
         return None

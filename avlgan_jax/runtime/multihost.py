@@ -26,6 +26,8 @@ from avlgan_jax.runtime.signals import RESTART_EXIT_CODE, Interrupted
 
 # A process that sends no heartbeat for this long counts as dead, and the other processes exit.
 HEARTBEAT_SECONDS = 60
+# Statuses of XLA errors that this process causes itself; the others come from a lost connection to another process.
+_OWN_FAULTS = ("RESOURCE_EXHAUSTED", "INVALID_ARGUMENT", "UNIMPLEMENTED", "FAILED_PRECONDITION", "OUT_OF_RANGE")
 # How long the other processes wait at the end for the first one to finish writing.
 SHUTDOWN_SECONDS = 600
 
@@ -143,7 +145,7 @@ def _report_and_exit_code(error: BaseException) -> int:
     """Print the error that ends this process and return the exit status."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1
-    if isinstance(error, jax.errors.JaxRuntimeError):
+    if isinstance(error, jax.errors.JaxRuntimeError) and not str(error).startswith(_OWN_FAULTS):
         lost = UserError(
             f"another process of this run has ended or cannot be reached ({errors.one_line(error)[:200]}); restart all "
             "processes to resume from the last checkpoint"

@@ -9,6 +9,7 @@ upload was interrupted has no manifest and is ignored.
 import contextlib
 import hashlib
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -78,8 +79,25 @@ class Mirror:
         self.remote, self.local = remote, local
         self._uploaded: dict[str, tuple[int, int]] = {}
 
+    @property
+    def _unsent(self) -> Path:
+        """A file next to the local folder, which exists while the folder may hold what the bucket does not."""
+        return self.local.with_name(f"{self.local.name}.unsent")
+
+    def _keep_unsent(self) -> None:
+        """Move a local folder that an earlier run could not upload aside, and say where it is."""
+        if not self._unsent.is_file():
+            return
+        if self.local.is_dir():
+            kept = self.local.with_name(f"{self.local.name}.kept-{time.strftime('%Y%m%d-%H%M%S')}")
+            self.local.rename(kept)
+            print(f"note: an earlier run could not upload all of its files to {self.remote}; they are kept in {kept}")
+        self._unsent.unlink()
+
     def pull(self, again: bool = True) -> None:
         """Make the local folder equal to the remote one. Local files that are not in the bucket are deleted.
+
+        Files that an earlier run could not upload are first moved aside.
 
         Args:
             again: Download every file. If False, skip files whose local copy has the right size.
@@ -88,6 +106,7 @@ class Mirror:
             UserError: The bucket cannot be read, or the local copy cannot be written.
         """
         with self._user_errors():
+            self._keep_unsent()
             remote_files = _files(self.remote)
             for path in set(_files(self.local)) - set(remote_files):
                 (self.local / path).unlink()
@@ -114,6 +133,8 @@ class Mirror:
         with self._user_errors():
             local_files = {path: self._size_and_time(path) for path in _files(self.local)}
             changed = [path for path, found in local_files.items() if self._uploaded.get(path) != found]
+            self._unsent.parent.mkdir(parents=True, exist_ok=True)
+            self._unsent.touch()
             for path in sorted(changed, key=lambda path: path.endswith(MANIFEST)):
                 target = self.remote / path
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -123,6 +144,7 @@ class Mirror:
             for path in sorted(deleted, key=lambda path: not path.endswith(MANIFEST)):
                 (self.remote / path).unlink(missing_ok=True)
             self._uploaded = local_files
+            self._unsent.unlink()
 
     def _size_and_time(self, path: str) -> tuple[int, int]:
         """Return the size in bytes and the modification time in ns of a local file, to detect changes."""
@@ -139,7 +161,7 @@ class Mirror:
         except Exception as error:  # each bucket's client has its own exception types
             raise UserError(
                 f"cannot access {self.remote} ({type(error).__name__}: {one_line(error)[:200]}); the local copy is in "
-                f"{self.local}: the next start replaces it by the content of the bucket"
+                f"{self.local}: the next start moves it aside, and continues from the content of the bucket"
             ) from error
 
 

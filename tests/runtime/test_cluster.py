@@ -43,6 +43,11 @@ def test_jax_detects_the_cluster_itself_on_tpus():
     assert resolve(Cluster(), {}, on_tpu=True) == {}
 
 
+def test_flags_that_need_the_number_of_processes_are_not_ignored_on_tpus():
+    with pytest.raises(UserError, match="need --processes"):
+        resolve(Cluster(coordinator="a:1"), {}, on_tpu=True)
+
+
 @pytest.mark.parametrize(
     ("flags", "environment", "message"),
     [

@@ -3,9 +3,12 @@
 import signal
 import time
 
+import jax
 import numpy as np
 import pytest
 from training_processes import ended, leaves, start, start_job, steps_saved, wait_for
+
+from avlgan_jax.runtime import multihost
 
 LONG = ("--landmark.steps", 1_000_000, "--log-every", 20, "--checkpoint-every", 100, "--sample-every", 1_000_000)
 
@@ -69,3 +72,17 @@ def test_when_one_process_is_killed_the_others_end(data_dir, tmp_path, killed):
         output
     )
     assert steps_saved(tmp_path), "the last checkpoint is intact"
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("UNAVAILABLE: connection to the coordinator is lost", 75),
+        ("INTERNAL: Gloo all-reduce failed: Connection closed by peer", 75),
+        ("RESOURCE_EXHAUSTED: Out of memory", 2),
+        ("INVALID_ARGUMENT: shapes differ", 1),
+    ],
+)
+def test_only_a_lost_connection_asks_for_a_restart(text, status, capsys):
+    assert multihost._report_and_exit_code(jax.errors.JaxRuntimeError(text)) == status
+    assert ("another process" in capsys.readouterr().err) == (status == 75)

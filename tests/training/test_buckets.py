@@ -57,6 +57,28 @@ def test_an_interrupted_upload_leaves_no_manifest(mirror, tmp_path, monkeypatch)
     assert content(tmp_path / "bucket") == content(mirror.local)
 
 
+def test_what_could_not_be_uploaded_is_kept_at_the_next_start(mirror, tmp_path, monkeypatch, capsys):
+    write(mirror.local, config="1", step="20")
+    mirror.push()
+    write(mirror.local, step="4000")
+
+    def fail(*_):
+        raise ConnectionError("connection lost")
+
+    monkeypatch.setattr(buckets.shutil, "copyfileobj", fail)
+    with pytest.raises(UserError, match="the next start moves it aside"):
+        mirror.push()
+    monkeypatch.undo()
+    again = buckets.Mirror(mirror.remote, mirror.local)
+    again.pull()
+    # An open file of the bucket may be empty after the failure; what the run had is kept in any case.
+    (kept,) = tmp_path.glob("local.kept-*")
+    assert content(kept) == {"config": "1", "step": "4000"}
+    assert str(kept) in capsys.readouterr().out
+    again.pull()
+    assert len(list(tmp_path.glob("local.kept-*"))) == 1
+
+
 def test_push_uploads_only_changed_files(mirror, tmp_path):
     write(mirror.local, a="1", b="1")
     mirror.push()
