@@ -30,9 +30,23 @@ def read_frames(path: Path) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
         FileNotFoundError: If the file does not exist.
         PermissionError: If the file cannot be opened.
     """
+    for _, frame in read_timed_frames(path):
+        yield frame
+
+
+def read_timed_frames(path: Path) -> Iterator[tuple[float, UInt8[np.ndarray, "h w 3"]]]:
+    """Yield every frame as `read_frames` does, each after its time in seconds from the first one.
+
+    A frame without a time of its own, or with one that is not after the last frame's, follows at the declared rate.
+    """
     with _ffmpeg_errors(path), _open_container(path) as container:
+        step = 1.0 / float(container.streams.video[0].average_rate or 25)
+        first, last = None, -step
         for frame in container.decode(video=0):
-            yield _upright_pixels(frame)
+            first = frame.time if first is None else first
+            seconds = last + step if frame.time is None else frame.time - (first or 0.0)
+            last = seconds if seconds > last else last + step
+            yield last, _upright_pixels(frame)
 
 
 def read_frame(path: Path, number: int) -> UInt8[np.ndarray, "h w 3"]:
@@ -52,6 +66,19 @@ def read_frame(path: Path, number: int) -> UInt8[np.ndarray, "h w 3"]:
         return _open_video(str(path), os.stat(path).st_mtime_ns).frame(number)
 
 
+def frame_times(path: Path) -> Float[np.ndarray, "n"]:
+    """Return the presentation time of every frame of a video, in seconds from the first one. Nothing is decoded.
+
+    A video whose frames have no times of their own (as often in AVI) has its declared rate.
+
+    Raises:
+        ValueError: If the file is not a video or has no frames.
+        OSError: If the file cannot be opened.
+    """
+    with _ffmpeg_errors(path):
+        return _open_video(str(path), os.stat(path).st_mtime_ns).seconds()
+
+
 def write_video(path: Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: float) -> None:
     """Write RGB frames atomically as `.mp4` (H.264, yuv420p, which every browser plays) or `.gif`.
 
@@ -66,19 +93,6 @@ def write_video(path: Path, frames: Iterable[UInt8[np.ndarray, "h w 3"]], fps: f
     Raises:
         ValueError: If the suffix is another one, there are no frames, the frames differ in size, or `fps` is not
             positive.
-def frame_times(path: Path) -> Float[np.ndarray, "n"]:
-    """Return the presentation time of every frame of a video, in seconds from the first one. Nothing is decoded.
-
-    A video whose frames have no times of their own (as often in AVI) has its declared rate.
-
-    Raises:
-        ValueError: If the file is not a video or has no frames.
-        OSError: If the file cannot be opened.
-    """
-    with _ffmpeg_errors(path):
-        return _open_video(str(path), os.stat(path).st_mtime_ns).seconds()
-
-
     """
     writers = {".mp4": _write_mp4, ".gif": _write_gif}
     writer = writers.get(path.suffix.lower())
@@ -104,9 +118,22 @@ class _OpenVideo:
         times = [packet.pts for packet in packets]
         # If frames lack distinct times (as often in AVI), frame N can only be found by counting from the first frame.
         self._times = sorted(times) if None not in times and len(set(times)) == len(times) else None
+        self._tick = float(self._stream.time_base or 0)
+        self._rate = self._stream.average_rate or self._stream.guessed_rate
+        self._size = len(packets)
         keys = [packet for packet in packets if packet.is_keyframe] if self._times else []
         self._keys = sorted((self._times.index(key.pts), key.dts) for key in keys)
         self._seek(0)
+
+    def seconds(self) -> Float[np.ndarray, "n"]:
+        """Return the time of each frame from the first. Raises ValueError if there is no frame or no rate."""
+        if not self._size:
+            raise ValueError("there are no frames in the video")
+        if self._times:
+            return (np.array(self._times) - self._times[0]) * self._tick
+        if not self._rate:
+            raise ValueError("neither the frames nor the video have times")
+        return np.arange(self._size) / float(self._rate)
 
     def frame(self, number: int) -> UInt8[np.ndarray, "h w 3"]:
         """Return frame `number`, upright. Raises ValueError if there is no such frame or it cannot be decoded."""
@@ -118,23 +145,10 @@ class _OpenVideo:
             self._seek(key)
         for frame in self._frames:
             index = self._index(frame)
-        self._tick = float(self._stream.time_base or 0)
-        self._rate = self._stream.average_rate or self._stream.guessed_rate
-        self._size = len(packets)
             self._next = index + 1
             if index == number:
                 return _upright_pixels(frame)
             if index > number:
-    def seconds(self) -> Float[np.ndarray, "n"]:
-        """Return the time of each frame from the first. Raises ValueError if there is no frame or no rate."""
-        if not self._size:
-            raise ValueError("there are no frames in the video")
-        if self._times:
-            return (np.array(self._times) - self._times[0]) * self._tick
-        if not self._rate:
-            raise ValueError("neither the frames nor the video have times")
-        return np.arange(self._size) / float(self._rate)
-
                 break
         self._next = _UNKNOWN
         raise ValueError(f"there is no frame {number}, or it cannot be decoded")
