@@ -13,6 +13,7 @@ import drawn_photographs as drawn
 import pytest
 from conftest import ROOT, run_here
 from PIL import Image
+from sounding_films import write_film
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCED = re.compile(r"^```[a-z]*\n(.*?)^```", re.M | re.S)
@@ -109,6 +110,7 @@ def test_the_tutorial_from_a_folder_of_faces_to_a_bundle(tmp_path):
 def test_the_readme_commands_for_packaged_weights_and_for_exporting_a_run(tmp_path, trained_run):
     shutil.copytree(trained_run[0], tmp_path / "runs" / "demo")
     (tmp_path / "docs" / "figures").mkdir(parents=True)
+    write_film(tmp_path / "me.mp4", frames=[drawn.drawn_face(3).image] * 3)
     programs = ("synthesize.py", "avlgan_jax.editing.export", "benchmarks.photograph")
     listed = [command for command in commands(ROOT / "README.md") if any(word in command for word in programs)]
     run_all(listed, tmp_path)

@@ -5,6 +5,7 @@
     python synthesize.py matrix procedural:3
     python synthesize.py emotions me.jpg --weights runs/mine
     python synthesize.py path me.jpg --points "neutral happy 0.2,0.7 neutral" --out walk.gif
+    python synthesize.py film me.mp4 --emotion happy
     python synthesize.py transfer --out dyad.mp4
 
 PHOTO is a picture file, or `procedural:SEED` or `procedural-infant:SEED` for a drawn face. The packaged weights were
@@ -25,6 +26,7 @@ from avlgan_jax.editing.requests import (
     Edit,
     EmotionPath,
     Emotions,
+    Film,
     Matrix,
     Transfer,
     parse_points,
@@ -39,6 +41,7 @@ Command = (
     | Annotated[Matrix, tyro.conf.subcommand("matrix")]
     | Annotated[Emotions, tyro.conf.subcommand("emotions")]
     | Annotated[EmotionPath, tyro.conf.subcommand("path")]
+    | Annotated[Film, tyro.conf.subcommand("film")]
     | Annotated[Transfer, tyro.conf.subcommand("transfer")]
 )
 
@@ -127,6 +130,36 @@ def emotion_film(request: EmotionPath) -> Path:
 
     video.write_video(out, frames(), request.fps)
     return out
+
+
+def film(request: Film) -> Path:
+    """Edit a face of a film and return the file written.
+
+    Raises:
+        UserError: an option is invalid, or the weights or a film cannot be used.
+    """
+    from tqdm import tqdm
+
+    from avlgan_jax.editing import film as films
+    from avlgan_jax.faces import film_writer
+
+    corners = request.corners()
+    out = writable(request.out or request.film.with_name(f"{request.film.stem}_edited.mp4"), film_writer.ENDINGS)
+    if request.face is not None and request.face < 1:
+        raise UserError(f"--face {request.face}: expected a number from 1 (leftmost)")
+    if out.exists() and out.samefile(request.film):
+        raise UserError(f"--out {out} is the film itself; choose another file")
+    times = films.frame_times(request.film)
+    session = EditingSession(request)
+    _print_training_data(session.editor)
+    if corners is None:
+        with tqdm(desc="emotions", unit=" frames") as bar:
+            emotions = films.of_film(request.from_film, session.editor, session.detector, times, bar.update)
+    else:
+        emotions = films.along_path(corners, times)
+    number = None if request.face is None else request.face - 1
+    with tqdm(total=len(times), desc="film", unit=" frames") as bar:
+        return films.edit_film(request.film, out, session.editor, session.detector, times, emotions, number, bar.update)
 
 
 def transfer(request: Transfer) -> Path:
@@ -268,7 +301,7 @@ def _print_training_data(editor) -> None:
 def main() -> None:
     """Run the command line."""
     request = tyro.cli(Command, description=__doc__)
-    tasks = {Edit: edit, Matrix: matrix, Emotions: emotions, EmotionPath: emotion_film, Transfer: transfer}
+    tasks = {Edit: edit, Matrix: matrix, Emotions: emotions, EmotionPath: emotion_film, Film: film, Transfer: transfer}
     print(tasks[type(request)](request))
 
 

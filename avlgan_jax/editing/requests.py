@@ -103,6 +103,36 @@ class EmotionPath(OnePhoto):
 
 
 @dataclass(frozen=True)
+class Film(CommonOptions):
+    """Edit a face of a film: every frame, with its time and the sound."""
+
+    film: tyro.conf.Positional[Path] = tyro.MISSING
+    """Film, in any container and codec that FFmpeg reads."""
+    emotion: Expression | None = None
+    """Expression of all frames (Table II)."""
+    points: str | None = None
+    """Path over the plane that takes the complete film: expressions or valence,arousal pairs, separated by spaces."""
+    from_film: Path | None = None
+    """Another film, whose emotions the face takes over, frame by frame."""
+    out: Path | None = None
+    """File to write, .mp4, .mov or .mkv; by default next to the film, with _edited appended."""
+    face: int | None = None
+    """Face to edit, counted from 1 at the left of the first frame that has any; by default the largest."""
+
+    def corners(self) -> np.ndarray | None:
+        """Return the points of the path, float (n, 2), one for --emotion, or None for --from-film.
+
+        Raises:
+            UserError: not exactly one of --emotion, --points and --from-film is given, or a point is invalid.
+        """
+        if sum(option is not None for option in (self.emotion, self.points, self.from_film)) != 1:
+            raise UserError("expected exactly one of --emotion (such as happy), --points and --from-film")
+        if self.emotion is not None:
+            return TABLE_II[[EXPRESSIONS.index(self.emotion)]]
+        return None if self.points is None else parse_points(self.points)
+
+
+@dataclass(frozen=True)
 class Transfer(CommonOptions):
     """Transfer the emotions of a filmed dyad to two other faces (Section IV-C); write source and result as one film."""
 

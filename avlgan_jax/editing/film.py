@@ -1,0 +1,166 @@
+"""A film of one's own at other emotions: `synthesize.py film`.
+
+Each frame is read once. The face is tracked, its landmarks are smoothed over time, and it is edited as in a photograph.
+Frames in which the face is not seen stay as they are. Frame times and sound are kept.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from avlgan_jax.editing import photograph
+from avlgan_jax.editing.editor import Editor, smooth
+from avlgan_jax.errors import UserError
+from avlgan_jax.faces import crop, film_writer, video
+from avlgan_jax.faces.detectors import Detector
+from avlgan_jax.faces.emotions import emotion_path
+from avlgan_jax.faces.tracking import Tracker
+from avlgan_jax.models import transfer
+
+Frame = UInt8[np.ndarray, "h w 3"]
+Progress = Callable[[int], object]
+# Frames that the networks edit together.
+_TOGETHER = 16
+# Smoothing of the emotions that are read from another film: standard deviation in seconds.
+_EMOTION_SMOOTHING = 0.15
+
+
+def edit_film(
+    film: Path,
+    out: Path,
+    editor: Editor,
+    detector: Detector,
+    times: Float[np.ndarray, "n"],
+    emotions: Float[np.ndarray, "n 2"],
+    number: int | None = None,
+    progress: Progress = lambda count: None,
+) -> Path:
+    """Write a film in which one face has other emotions, and return its file. The file is complete or not written.
+
+    Args:
+        film: the film, in any container and codec that FFmpeg reads.
+        out: the file to write, with one of `film_writer.ENDINGS`.
+        editor: the trained models.
+        detector: landmark detector.
+        times: times in seconds from the first frame, as of `frame_times`.
+        emotions: valence and arousal at these times, in [-1, 1]; at other times they are interpolated.
+        number: which face of the first frame that has any, counted from 0 at the left; None for the largest.
+        progress: called with the number of frames after each group of edited frames.
+
+    Raises:
+        UserError: the film cannot be read, no frame of it has the face, or the landmarks have no third dimension.
+    """
+    if editor.landmark_dimensions == 3:
+        raise UserError("these weights need 3-D landmarks, which are not tracked through films; use 2-D weights")
+    tracker, seen = Tracker(detector, number), []
+
+    def frames() -> Iterator[tuple[float, Frame]]:
+        read = _frames(film)
+        while group := list(itertools.islice(read, _TOGETHER)):
+            moments, pictures = zip(*group, strict=True)
+            faces = [_face(tracker, frame, seconds, editor.resolution) for seconds, frame in group]
+            seen.extend(face is not None for face in faces)
+            changed = _edited(editor, pictures, faces, at_times(emotions, times, np.array(moments)))
+            yield from zip(moments, changed, strict=True)
+            progress(len(group))
+        if not any(seen):
+            raise UserError(f"{film}: {detector.name} found no face in any frame; expected a film of a face")
+
+    rate = (len(times) - 1) / float(times[-1]) if len(times) > 1 else 25.0
+    film_writer.write_like(out, film, frames(), rate)
+    return out
+
+
+def frame_times(film: Path) -> Float[np.ndarray, "n"]:
+    """Return the time of each frame in seconds from the first. Raises UserError if the film cannot be read."""
+    try:
+        return video.frame_times(film)
+    except (ValueError, OSError) as error:
+        raise UserError(
+            f"{film} cannot be read as a film ({error}); expected a file such as MP4, MOV or WebM"
+        ) from None
+
+
+def along_path(points: Float[np.ndarray, "k 2"], times: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 2"]:
+    """Return the emotion of each frame on a path over the plane with constant speed, which takes the complete film.
+
+    Args:
+        points: the corners of the path; one point is an emotion that stays.
+        times: ascending times of the frames in seconds.
+    """
+    if len(points) == 1 or len(times) == 1:
+        return np.repeat(points[:1], len(times), axis=0)
+    path = emotion_path(points, len(times))
+    return at_times(path, np.linspace(times[0], times[-1], len(times)), times)
+
+
+def of_film(
+    film: Path,
+    editor: Editor,
+    detector: Detector,
+    times: Float[np.ndarray, "n"],
+    progress: Progress = lambda count: None,
+) -> Float[np.ndarray, "n 2"]:
+    """Return the emotions that the face of another film shows at the given times; its last emotion stays.
+
+    Args:
+        film: the other film. Its largest face counts.
+        editor: the trained models.
+        detector: landmark detector.
+        times: times in seconds from the first frame of both films.
+        progress: called with 1 after each frame.
+
+    Raises:
+        UserError: the film cannot be read, or no frame of it has a face.
+    """
+    tracker, moments, faces = Tracker(detector), [], []
+    for seconds, frame in _frames(film):
+        face = _face(tracker, frame, seconds, editor.resolution)
+        if face is not None:
+            moments.append(float(seconds))
+            faces.append(face.image)
+        progress(1)
+    if not faces:
+        raise UserError(f"{film}: {detector.name} found no face in any frame; expected a film of a face")
+    emotions = transfer.read_emotions_in_disc(editor.models, np.stack(faces))
+    rate = (len(moments) - 1) / max(moments[-1] - moments[0], 1e-6)
+    return at_times(smooth(emotions, _EMOTION_SMOOTHING * rate), np.array(moments), times)
+
+
+def at_times(
+    values: Float[np.ndarray, "k 2"], moments: Float[np.ndarray, "k"], times: Float[np.ndarray, "n"]
+) -> Float[np.ndarray, "n 2"]:
+    """Return values given at some moments, interpolated at other times."""
+    return np.stack([np.interp(times, moments, column) for column in values.T], axis=-1).astype(np.float32)
+
+
+def _frames(film: Path) -> Iterator[tuple[float, Frame]]:
+    """Yield the frames of a film after their times in seconds. Raises UserError where it cannot be decoded."""
+    try:
+        yield from video.read_timed_frames(film)
+    except ValueError as error:
+        raise UserError(f"{film} cannot be decoded ({error}); convert it, or cut off the damaged part") from None
+
+
+def _face(tracker: Tracker, frame: Frame, seconds: float, resolution: int) -> photograph.FaceCrop | None:
+    """Return the tracked face of a frame as input of the networks, or None if it is not seen."""
+    points = tracker.follow(frame, float(seconds))
+    if points is None or (points.max(axis=0) <= 0.0).any() or (points.min(axis=0) >= frame.shape[1::-1]).any():
+        return None
+    square = crop.square_around(points, frame.shape)
+    return photograph.FaceCrop(crop.crop_square(frame, square, resolution), square.to_crop(points, resolution), square)
+
+
+def _edited(
+    editor: Editor, frames: Sequence[Frame], faces: list[photograph.FaceCrop | None], emotions: Float[np.ndarray, "n 2"]
+) -> Iterable[Frame]:
+    """Yield the frames with their faces at the emotions."""
+    known = [k for k, face in enumerate(faces) if face is not None]
+    if known:
+        images, points = np.stack([faces[k].image for k in known]), np.stack([faces[k].landmarks for k in known])
+        edited = editor.edit_with_landmarks(images, *emotions[known].T, points)
+    for k, (frame, face) in enumerate(zip(frames, faces, strict=True)):
+        yield frame if face is None else editor.blend(frame, face, edited.at(known.index(k)))
