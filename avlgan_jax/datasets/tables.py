@@ -23,7 +23,7 @@ from avlgan_jax.errors import UserError
 
 _DELIMITERS = ",;\t"
 _SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
-_DECIMAL_COMMA = re.compile(r"[-+−]?\d*,\d+")
+_DECIMAL_COMMA = re.compile(r"[-+−]?[\d.]*,\d+")
 # The first bytes of files that are no text in UTF-8, and what to call them.
 _OTHERS = (
     (b"\xff\xfe", "text in UTF-16"),
@@ -142,7 +142,8 @@ def _lines(path: epath.Path) -> Iterator[str]:
             raise UserError(f"{path} is {kind}, expected a CSV file in UTF-8; {_SAVE_AS}")
         stream.seek(0)
         try:
-            yield from io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+            with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
+                yield from text
         except UnicodeDecodeError:
             raise UserError(f"{path}, {_first_fault(path)}; {_SAVE_AS}") from None
 

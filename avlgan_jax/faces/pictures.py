@@ -11,6 +11,7 @@ import io
 import re
 import stat
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _BITS_PER_SAMPLE = 258  # tag of TIFF
+_PNG = b"\x89PNG\r\n\x1a\n"
 # The entry of the EXIF block in the table of an AVIF file, up to the block's type.
 _AVIF_EXIF = re.compile(rb"(infe\x02.{7})Exif", re.DOTALL)
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
@@ -181,11 +183,27 @@ def _opened(content: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(content), formats=FORMATS)
     except Exception:
-        if content[4:12] not in (b"ftypavif", b"ftypavis"):
+        if content[4:12] in (b"ftypavif", b"ftypavis"):
+            # For AVIF, Pillow writes the EXIF block anew on opening, which fails for odd but harmless fields. Under
+            # another type the block is ignored; the orientation of AVIF is a property of its own and is kept.
+            content = _AVIF_EXIF.sub(rb"\1none", content)
+        elif content.startswith(_PNG):
+            content = _without_damaged_notes(content)
+        else:
             raise
-        # For AVIF, Pillow writes the EXIF block anew on opening, which fails for odd but harmless fields. Under another
-        # type the block is ignored; the orientation of AVIF is a property of its own and is kept.
-        return Image.open(io.BytesIO(_AVIF_EXIF.sub(rb"\1none", content)), formats=FORMATS)
+        return Image.open(io.BytesIO(content), formats=FORMATS)
+
+
+def _without_damaged_notes(png: bytes) -> bytes:
+    """Return a PNG without the chunks that do not make the picture and whose checksum is wrong, as browsers read it."""
+    kept, at = [_PNG], len(_PNG)
+    while at + 12 <= len(png):
+        end = at + 12 + int.from_bytes(png[at : at + 4], "big")
+        is_note = png[at + 4 : at + 5].islower()
+        if not is_note or zlib.crc32(png[at + 4 : end - 4]) == int.from_bytes(png[end - 4 : end], "big"):
+            kept.append(png[at:end])
+        at = end
+    return b"".join(kept)
 
 
 def _check_size(picture: Image.Image, name: str) -> None:

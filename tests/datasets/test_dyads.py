@@ -186,7 +186,7 @@ def test_films_of_unequal_rates_are_aligned_in_seconds(tmp_path, capfd):
     folder = tmp_path / "dyads/anna"
     folder.mkdir(parents=True)
     for person, count, rate in (("parent", 30, 30.0), ("infant", 15, 15.0)):
-        video.write_video(folder / f"{person}.mp4", [np.full((32, 32, 3), 9 * k, np.uint8) for k in range(count)], rate)
+        video.write_video(folder / f"{person}.mp4", [np.full((32, 32, 3), 8 * k, np.uint8) for k in range(count)], rate)
     (folder / "infant.mp4").rename(folder / "infant.MP4")
     rated(folder, 30)
     listed = list(BUILDERS["dyads"](data_dir=str(tmp_path), config="64px").list_photographs(tmp_path / "dyads"))

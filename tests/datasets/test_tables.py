@@ -82,11 +82,13 @@ def test_a_refusal_names_line_and_cause(tmp_path, name):
 
 
 def test_a_decimal_comma_is_told_as_such(tmp_path):
-    (tmp_path / "labels.csv").write_text("path;valence\na.png;0.5\nb.png;-0,5\n")
-    first, second = tables.read(tmp_path / "labels.csv", NAMES, ["path"]).rows
+    (tmp_path / "labels.csv").write_text("path;valence\na.png;0.5\nb.png;-0,5\nc.png;1.000,5\n")
+    first, second, third = tables.read(tmp_path / "labels.csv", NAMES, ["path"]).rows
     assert first.number("valence") == 0.5
     with pytest.raises(UserError, match=r"labels\.csv, line 3, column valence: '-0,5' has a decimal comma"):
         second.number("valence")
+    with pytest.raises(UserError, match="line 4, column valence: '1.000,5' has a decimal comma"):
+        third.number("valence")
 
 
 def test_a_second_synonym_is_a_column_that_nothing_reads(tmp_path, capsys):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from drawn_photographs import drawn_face
 from fuzz_pictures import with_checksums
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import pictures
@@ -94,6 +94,21 @@ def test_a_damaged_exif_block_counts_as_upright(kind):
     block = b"Exif\0\0MM\0*\0\0\0\x08\0\x05\x01\x12\0\x03\0\0"  # it ends within its first entry
     content = saved(Image.fromarray(upright()), kind, exif=block)
     assert difference(pictures.decode(content, "phone").pixels, upright()) < 3.0
+
+
+@pytest.mark.parametrize("kind", [b"eXIf", b"tEXt"])
+def test_a_png_whose_notes_are_damaged_is_read(kind):
+    """Browsers ignore a wrong checksum of a chunk that does not make the picture."""
+    exif = Image.Exif()
+    exif[ORIENTATION] = 1
+    notes = PngImagePlugin.PngInfo()
+    notes.add_text("Comment", "a note")
+    content = bytearray(saved(Image.fromarray(upright()), "PNG", exif=exif, pnginfo=notes))
+    content[content.index(kind) + 6] ^= 1
+    np.testing.assert_array_equal(pictures.decode(bytes(content), "phone.png").pixels, upright())
+    content[content.index(b"IDAT") + 40] ^= 1
+    with pytest.raises(UserError, match="phone.png cannot be decoded"):
+        pictures.decode(bytes(content), "phone.png")
 
 
 def deep_files() -> dict[str, bytes]:
