@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import tyro
 
+from avlgan_jax import atomic_files
 from avlgan_jax.errors import UserError, command
 
 
@@ -45,7 +46,9 @@ def main() -> None:
         from avlgan_jax.app import server
         from avlgan_jax.editing import editor
         from avlgan_jax.faces import detectors
+        from avlgan_jax.runtime import devices
 
+        devices.use_compilation_cache(atomic_files.user_cache() / "programs")
         detectors.kind(arguments.landmarks)
         model = editor.load(arguments.weights)
         app = server.create(model, lambda: detectors.create(arguments.landmarks), arguments.host)

@@ -301,6 +301,10 @@ def _print_training_data(editor) -> None:
 def main() -> None:
     """Run the command line."""
     request = tyro.cli(Command, description=__doc__)
+    # Imported after the command line is checked: JAX takes a second or two.
+    from avlgan_jax.runtime import devices
+
+    devices.use_compilation_cache(atomic_files.user_cache() / "programs")
     tasks = {Edit: edit, Matrix: matrix, Emotions: emotions, EmotionPath: emotion_film, Film: film, Transfer: transfer}
     print(tasks[type(request)](request))
 

@@ -57,7 +57,12 @@ def retain_freed_memory() -> None:
 
 
 def use_compilation_cache(folder: Path) -> None:
-    """Make JAX store compiled programs in `folder` and reuse them. Call it before JAX's first computation."""
+    """Make JAX store compiled programs in `folder` and reuse them. Call it before JAX's first computation.
+
+    The environment variable JAX_COMPILATION_CACHE_DIR comes first.
+    """
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
     jax.config.update("jax_compilation_cache_dir", os.fspath(folder.absolute()))
     # Cache small programs too: pmap splits its outputs with about a hundred programs that compile in milliseconds each.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -8,7 +8,6 @@ stopped run, repeat the command. avGAN, the baseline, is left out where `--avgan
 """
 
 import contextlib
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -107,8 +106,7 @@ def main() -> None:
                 if arguments.model == "all" and "avgan" not in names:
                     print(LEFT_OUT)
                 folder, publish = stack.enter_context(buckets.open_workdir(arguments.workdir))
-                if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-                    devices.use_compilation_cache(workdir.compiled(folder))
+                devices.use_compilation_cache(workdir.compiled(folder))
             for name in names:
                 loop.train(arguments.config, name, folder, arguments.resume_skip, publish)
 
