@@ -217,8 +217,12 @@ def _comparison(context: EvaluationContext) -> ExperimentResult:
         model = examples.rows(first, context.faces, context.seed, None)
         outputs[name] = model.outputs["avgan" if MODELS[name].kind == "avgan" else "avlandmarkgan"]
     outputs |= {name: images for name, images in shown.outputs.items() if name == "truth"}
+    dyads = comparison.measure_baby(context.compared, context.frames)
     return ExperimentResult(
-        {"comparison": comparison.to_metrics(rows, found, seeds, context.seed)},
+        {
+            "comparison": comparison.to_metrics(rows, found, seeds, context.seed),
+            "comparison_baby": comparison.baby_to_metrics(dyads, context.seed),
+        },
         [figures.comparison(dataclasses.replace(shown, outputs=outputs))],
     )
 

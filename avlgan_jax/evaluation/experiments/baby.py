@@ -4,6 +4,7 @@ The input is a person's first frame; the targets are the annotated emotions of t
 60 dyads of an infant and a parent; frames of one person are alike, so people are what the intervals are over.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +45,7 @@ def has_sequences(faces: Faces) -> bool:
     return len(faces) > 0 and bool(np.all(np.asarray(faces.extras.get("frame", -1)) >= 0))
 
 
-def measure(models: Trained, frames: Faces) -> dict[str, FramePredictions]:
+def measure(models: Trained, frames: Faces, names: Iterable[str] | None = None) -> dict[str, FramePredictions]:
     """Run the protocol of Section IV-B on frames of sequences.
 
     Frames whose annotators disagree are omitted, if the data has `extras["valence_deviation"]`. The target is the full
@@ -54,6 +55,7 @@ def measure(models: Trained, frames: Faces) -> dict[str, FramePredictions]:
     Args:
         models: Models to run.
         frames: Frames of sequences (see `has_sequences`).
+        names: Which of `models.convert` to run; None runs all.
 
     Returns:
         Results for "infant" and "parent"; an age group without target frames is missing.
@@ -71,7 +73,8 @@ def measure(models: Trained, frames: Faces) -> dict[str, FramePredictions]:
             found[name] = FramePredictions(
                 expected=np.asarray(frames.emotions)[rows, 0],
                 predicted={
-                    model: _predict_outputs(models, model, frames, first[rows], emotions) for model in models.convert
+                    model: _predict_outputs(models, model, frames, first[rows], emotions)
+                    for model in (models.convert if names is None else names)
                 }
                 | {"real": _predict_frames(models, frames, rows)},
                 people=np.asarray(frames.subjects)[rows],
@@ -85,7 +88,7 @@ def to_metrics(found: dict[str, FramePredictions], seed: int) -> dict:
     - `pcc_valence` is the paper's measure, over all frames.
     - `pcc_valence_within` is the correlation after subtracting each person's mean. People have different means, so with
       few people a model that ignores its target may reach a high or low `pcc_valence` by chance.
-    - `ccc_valence` depends on how far a face moves. A correlation does not: untrained weights reach 0.77 by moving every
+    - `ccc_valence` depends on how far a face moves. A correlation does not: untrained weights reach .77 by moving every
       face slightly in the same way.
     - `difference` is avLandmarkGAN minus avGAN, with its interval from the same draws; None without avGAN.
 
@@ -113,7 +116,7 @@ def _correlations(
     """Return the scores of one model, and the bootstrap draws of those that have an interval."""
     pairs = {
         "pcc_valence": (predicted, frames.expected),
-        "pcc_valence_within": tuple(_about_own_mean(values, frames.people) for values in (predicted, frames.expected)),
+        "pcc_valence_within": tuple(about_own_mean(values, frames.people) for values in (predicted, frames.expected)),
     }
     draws = {
         key: bootstrap.affect_draws(_twice(values), _twice(expected), people)["pcc_valence"]
@@ -144,7 +147,7 @@ def _difference(group: str, rows: dict, draws: dict[str, dict]) -> dict:
     }
 
 
-def _about_own_mean(values: Float[np.ndarray, "n"], people: Shaped[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
+def about_own_mean(values: Float[np.ndarray, "n"], people: Shaped[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
     """Subtract each person's mean."""
     _, person = np.unique(people, return_inverse=True)
     means = np.bincount(person, weights=values) / np.bincount(person)

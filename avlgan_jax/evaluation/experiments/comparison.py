@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 from avlgan_jax.data.records import AGE_GROUPS, Faces
 from avlgan_jax.evaluation import bootstrap, ground_truth, metrics
+from avlgan_jax.evaluation.experiments import baby
 from avlgan_jax.evaluation.ground_truth import Renderer
 from avlgan_jax.evaluation.trials import PICTURES_PER_CHUNK, by_group, draw_trials
 from avlgan_jax.faces.emotions import AXES
@@ -34,6 +35,8 @@ PAIRS = (
     ("recipe", "paper"),
 )
 DO_NOTHING = "do_nothing"
+# The scores of Section IV-B: over all frames, as in the paper, and after subtracting each person's mean.
+BABY = ("pcc_valence", "pcc_valence_within")
 
 Runs = dict[str, dict[int, Callable[[], Trained]]]
 Draws = dict[str, Float[np.ndarray, "draws"] | None]
@@ -55,6 +58,16 @@ class Outputs(NamedTuple):
     predicted: Float[np.ndarray, "s n 2"]
     similarity: dict[str, Float[np.ndarray, "s n"]]
     """By name in SIMILARITY; without the landmark error for avGAN, and empty without a ground truth."""
+
+
+class BabyOutputs(NamedTuple):
+    """What the trainings of all models did in the frames of one age group."""
+
+    expected: Float[np.ndarray, "n"]
+    """Annotated valence, the target."""
+    people: Shaped[np.ndarray, "n"]
+    predicted: dict[str, Float[np.ndarray, "s n"]]
+    """By model, the valence that the regressor predicts for the outputs of each of s trainings."""
 
 
 def draw_rows(faces: Faces, samples: int, seed: int) -> Rows:
@@ -129,6 +142,88 @@ def to_metrics(rows: Rows, found: dict[str, Outputs], seeds: dict[str, list[int]
         for first, second in pairs
     ]
     return {"trial_seeds": TRIAL_SEEDS, "seeds": seeds, "rows": scored, "differences": differences}
+
+
+def measure_baby(runs: Runs, frames: Faces) -> dict[str, BabyOutputs]:
+    """Run the protocol of Section IV-B (`experiments.baby`) with every training.
+
+    Args:
+        runs: As for `measure`.
+        frames: Frames of sequences; without them nothing is measured.
+
+    Returns:
+        By age group ("infant", "parent").
+    """
+    if not baby.has_sequences(frames):
+        return {}
+    found: dict[str, dict[str, list[baby.FramePredictions]]] = {}
+    for name, seeds in runs.items():
+        kind = "avgan" if MODELS[name].kind == "avgan" else "avlandmarkgan"
+        for load in seeds.values():
+            for group, frames_of in baby.measure(load(), frames, [kind]).items():
+                found.setdefault(group, {}).setdefault(name, []).append(frames_of)
+    return {
+        group: BabyOutputs(
+            expected=next(iter(by_model.values()))[0].expected,
+            people=next(iter(by_model.values()))[0].people,
+            predicted={
+                name: np.stack([next(iter(one.predicted.values())) for one in trainings])
+                for name, trainings in by_model.items()
+            },
+        )
+        for group, by_model in found.items()
+    }
+
+
+def baby_to_metrics(found: dict[str, BabyOutputs], seed: int) -> dict:
+    """Return `comparison_baby` of `metrics.json`: by age group the scores BABY of each model, and their differences.
+
+    The intervals are over people and trainings. `paper` is the paper's difference of avLandmarkGAN and avGAN.
+    """
+    return {group: _baby_group(group, outputs, seed) for group, outputs in found.items()}
+
+
+def _baby_group(group: str, outputs: BabyOutputs, seed: int) -> dict:
+    values: dict[str, dict] = {}
+    draws: dict[str, Draws] = {}
+    for name, predicted in outputs.predicted.items():
+        pairs = {
+            "pcc_valence": (predicted, outputs.expected),
+            "pcc_valence_within": (
+                np.stack([baby.about_own_mean(one, outputs.people) for one in predicted]),
+                baby.about_own_mean(outputs.expected, outputs.people),
+            ),
+        }
+        zeros = np.zeros(len(outputs.people), int)
+        crossed = bootstrap.draw_crossed(outputs.people, zeros, len(predicted), seed)
+        draws[name] = {
+            key: bootstrap.crossed_affect_draws(_twice(read), _twice(expected), crossed)["pcc_valence"]
+            for key, (read, expected) in pairs.items()
+        }
+        values[name] = {
+            key: metrics.pcc(read.ravel(), np.tile(expected, len(read))) for key, (read, expected) in pairs.items()
+        }
+    return {
+        "people": len(np.unique(outputs.people)),
+        "rows": {
+            name: {key: _with_interval(row[key], draws[name][key]) for key in BABY} for name, row in values.items()
+        },
+        "differences": [
+            {"first": first, "second": second}
+            | {
+                key: _difference([values[first][key]], [values[second][key]], draws[first][key], draws[second][key])
+                for key in BABY
+            }
+            for first, second in PAIRS
+            if {first, second} <= set(values)
+        ],
+        "paper": round(baby.PAPER[group][baby.MODEL] - baby.PAPER[group][baby.BASELINE], 2),
+    }
+
+
+def _twice(values: np.ndarray) -> np.ndarray:
+    """Use the valence as arousal too, because the bootstrap takes emotions."""
+    return np.stack([values, values], axis=-1)
 
 
 def _converted(run: Trained, name: str) -> Callable:

@@ -18,6 +18,10 @@ MEASURES = {
 }
 
 
+# The scores of Section IV-B by key: their headings.
+BABY = {"pcc_valence": "correlation of valence", "pcc_valence_within": "within people"}
+
+
 class TableRow(NamedTuple):
     """A row: its name, and a cell for each of MEASURES as "value [low, high]" or a dash."""
 
@@ -56,13 +60,40 @@ def tables(found: dict) -> list[ComparisonTable]:
         ]
         differences = [
             TableRow(
-                f"{MODELS[row['first']].words}, minus {MODELS[row['second']].words}",
+                _minus(row),
                 [_cell(row[group][key], key, difference=True) for key in MEASURES],
             )
             for row in found["differences"]
         ]
         result.append(ComparisonTable("everyone" if group == "all" else f"{group}s", models, differences))
     return result
+
+
+def baby_tables(scores: dict) -> list[ComparisonTable]:
+    """Return the tables of Section IV-B, one for infants and one for parents, or none where it was not measured.
+
+    Args:
+        scores: Content of `metrics.json`.
+    """
+    found = scores.get("comparison_baby") or {}
+    seeds = scores["comparison"]["seeds"] if found else {}
+    return [
+        ComparisonTable(
+            f"{group}s, {part['people']} people",
+            [TableRow(_name(name, seeds), _baby_cells(row)) for name, row in part["rows"].items()],
+            [TableRow(_minus(row), _baby_cells(row, difference=True)) for row in part["differences"]],
+        )
+        for group, part in found.items()
+    ]
+
+
+def _baby_cells(row: dict, difference: bool = False) -> list[str]:
+    return [_cell(row[key], "pcc_valence", difference) for key in BABY]
+
+
+def _minus(row: dict) -> str:
+    """Return the name of a difference."""
+    return f"{MODELS[row['first']].words}, minus {MODELS[row['second']].words}"
 
 
 def _name(name: str, seeds: dict[str, list[int]]) -> str:

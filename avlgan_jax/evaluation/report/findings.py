@@ -16,6 +16,7 @@ from avlgan_jax.evaluation.report.names import WEIGHT_WORDS
 from avlgan_jax.evaluation.report.tables import number
 from avlgan_jax.faces import emotions
 from avlgan_jax.faces.drawing import signed
+from avlgan_jax.training.ablation.comparison import MODELS
 
 NOT_MEASURED = "not measured"
 # A correlation from which on outputs are said to follow their target, or an expression to arrive: half of the spread of
@@ -205,10 +206,18 @@ def _landmarks(report: dict) -> Iterator[Finding]:
         if found is not None and unfair:
             outcome = unfair
         yield Finding("Abstract", text, "–", _text(found, 3, plus=True), outcome)
-    for pair in (report.get("comparison") or {}).get("differences", []):
+    for names, pair in _pairs(report.get("comparison") or {}):
         found = _triple(pair["infant"]["pcc_valence"])
-        text = f"the same for valence over trainings: `{pair['first']}` minus `{pair['second']}`"
+        text = f"the same for valence, over trainings: {names}"
         yield Finding("Abstract", text, "–", _text(found, 3, plus=True), verdict(found, low=0.0))
+
+
+def _pairs(compared: dict) -> Iterator[tuple[str, dict]]:
+    """Yield the words for and the content of the differences between models with and without landmarks."""
+    for pair in compared.get("differences", []):
+        first, second = MODELS[pair["first"]], MODELS[pair["second"]]
+        if (first.kind, second.kind) == ("image", "avgan"):
+            yield f"{first.words}, minus {second.words}", pair
 
 
 def _score_difference(report: dict, key: str) -> Estimate | None:
@@ -242,6 +251,10 @@ def _baby(report: dict) -> Iterator[Finding]:
             outcome = unfair
         shown = signed(paper["avlandmarkgan"] - paper["avgan"], zero=None)
         yield Finding("Section IV-B", text, shown, _text(found, plus=True), outcome)
+        for names, pair in _pairs((report.get("comparison_baby") or {}).get(group, {})):
+            found = _triple(pair["pcc_valence"])
+            text = f"the same over trainings: {names}"
+            yield Finding("Section IV-B", text, shown, _text(found, plus=True), verdict(found, **allowed))
 
 
 def _baby_estimate(report: dict, group: str, row: str) -> Estimate | None:

@@ -74,6 +74,8 @@ def render_page(scores: dict, shown: list[Figure], matrices: list[EmotionGrid]) 
         regions=REGIONS,
         parts=RECIPE_PARTS,
         comparison_headings=comparison_table.headings(),
+        baby_headings=list(comparison_table.BABY.values()),
+        baby_tables=comparison_table.baby_tables(scores),
         comparison_tables=comparison_table.tables(scores.get("comparison", {})),
         **_tables(scores),
         left_out=left_out(scores),

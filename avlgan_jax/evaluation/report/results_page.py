@@ -97,6 +97,8 @@ def render(reports: dict[str, dict], pictures: dict[str, dict[str, str]], words:
         weight_names=WEIGHT_WORDS,
         parts=RECIPE_PARTS,
         comparison_headings=comparison_table.headings(),
+        baby_headings=list(comparison_table.BABY.values()),
+        baby_tables={n: comparison_table.baby_tables(report) for n, report in reports.items()},
         comparison_tables={n: comparison_table.tables(report.get("comparison", {})) for n, report in reports.items()},
         table_ii=list(zip(emotions.EXPRESSIONS, emotions.TABLE_II.tolist(), strict=True)),
     )

@@ -1,5 +1,6 @@
 """The comparison of models with known outputs: scores, differences, and what they are intervals over."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,7 +8,7 @@ import oracle
 import pytest
 
 from avlgan_jax.evaluation.experiments import comparison
-from avlgan_jax.evaluation.report import comparison_table
+from avlgan_jax.evaluation.report import comparison_table, findings
 
 SAMPLES = 12
 
@@ -88,3 +89,51 @@ def test_a_group_without_faces_has_no_scores(faces):
     numbers = comparison.to_metrics(rows, found, {"recipe": [0]}, seed=0)
     assert set(numbers["rows"]["recipe"]["infant"].values()) == {None}
     assert [table.group for table in comparison_table.tables(numbers)] == ["everyone", "adults"]
+
+
+@pytest.fixture(scope="module")
+def sequences(faces):
+    """Three people with four frames each: two infants and a parent."""
+    drawn = faces.take(np.arange(12))
+    frame = np.tile(np.arange(4) * 3, 3)
+    subjects = np.repeat(["0-baby", "1-baby", "1-mother"], 4)
+    infants = np.repeat([True, True, False], 4)
+    return dataclasses.replace(drawn, subjects=subjects, infants=infants, extras={**drawn.extras, "frame": frame})
+
+
+def test_section_iv_b_is_measured_with_every_training(faces, sequences):
+    models = oracle.oracle(faces)
+    runs = {"recipe": dict.fromkeys((0, 1), lambda: models), "recipe_avgan": {0: lambda: models}}
+    found = comparison.measure_baby(runs, sequences)
+    assert found["infant"].predicted["recipe"].shape == (2, 6) and found["parent"].expected.shape == (3,)
+    numbers = comparison.baby_to_metrics(found, seed=0)
+    infants = numbers["infant"]
+    assert infants["people"] == 2 and infants["paper"] == 0.21
+    assert infants["rows"]["recipe"]["pcc_valence"][0] == pytest.approx(1.0)
+    assert infants["rows"]["recipe_avgan"]["pcc_valence_within"][0] == 0.0  # one output for all targets
+    (difference,) = infants["differences"]
+    expected = 1.0 - infants["rows"]["recipe_avgan"]["pcc_valence"][0]
+    assert difference["pcc_valence"][0] == pytest.approx(expected)
+    assert numbers["parent"]["rows"]["recipe"]["pcc_valence"][1:] == [None, None]  # one person has no interval
+    json.dumps(numbers, allow_nan=False)
+    seeds = {"recipe": [0, 1], "recipe_avgan": [0]}
+    tables = comparison_table.baby_tables({"comparison": {"seeds": seeds}, "comparison_baby": numbers})
+    assert [table.group for table in tables] == ["infants, 2 people", "parents, 1 people"]
+    assert comparison.measure_baby(runs, faces) == {} and comparison_table.baby_tables({}) == []
+
+
+def test_the_findings_hold_the_differences_between_models_with_and_without_landmarks(faces, sequences):
+    models = oracle.oracle(faces)
+    runs = {name: dict.fromkeys((0, 1), lambda: models) for name in ("recipe", "recipe_avgan", "paper")}
+    rows, outputs = comparison.measure(models, runs, faces, SAMPLES, 0, None)
+    seeds = {name: [0, 1] for name in runs}
+    report = {
+        "protocol": {"data": "procedural_faces"},
+        "provenance": {"steps": {"image": 4, "avgan": 0}},
+        "comparison": comparison.to_metrics(rows, outputs, seeds, seed=0),
+        "comparison_baby": comparison.baby_to_metrics(comparison.measure_baby(runs, sequences), seed=0),
+    }
+    found = [row for row in findings.findings(report) if "over trainings" in row.claim]
+    assert [row.place for row in found] == ["Abstract", "Section IV-B", "Section IV-B"]
+    assert all("avLandmarkGAN, this recipe, minus avGAN, this recipe" in row.claim for row in found)
+    assert found[0].verdict == "agrees"
