@@ -36,7 +36,7 @@ def test_the_targets_are_drawn_several_times_from_the_seed_of_the_trials(faces, 
 
 
 def test_the_scores_are_those_of_the_outputs(measured):
-    rows, _, numbers = measured
+    _, _, numbers = measured
     perfect, unchanged = numbers["rows"]["recipe"], numbers["rows"]["recipe_avgan"]
     for group in ("all", "adult", "infant"):
         assert perfect[group]["rmse"] == [0.0, 0.0, 0.0]
