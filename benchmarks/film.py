@@ -57,15 +57,17 @@ def frames(count: int, motion: float, seed: int = 0) -> list[np.ndarray]:
 def jitter(name: str, count: int) -> tuple[float, float, float]:
     """Return the jitter of the detector, the jitter after smoothing, and the processor time of a frame in ms."""
     detector = detectors.create(name)
-    tracker, raw, smooth, start = Tracker(detector), [], [], 0.0
+    tracker, raw, smooth, used = Tracker(detector), [], [], 0.0
     for k, frame in enumerate(frames(count, 0.0)):
-        raw.append(max(detector.detect([frame])[0], key=lambda one: one.score).landmarks)
         begin = time.process_time()
-        smooth.append(tracker.follow(frame, k / FPS))
-        start += time.process_time() - begin
+        points = tracker.follow(frame, k / FPS)
+        used += time.process_time() - begin
+        if points is not None:
+            raw.append(tracker.found.landmarks)
+            smooth.append(points)
     kept = slice(round(SETTLED * FPS), None)
     results = [np.stack(points)[kept] / lm.eye_distance(raw[0][None])[0] for points in (raw, smooth)]
-    return *(100.0 * float(points.std(axis=0).mean()) for points in results), 1e3 * start / count
+    return *(100.0 * float(points.std(axis=0).mean()) for points in results), 1e3 * used / count
 
 
 @command

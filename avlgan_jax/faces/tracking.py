@@ -63,11 +63,14 @@ class Tracker:
     Args:
         detector: Landmark detector.
         number: Which face of the first frame that has any, counted from 0 at the left; None for the largest.
+
+    Attributes:
+        found: The last face that was seen, not smoothed, or None.
     """
 
     def __init__(self, detector: Detector, number: int | None = None):
         self._detector, self._number = detector, number
-        self._found, self._seen, self._filter = None, -np.inf, None
+        self.found, self._seen, self._filter = None, -np.inf, None
 
     def follow(self, frame: UInt8[np.ndarray, "h w 3"], seconds: float) -> Float[np.ndarray, "68 2"] | None:
         """Return the smoothed landmarks in pixels of the frame, or None if the face is not seen.
@@ -76,7 +79,7 @@ class Tracker:
             frame: The next frame.
             seconds: Its time, later than that of the last frame.
         """
-        found = self._near(frame) if self._found is not None else None
+        found = self._near(frame) if self.found is not None else None
         if found is None:
             found = self._anywhere(frame)
         if found is None:
@@ -84,12 +87,12 @@ class Tracker:
         if seconds - self._seen > _FORGET:
             self._filter = OneEuro(CUTOFF, SLOPE)
             self._scale = float(lm.eye_distance(found.landmarks[None])[0])
-        self._found, self._seen = found, seconds
+        self.found, self._seen = found, seconds
         return (self._filter(found.landmarks / self._scale, seconds) * self._scale).astype(np.float32)
 
     def _near(self, frame: np.ndarray) -> Candidate | None:
         """Return the face in the part of the frame around the last one."""
-        low, high = self._found.landmarks.min(axis=0), self._found.landmarks.max(axis=0)
+        low, high = self.found.landmarks.min(axis=0), self.found.landmarks.max(axis=0)
         reach = _AROUND * float((high - low).max())
         left, top = np.floor(np.maximum(low - reach, 0.0)).astype(int)
         right, bottom = np.ceil(high + reach).astype(int)
@@ -111,9 +114,9 @@ class Tracker:
         complete = sorted((one for one in candidates if is_complete(one.landmarks)), key=lambda one: one.box[0])
         if not complete:
             return None
-        if self._found is not None:
+        if self.found is not None:
             # After a cut or a turned head, the face is elsewhere: the nearest one counts.
-            last = self._found.landmarks.mean(axis=0)
+            last = self.found.landmarks.mean(axis=0)
             return min(complete, key=lambda one: float(np.linalg.norm(one.landmarks.mean(axis=0) - last)))
         if self._number is not None:
             return complete[self._number] if self._number < len(complete) else None
@@ -121,5 +124,5 @@ class Tracker:
 
     def _same(self, candidates: list[Candidate]) -> Candidate | None:
         """Return the candidate that overlaps the last face best, if any does."""
-        overlaps = [intersection_over_union(one.box, self._found.box) for one in candidates]
+        overlaps = [intersection_over_union(one.box, self.found.box) for one in candidates]
         return candidates[int(np.argmax(overlaps))] if overlaps and max(overlaps) > 0.0 else None
