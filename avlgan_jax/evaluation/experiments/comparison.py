@@ -15,7 +15,7 @@ from avlgan_jax.data.records import AGE_GROUPS, Faces
 from avlgan_jax.evaluation import bootstrap, ground_truth, metrics
 from avlgan_jax.evaluation.experiments import baby
 from avlgan_jax.evaluation.ground_truth import Renderer
-from avlgan_jax.evaluation.trials import PICTURES_PER_CHUNK, by_group, draw_trials
+from avlgan_jax.evaluation.trials import PICTURES_PER_CHUNK, by_group, repeated_trials
 from avlgan_jax.faces.emotions import AXES
 from avlgan_jax.faces.landmarks import normalised_mean_error
 from avlgan_jax.models.inference import Trained
@@ -72,11 +72,9 @@ class BabyOutputs(NamedTuple):
 
 def draw_rows(faces: Faces, samples: int, seed: int) -> Rows:
     """Return the trials of TRIAL_SEEDS draws, `samples` of each, the first with `seed` itself as in `trials`."""
-    drawn = [draw_trials(faces.emotions, samples, seed + k) for k in range(TRIAL_SEEDS)]
-    sources = np.concatenate([trials.sources for trials in drawn])
-    people, infants = np.asarray(faces.subjects)[sources], np.asarray(faces.infants)[sources]
-    trial_seed = np.repeat(np.arange(TRIAL_SEEDS), samples)
-    return Rows(sources, np.concatenate([trials.targets for trials in drawn]), trial_seed, people, infants)
+    trials = repeated_trials(faces.emotions, samples, seed, TRIAL_SEEDS)
+    people, infants = np.asarray(faces.subjects)[trials.sources], np.asarray(faces.infants)[trials.sources]
+    return Rows(trials.sources, trials.targets, np.repeat(np.arange(TRIAL_SEEDS), samples), people, infants)
 
 
 def measure(

@@ -9,6 +9,7 @@ import pytest
 
 from avlgan_jax.evaluation.experiments import comparison
 from avlgan_jax.evaluation.report import comparison_table, findings
+from avlgan_jax.evaluation.trials import draw_trials
 
 SAMPLES = 12
 
@@ -30,7 +31,7 @@ def measured(faces):
 def test_the_targets_are_drawn_several_times_from_the_seed_of_the_trials(faces, measured):
     rows, found, _ = measured
     assert len(rows.sources) == comparison.TRIAL_SEEDS * SAMPLES
-    first = comparison.draw_trials(faces.emotions, SAMPLES, 5)
+    first = draw_trials(faces.emotions, SAMPLES, 5)
     np.testing.assert_array_equal(rows.targets[rows.trial_seed == 0], first.targets)
     assert found["recipe"].predicted.shape == (2, len(rows.sources), 2)
 
