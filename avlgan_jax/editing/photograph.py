@@ -29,6 +29,10 @@ _ROTATIONS = ((1, "90 degrees counter-clockwise"), (2, "180 degrees"), (3, "90 d
 _FULL_WEIGHT = 0.72
 # Points along each side of the crop at which the flow is computed.
 _FLOW_GRID = 96
+# How much of the painted colour is kept where the photograph's own pixels are moved; the rest of it is brightness. The
+# networks may never have seen a photograph: an iris then gets coloured specks, a mouth a colour of its own.
+_COLOUR_OF_MOUTH, _COLOUR_OF_EYES = 0.5, 0.0
+_BRIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @dataclass(frozen=True)
@@ -123,10 +127,11 @@ def blend(
 ) -> Photo:
     """Return a copy of the photograph in which a face is edited.
 
-    With `moved`, the photograph's own pixels are moved with the landmarks, at their own size, and what the networks
-    painted is enlarged and added. Without, all that the networks changed is enlarged and added. Either way the
-    photograph keeps its sharpness and grain, and its pixels to the bit where nothing changed. What is added fades to 0
-    towards the edge of the square, which avoids a visible seam.
+    With `moved`, the photograph's own pixels are moved with the landmarks, at their own size. What the networks painted
+    is enlarged and added in the mouth and the eyes only, where something can open that the photograph does not show.
+    Without `moved`, all that the networks changed is enlarged and added. Either way the photograph keeps its sharpness
+    and grain, and its pixels to the bit where nothing changed. What is added fades to 0 towards the edge of the square,
+    which avoids a visible seam.
 
     Args:
         photo: the photograph.
@@ -144,31 +149,45 @@ def blend(
     )
     places = tuple(np.meshgrid(x, y))
     shown, source = photo[low[1] : high[1], low[0] : high[0]].astype(np.float32), face.image.astype(np.float32)
-    if moved is not None:
-        flow = np.asarray(_flow()(*(lm.normalise(points, resolution) for points in (face.landmarks, moved))))
+    weight = (_fade(y)[:, None] * _fade(x))[..., None]
+    if moved is None:
+        added = _enlarged(edited - source, places, cv2.INTER_CUBIC)
+    else:
+        geometry = _geometry()(*(lm.normalise(points, resolution) for points in (face.landmarks, moved)))
+        flow, mouth, eyes = (np.asarray(part) for part in geometry)
         shown = _moved(shown, _enlarged(flow, places) * square.side)
         centres = (np.arange(resolution, dtype=np.float32) + 0.5) / resolution
         source = _moved(source, _enlarged(flow, np.meshgrid(centres, centres)) * resolution)
-    painted = _enlarged(edited - source, places, cv2.INTER_CUBIC)
-    weight = _fade(y)[:, None] * _fade(x)
+        painted = _enlarged(edited - source, places, cv2.INTER_CUBIC)
+        mouth, eyes = (_enlarged(part, places)[..., None] for part in (mouth, eyes))
+        added = mouth * _paler(painted, _COLOUR_OF_MOUTH) + (1.0 - mouth) * eyes * _paler(painted, _COLOUR_OF_EYES)
     output = photo.copy()
-    output[low[1] : high[1], low[0] : high[0]] = np.rint((shown + weight[..., None] * painted).clip(0.0, 255.0))
+    output[low[1] : high[1], low[0] : high[0]] = np.rint((shown + weight * added).clip(0.0, 255.0))
     return output
 
 
-@functools.cache
-def _flow():
-    """Return the compiled function (source, target landmarks in [-1, 1]) -> displacement on a grid over the crop.
+def _paler(painted: Float[np.ndarray, "h w 3"], colour: float) -> Float[np.ndarray, "h w 3"]:
+    """Return a painted difference with all of its brightness and a share of its colour."""
+    brightness = (painted @ _BRIGHTNESS)[..., None]
+    return brightness + colour * (painted - brightness)
 
-    The flow is smooth: a grid holds it, and its values between are interpolated. The displacement is a fraction of the
-    side of the crop.
+
+@functools.cache
+def _geometry():
+    """Return the compiled function of two sets of landmarks that `blend` needs.
+
+    (source, target in [-1, 1]) -> displacement (g, g, 2) as a fraction of the side of the crop, mouth (g, g) and eyes
+    (g, g), on a grid over the crop. All are smooth: a grid holds them, and values between are interpolated.
     """
 
-    def displacement(source: Float[Array, "68 d"], target: Float[Array, "68 d"]) -> Float[Array, "g g 2"]:
-        moved = warp.displacement(warp.fit(source, target), warp.pixel_centres(_FLOW_GRID, _FLOW_GRID))
-        return moved.reshape(_FLOW_GRID, _FLOW_GRID, 2) / 2.0
+    def geometry(source: Float[Array, "68 d"], target: Float[Array, "68 d"]):
+        points = warp.pixel_centres(_FLOW_GRID, _FLOW_GRID)
+        moved = warp.displacement(warp.fit(source, target), points)
+        mouth, eyes = (warp.features(source, target, points, rings) for rings in (warp.MOUTH, warp.EYES))
+        grid = (_FLOW_GRID, _FLOW_GRID)
+        return moved.reshape(*grid, 2) / 2.0, mouth.reshape(grid), eyes.reshape(grid)
 
-    return jax.jit(displacement)
+    return jax.jit(geometry)
 
 
 def _moved(image: Float[np.ndarray, "h w 3"], displacement: Float[np.ndarray, "h w 2"]) -> Float[np.ndarray, "h w 3"]:

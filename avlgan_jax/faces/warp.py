@@ -5,6 +5,9 @@ interpolated between the target landmarks, where it is source minus target, by r
 
     displacement(p) = fade(p) * face(p) * sum_k coefficients_k kernel(|p - centre_k|)
 
+The centres are the landmarks and the middles between neighbours along the jaw: the kernel is narrower than the jaw's
+landmarks are apart, and a chin that moves down would be scalloped.
+
 The kernel is a Matern 3/2 function, whose peak is sharp enough for lips and lids, times Wendland's C2 function, which
 makes it exactly 0 from a distance of `SUPPORT`. `face` is 1 inside the face, with its forehead, before and after, and
 exactly 0 a little outside: the background is copied bit for bit. `fade` is 0 at the border of the image, so that a
@@ -22,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from avlgan_jax.faces.landmarks import COUNT, in_plane
+from avlgan_jax.faces.landmarks import in_plane
 
 # Lengths are in units of half the image's side.
 LENGTH = 0.1
@@ -34,7 +37,7 @@ BORDER = 0.98
 FADE = 0.12
 # Steps of the conjugate gradient method, enough for the last visible digit. A solver of LAPACK would deadlock where JAX
 # has CPU devices of one thread each.
-ITERATIONS = 16
+ITERATIONS = 24
 
 # The corners of both eyes and the bridge of the nose.
 RIGID = (27, 28, 29, 30, 36, 39, 42, 45)
@@ -52,15 +55,19 @@ INNER_LIPS = tuple(range(60, 68))
 RIGHT_EYE, LEFT_EYE = tuple(range(36, 42)), tuple(range(42, 48))
 OUTER_LIPS = tuple(range(48, 60))
 
+# The rings of each feature.
+MOUTH, EYES = (OUTER_LIPS,), (RIGHT_EYE, LEFT_EYE)
+_JAW = slice(0, 17)
+
 Points = Float[Array, "n 2"]
 
 
 class Flow(NamedTuple):
     """The flow between two sets of landmarks. It is linear in `coefficients`."""
 
-    centres: Float[Array, "68 2"]
-    """The target landmarks."""
-    coefficients: Float[Array, "68 2"]
+    centres: Float[Array, "84 2"]
+    """The target landmarks, and the middles along the jaw."""
+    coefficients: Float[Array, "84 2"]
     reach: Float[Array, "32"]
     """How far the face, before and after, reaches in each of DIRECTIONS."""
     margin: Float[Array, ""]
@@ -72,12 +79,13 @@ def fit(source: Float[Array, "68 d"], target: Float[Array, "68 d"]) -> Flow:
 
     Equal landmarks give coefficients that are exactly 0.
     """
-    source, centres = in_plane(source), in_plane(target)
-    matrix = _kernel(_distances(centres, centres)) + RIDGE * jnp.eye(COUNT)
-    outline = jnp.concatenate([source, centres, forehead(source), forehead(centres)])
+    source, target = in_plane(source), in_plane(target)
+    from_points, centres = _with_jaw(source), _with_jaw(target)
+    matrix = _kernel(_distances(centres, centres)) + RIDGE * jnp.eye(len(centres))
+    outline = jnp.concatenate([source, target, forehead(source), forehead(target)])
     # Not as a matrix product: jaxlib 0.10.2 on a CPU compiles its maximum, used by `face`, to wrong numbers.
     reach = jnp.max(outline[:, :1] * DIRECTIONS[:, 0] + outline[:, 1:] * DIRECTIONS[:, 1], axis=0)
-    return Flow(centres, _solve(matrix, source - centres), reach, FACE_MARGIN * _eye_distance(source))
+    return Flow(centres, _solve(matrix, from_points - centres), reach, FACE_MARGIN * _eye_distance(source))
 
 
 def displacement(flow: Flow, points: Points) -> Points:
@@ -193,15 +201,26 @@ def opening(landmarks: Float[Array, "68 d"], ring: tuple[int, ...], points: Poin
     return jnp.where(crossings % 2 == 1, distance, -distance)
 
 
-def features(source: Float[Array, "68 d"], target: Float[Array, "68 d"], points: Points) -> Float[Array, "n"]:
-    """Return 1 in the mouth and the eyes, before or after, 0 away from them, and smooth values between."""
+def features(
+    source: Float[Array, "68 d"],
+    target: Float[Array, "68 d"],
+    points: Points,
+    rings: tuple[tuple[int, ...], ...] = MOUTH + EYES,
+) -> Float[Array, "n"]:
+    """Return 1 in the mouth and the eyes, or in some `rings`, before or after, 0 away from them, and smooth between."""
     (near, far), unit = FEATURE_EDGE, _eye_distance(source)
     found = jnp.zeros(len(points))
-    for ring in (OUTER_LIPS, RIGHT_EYE, LEFT_EYE):
+    for ring in rings:
         for landmarks in (source, target):
             inside = opening(landmarks, ring, points) / unit
             found = jnp.maximum(found, _smooth_step((far + inside) / (far - near)))
     return found
+
+
+def _with_jaw(landmarks: Float[Array, "68 2"]) -> Float[Array, "84 2"]:
+    """Return the landmarks and the middles between neighbours along the jaw."""
+    jaw = landmarks[_JAW]
+    return jnp.concatenate([landmarks, 0.5 * (jaw[:-1] + jaw[1:])])
 
 
 def _eye_distance(landmarks: Float[Array, "68 d"]) -> Float[Array, ""]:

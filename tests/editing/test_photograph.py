@@ -136,3 +136,22 @@ def test_a_warp_moves_the_photographs_own_pixels():
 def test_equal_landmarks_and_nothing_painted_give_the_photograph_back():
     photo, face, _, _ = surprised_at_native_size()
     np.testing.assert_array_equal(photograph.blend(photo, face, face.image, face.landmarks), photo)
+
+
+def test_paint_is_added_in_mouth_and_eyes_only_and_in_eyes_without_colour():
+    photo, face, _, _ = surprised_at_native_size()
+    colour = np.array([30, -30, 60])
+    edited = np.clip(face.image.astype(int) + colour, 0, 255).astype(np.uint8)
+    found = photograph.blend(photo, face, edited, face.landmarks).astype(int) - photo
+    points = face.square.to_photograph(face.landmarks, len(face.image))
+
+    def at(*indices):
+        x, y = np.rint(points[list(indices)].mean(axis=0)).astype(int)
+        return found[y, x]
+
+    for place in (at(8), at(29), at(1), at(15)):  # chin, nose, both cheeks
+        np.testing.assert_array_equal(place, 0)
+    brightness = colour @ photograph._BRIGHTNESS
+    for eye in (at(*range(36, 42)), at(*range(42, 48))):
+        np.testing.assert_allclose(eye, brightness, atol=4)  # the crop's edges are not the photograph's
+    np.testing.assert_allclose(at(*range(60, 68)), brightness + 0.5 * (colour - brightness), atol=6)
