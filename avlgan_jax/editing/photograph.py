@@ -32,6 +32,8 @@ _FLOW_GRID = 96
 # How much of the painted colour is kept where the photograph's own pixels are moved; the rest of it is brightness. The
 # networks may never have seen a photograph: an iris then gets coloured specks, a mouth a colour of its own.
 _COLOUR_OF_MOUTH, _COLOUR_OF_EYES = 0.5, 0.0
+# What is painted on a photograph falls to 0 at these distances outside lips and lids (`warp.features`).
+_EDGE = (0.0, 0.08)
 _BRIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -183,7 +185,7 @@ def _geometry():
     def geometry(source: Float[Array, "68 d"], target: Float[Array, "68 d"]):
         points = warp.pixel_centres(_FLOW_GRID, _FLOW_GRID)
         moved = warp.displacement(warp.fit(source, target), points)
-        mouth, eyes = (warp.features(source, target, points, rings) for rings in (warp.MOUTH, warp.EYES))
+        mouth, eyes = (warp.features(source, target, points, rings, _EDGE) for rings in (warp.MOUTH, warp.EYES))
         grid = (_FLOW_GRID, _FLOW_GRID)
         return moved.reshape(*grid, 2) / 2.0, mouth.reshape(grid), eyes.reshape(grid)
 

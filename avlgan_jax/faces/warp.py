@@ -206,9 +206,13 @@ def features(
     target: Float[Array, "68 d"],
     points: Points,
     rings: tuple[tuple[int, ...], ...] = MOUTH + EYES,
+    edge: tuple[float, float] = FEATURE_EDGE,
 ) -> Float[Array, "n"]:
-    """Return 1 in the mouth and the eyes, or in some `rings`, before or after, 0 away from them, and smooth between."""
-    (near, far), unit = FEATURE_EDGE, _eye_distance(source)
+    """Return 1 in the mouth and the eyes, or in some `rings`, before or after, 0 away from them, and smooth between.
+
+    The fall from 1 to 0 is at the distances `edge` outside the rings, over the distance of the outer eye corners.
+    """
+    (near, far), unit = edge, _eye_distance(source)
     found = jnp.zeros(len(points))
     for ring in rings:
         for landmarks in (source, target):
