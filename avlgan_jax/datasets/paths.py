@@ -19,7 +19,7 @@ def relative(text: str, folder: Path) -> str:
     text = text.strip()
     if _DRIVE.match(text):
         return _after_name(PureWindowsPath(text).parts, folder) or text
-    if "\\" in text and not (folder / text).exists():
+    if "\\" in text and not _exists(folder, text):
         text = text.replace("\\", "/")
     if os.path.isabs(text):
         return _under(text, folder) or _after_name(Path(text).parts, folder) or text
@@ -49,6 +49,8 @@ def inside(folder: Path, path: str) -> Path:
 
 def _under(path: str, folder: Path) -> str | None:
     """Return an absolute path relative to the folder, without its links if need be, or None if it is not in it."""
+    if "\0" in path:
+        return None
     for found, start in (
         (os.path.normpath(path), os.path.abspath(folder)),
         (os.path.realpath(path), _real_path(folder)),

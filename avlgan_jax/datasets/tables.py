@@ -85,9 +85,7 @@ class Table:
     def warn_of_unread(self, read: Iterable[str], prefixes: tuple[str, ...] = ()) -> None:
         """Print the columns that nothing reads: neither named in `read` nor beginning with one of `prefixes`."""
         read = set(read)
-        unread = [
-            name for name in self.columns if name and name not in read and not name.startswith(prefixes or ("\n",))
-        ]
+        unread = [name for name in self.columns if name and name not in read and not name.startswith(prefixes)]
         if unread:
             print(
                 f"warning: {self.path}: nothing reads the column {', '.join(unread)}; the columns that are read are "
@@ -197,16 +195,23 @@ def _cells(path: epath.Path, reader, skipped: int) -> Iterator[tuple[int, list[s
 
 
 def _columns(path: epath.Path, header: list[str], names: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Return the names of the columns of `header`; a second synonym of a column keeps its own name."""
+    """Return the names of the columns of `header`; a second synonym of a column keeps its own name.
+
+    A column that has the name of another one by chance, where `names` looks for that one under a third name, is renamed.
+    """
     found = [_plain(name) for name in header]
     for name in filter(None, found):
         if found.count(name) > 1:
             raise UserError(f"{path} has the column {name} {found.count(name)} times; expected it once")
+    chosen = {}
     for name, accepted in names.items():
         place = next((found.index(_plain(other)) for other in accepted if _plain(other) in found), None)
         if place is not None:
-            found[place] = name
-    return tuple(found)
+            chosen[place] = name
+    taken = set(chosen.values())
+    return tuple(
+        chosen.get(place) or (f"{name} (of the header)" if name in taken else name) for place, name in enumerate(found)
+    )
 
 
 def _plain(name: str) -> str:

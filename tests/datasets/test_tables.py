@@ -100,6 +100,18 @@ def test_a_second_synonym_is_a_column_that_nothing_reads(tmp_path, capsys):
     assert "nothing reads the column person, note; the columns that are read are" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("header", ["mine,valence,arousal", "valence,mine,arousal", "arousal,valence,mine"])
+def test_a_named_column_is_read_though_another_one_has_the_usual_name(tmp_path, capsys, header):
+    path, row = tmp_path / "labels.csv", {"mine": "0.1", "valence": "0.9", "arousal": "0.2"}
+    path.write_text(f"{header}\n{','.join(row[name] for name in header.split(','))}\n")
+    table = tables.read(path, {"valence": ("mine",), "arousal": ("arousal",)})
+    assert [row.emotion() for row in table.rows] == [(0.1, 0.2)]
+    table.warn_of_unread(("valence", "arousal"))
+    assert "nothing reads the column valence (of the header)" in capsys.readouterr().err
+    exchanged = tables.read(path, {"valence": ("arousal",), "arousal": ("valence",)})
+    assert [row.emotion() for row in exchanged.rows] == [(0.2, 0.9)]
+
+
 def test_words_of_affectnet_are_expressions():
     words = ("Neutral", "Happiness", " sadness ", "Surprise", "Fear", "Disgust", "Anger", "Contempt")
     assert [labels.expression(word) for word in words] == list(range(8))
@@ -133,6 +145,11 @@ def test_paths_of_other_systems_lead_to_the_picture(tmp_path):
         assert paths.relative(text, folder) == text
         with pytest.raises(ValueError, match="leads out of"):
             paths.inside(folder, text)
+
+
+@pytest.mark.parametrize("text", ["/a\0b", "C:\\faces\\a\0b", "a\\b\0c", "é\0", "a\\" + "x" * 5000, "/" + "x" * 5000])
+def test_a_path_that_no_file_can_have_is_one_of_no_file(tmp_path, text):
+    assert paths.relative(text, tmp_path / "faces") in (text, text.replace("\\", "/"))
 
 
 def test_a_table_of_another_system_is_built(tmp_path):
