@@ -68,7 +68,8 @@ class Footage:
         Raises:
             UserError: A frame cannot be decoded, or the film ends before a time.
         """
-        numbers = [self.number_at(time) for time in seconds]
+        # At the rate of a much faster film, a time just before the end already counts as that of the next frame.
+        numbers = [min(self.number_at(time), len(self.times) - 1) for time in seconds]
         if self.files:
             yield from (pictures.read(self.files[number]).on_white() for number in numbers)
             return

@@ -74,6 +74,19 @@ def test_two_films_of_unequal_rates_are_aligned_in_seconds(tmp_path):
     assert infant.number_at(infant.time_of(7)) == 7
 
 
+def test_a_film_is_read_to_its_end_at_the_times_of_a_much_faster_one(tmp_path):
+    film_of(tmp_path / "slow.mp4", np.arange(12) / 6)
+    write_names(tmp_path / "frames", *(f"{k}.png" for k in range(12)))
+    moments = np.arange(2 * 60) / 60
+    slow = footage.read_film(tmp_path / "slow.mp4")
+    assert slow.number_at(moments[-1]) == 12  # there is none
+    shown = list(slow.frames_at(moments))
+    assert len(shown) == 120 and abs(seconds_shown(shown[-1]) - 11 / 6) < 0.05
+    for k in range(12):
+        save_face(tmp_path / f"frames/{k}.png", 1, 48)
+    assert len(list(footage.read_folder(tmp_path / "frames", 6.0).frames_at(moments))) == 120
+
+
 def test_a_folder_of_frames_has_the_rate_of_the_other_film(tmp_path):
     film_of(tmp_path / "parent.mp4", CONSTANT_25)
     for k in range(12):
