@@ -197,6 +197,16 @@ def test_films_of_unequal_rates_are_aligned_in_seconds(tmp_path, capfd):
     assert "frames, but" not in capfd.readouterr().err
 
 
+def test_a_dyad_without_ratings_or_readable_films_has_no_frames(tmp_path, capfd):
+    folder = tmp_path / "dyads/anna"
+    folder.mkdir(parents=True)
+    for person in ("parent", "infant"):
+        (folder / f"{person}.mp4").touch()
+    rated(folder, 0)
+    assert list(BUILDERS["dyads"](data_dir=str(tmp_path), config="64px").list_photographs(tmp_path / "dyads")) == []
+    assert "frames, but" not in capfd.readouterr().err
+
+
 def test_a_rated_frame_that_is_no_number_names_its_line(tmp_path):
     write_dyads(tmp_path / "dyads")
     table = tmp_path / "dyads/anna/ratings.csv"

@@ -203,7 +203,9 @@ def _number(row: tables.Row) -> int:
 
 
 def _warn_of_counts(dyad: Path, people: dict[str, Footage], clock: Footage, last: int) -> None:
-    """Print where a person's footage has another number of frames than the ratings, of which `last` is the last."""
+    """Print where a person's footage has another number of frames than the ratings, of which `last` is the last, -1 for none."""
+    if last < 0:
+        return
     for person, shown in people.items():
         rated = last + 1 if shown is clock else shown.number_at(clock.time_of(last)) + 1
         if len(shown.times) and rated != len(shown.times):
