@@ -39,6 +39,14 @@ def test_without_landmarks_only_what_needs_them_is_left_out():
     assert changed == {"use_landmarks", "warped", "masked"}
 
 
+@pytest.mark.parametrize("preset", presets.PRESETS)
+def test_every_preset_can_be_compared(preset):
+    config = presets.PRESETS[preset]()
+    for name, model in MODELS.items():
+        section = getattr(model.configure(config), model.kind)
+        assert section.use_landmarks == (model.kind == "image") and section.steps == config.image.steps, name
+
+
 def test_other_settings_are_refused(tmp_path):
     demo = presets.demo()
     comparison.claim(tmp_path, demo)
