@@ -58,8 +58,8 @@ def command_line(name: str) -> str:
 def command(main: Callable[[], None]) -> Callable[[], None]:
     """Wrap the `main` of a command so that it ends quietly or in one line.
 
-    A `UserError`, a disk that is full or read-only, a file where a folder is expected, and a missing package that an
-    extra installs exit with status 2. A closed pipe ends the command silently with status 1, Ctrl-C with status 130.
+    A `UserError`, a disk that is full or read-only, a file that may not be opened or is where a folder is expected, and
+    a missing package that an extra installs exit with status 2. A closed pipe ends the command silently with status 1, Ctrl-C with status 130.
     Characters that the terminal cannot show are printed as escapes. Any other exception is a bug of this project and
     keeps its traceback.
     """
@@ -145,9 +145,12 @@ def _exit_code(error: BaseException) -> int | None:
 def report_error(error: BaseException) -> int | None:
     """Print a user error as one line and return its exit status. Return None for any other exception (a bug)."""
     if isinstance(error, OSError) and error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG):
-        expected = "a file" if error.errno == errno.EISDIR else "a folder"
+        expected = {errno.EISDIR: "a file", errno.ENAMETOOLONG: "a shorter name"}.get(error.errno, "a folder")
         error = UserError(f"cannot use {error.filename}: {error.strerror}; expected {expected}: choose another place")
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+    if isinstance(error, OSError) and error.errno == errno.EACCES:
+        where = error.filename or "a file"
+        error = UserError(f"cannot open {where}: {error.strerror}; change its permissions or choose another place")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
         where = error.filename or "the output directory"
         error = UserError(f"cannot write to {where}: {error.strerror}; free some space or choose another place")
     if isinstance(error, ModuleNotFoundError) and (extra := EXTRAS.get((error.name or "").partition(".")[0])):

@@ -37,6 +37,13 @@ def test_a_full_disk_prints_one_line(capsys):
     assert capsys.readouterr().err.startswith("error: cannot write to /data/x: No space left on device")
 
 
+def test_a_file_that_may_not_be_read_or_written_prints_one_line(capsys):
+    with pytest.raises(SystemExit) as ended:
+        failing(OSError(errno.EACCES, "Permission denied", "labels.csv"))()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("error: cannot open labels.csv: Permission denied; change its permissions")
+
+
 def test_other_errors_keep_their_traceback():
     with pytest.raises(ZeroDivisionError):
         failing(ZeroDivisionError())()
