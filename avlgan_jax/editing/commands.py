@@ -1,4 +1,4 @@
-"""Editing of faces: one photograph at chosen emotions, or a filmed dyad transferred to two other faces.
+"""Editing of faces: a photograph or a film at chosen emotions, or a filmed dyad transferred to two other faces.
 
     python synthesize.py edit me.jpg --emotion happy
     python synthesize.py edit me.jpg --valence 0.7 --arousal 0.3
@@ -9,7 +9,8 @@
     python synthesize.py transfer --out dyad.mp4
 
 PHOTO is a picture file, or `procedural:SEED` or `procedural-infant:SEED` for a drawn face. The packaged weights were
-trained on drawn faces only. To edit photographs, train on photographs (docs/tutorial.md) and pass --weights.
+trained on drawn faces only: what opens in a photograph, a mouth or eyes, is painted as in a drawing. To have it painted
+as in a photograph, train on photographs (docs/tutorial.md) and pass --weights.
 """
 
 import functools
@@ -147,13 +148,14 @@ def film(request: Film) -> Path:
     out = writable(request.out or request.film.with_name(f"{request.film.stem}_edited.mp4"), film_writer.ENDINGS)
     if request.face is not None and request.face < 1:
         raise UserError(f"--face {request.face}: expected a number from 1 (leftmost)")
+    times = films.frame_times(request.film)
     if out.exists() and out.samefile(request.film):
         raise UserError(f"--out {out} is the film itself; choose another file")
-    times = films.frame_times(request.film)
+    other = None if request.from_film is None else films.frame_times(request.from_film)
     session = EditingSession(request)
     _print_training_data(session.editor)
-    if corners is None:
-        with tqdm(desc="emotions", unit=" frames") as bar:
+    if other is not None:
+        with tqdm(total=len(other), desc="emotions", unit=" frames") as bar:
             emotions = films.of_film(request.from_film, session.editor, session.detector, times, bar.update)
     else:
         emotions = films.along_path(corners, times)

@@ -71,6 +71,11 @@ def test_a_film_that_cannot_be_read_or_has_no_face_leaves_no_file(filmed, tmp_pa
     (tmp_path / "text.mp4").write_text("no film")
     with pytest.raises(UserError, match=r"text\.mp4 cannot be read as a film"):
         commands.film(requests.Film(film=tmp_path / "text.mp4", emotion="sad"))
+    missing = tmp_path / "missing.mp4"
+    with pytest.raises(UserError, match=r"missing\.mp4 cannot be read as a film"):
+        commands.film(requests.Film(film=missing, emotion="sad", out=filmed))
+    with pytest.raises(UserError, match=r"missing\.mp4 cannot be read as a film"):
+        commands.film(requests.Film(film=filmed, from_film=missing, out=tmp_path / "out.mp4"))
     with pytest.raises(UserError, match="is the film itself"):
         commands.film(requests.Film(film=filmed, emotion="sad", out=filmed))
     empty = write_film(tmp_path / "empty.mp4", frames=[np.full((96, 96, 3), 128, np.uint8)] * 3)
