@@ -9,6 +9,7 @@ later attempt had to repeat, are lost.
 
 import contextlib
 import json
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -98,12 +99,20 @@ class CompiledPrograms:
 
 
 def write(folder: Path, stopwatch: Stopwatch, step: int) -> None:
-    """Append a line with the state of this attempt after `step` steps to the model's folder."""
+    """Append a line with the state of this attempt after `step` steps to the model's folder.
+
+    A line that a kill left incomplete is removed first.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     seconds = {kind: round(value, 3) for kind, value in stopwatch.seconds().items()}
     line = {"started": round(stopwatch.started, 3), "step": step, "seconds": seconds}
-    with (folder / FILE).open("a") as file:
-        file.write(json.dumps(line) + "\n")
+    with (folder / FILE).open("a+b") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read() != b"\n":
+                file.seek(0)
+                file.truncate(file.read().rfind(b"\n") + 1)
+        file.write(json.dumps(line).encode() + b"\n")
 
 
 @dataclass
@@ -133,12 +142,13 @@ def read(folder: Path) -> Goodput:
     path, attempts = folder / FILE, {}
     if not path.is_file():
         raise UserError(f"{path} is missing: no training of this version has run there")
-    for number, text in enumerate(path.read_text().splitlines(), 1):
+    lines = path.read_text().splitlines()
+    for number, text in enumerate(lines, 1):
         try:
             line = json.loads(text)
             line = {"started": float(line["started"]), "step": int(line["step"]), "seconds": dict(line["seconds"])}
         except (ValueError, KeyError, TypeError) as error:
-            if number == len(path.read_text().splitlines()):
+            if number == len(lines):
                 break  # a kill left it incomplete
             raise UserError(f"{path}, line {number} is damaged; delete the file to measure from now on") from error
         attempts.setdefault(line["started"], []).append(line)

@@ -53,6 +53,8 @@ def test_an_incomplete_last_line_is_ignored_and_a_damaged_one_is_told(tmp_path):
     path = tmp_path / goodput.FILE
     path.write_text(line(0.0, 4, steps=3.0) + '\n{"started": 0.0, "st')
     assert goodput.read(tmp_path).wall == 3.0
+    goodput.write(tmp_path, goodput.Stopwatch(), 4)  # the next attempt
+    assert goodput.read(tmp_path).attempts == 2 and len(path.read_text().splitlines()) == 2
     path.write_text("[]\n" + line(0.0, 4, steps=3.0) + "\n")
     with pytest.raises(UserError, match="line 1 is damaged"):
         goodput.read(tmp_path)
