@@ -59,9 +59,9 @@ def command(main: Callable[[], None]) -> Callable[[], None]:
     """Wrap the `main` of a command so that it ends quietly or in one line.
 
     A `UserError`, a disk that is full or read-only, a file that may not be opened or is where a folder is expected, and
-    a missing package that an extra installs exit with status 2. A closed pipe ends the command silently with status 1, Ctrl-C with status 130.
-    Characters that the terminal cannot show are printed as escapes. Any other exception is a bug of this project and
-    keeps its traceback.
+    a missing package that an extra installs exit with status 2. A closed pipe ends the command silently with status 1,
+    Ctrl-C with status 130. Characters that the terminal cannot show are printed as escapes. Any other exception is a
+    bug of this project and keeps its traceback.
     """
 
     @functools.wraps(main)
@@ -157,8 +157,8 @@ def report_error(error: BaseException) -> int | None:
         error = UserError(f"the package {error.name} is not installed; get it with: pip install 'avlgan_jax[{extra}]'")
     if type(error).__name__ == "JaxRuntimeError" and str(error).startswith("RESOURCE_EXHAUSTED"):
         error = UserError(
-            f"the device has no memory left ({one_line(error)[:150]}); use a smaller batch or resolution, more devices, "
-            "or in training --image.rematerialise"
+            f"the device has no memory left ({one_line(error)[:150]}); use a smaller batch or resolution, more "
+            "devices, or in training --image.rematerialise"
         )
     if not isinstance(error, UserError):
         return None

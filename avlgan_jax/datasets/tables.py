@@ -197,7 +197,7 @@ def _cells(path: epath.Path, reader, skipped: int) -> Iterator[tuple[int, list[s
 def _columns(path: epath.Path, header: list[str], names: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """Return the names of the columns of `header`; a second synonym of a column keeps its own name.
 
-    A column that has the name of another one by chance, where `names` looks for that one under a third name, is renamed.
+    Where `names` looks for a column under a name of its own, another one that has its usual name is renamed.
     """
     found = [_plain(name) for name in header]
     for name in filter(None, found):

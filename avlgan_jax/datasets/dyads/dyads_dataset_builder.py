@@ -203,7 +203,10 @@ def _number(row: tables.Row) -> int:
 
 
 def _warn_of_counts(dyad: Path, people: dict[str, Footage], clock: Footage, last: int) -> None:
-    """Print where a person's footage has another number of frames than the ratings, of which `last` is the last, -1 for none."""
+    """Print where a person's footage has another number of frames than the ratings.
+
+    `last` is the number of the last rated frame, -1 for none.
+    """
     if last < 0:
         return
     for person, shown in people.items():

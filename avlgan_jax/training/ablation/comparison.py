@@ -67,9 +67,7 @@ def _with_avgan(config: Config) -> Config:
 
 def _without_landmarks(config: Config) -> Config:
     """Return the config with the image converter's recipe for avGAN, less all that needs landmarks."""
-    avgan = dataclasses.replace(
-        config.image, use_landmarks=False, warped=False, paired_feature_weight=0.0, masked=True
-    )
+    avgan = dataclasses.replace(config.image, use_landmarks=False, warped=False, paired_feature_weight=0.0, masked=True)
     return dataclasses.replace(config, avgan=avgan)
 
 

@@ -112,5 +112,5 @@ def test_the_comparison_over_trainings_has_its_rows():
     bounds = {"pcc_valence": [0.03, -0.01, 0.07]}
     compared = {"differences": [{"first": "recipe", "second": "recipe_avgan", "infant": bounds}]}
     row = rows_of(REPORT | {"comparison": compared}, "Abstract")[-1]
-    assert "`recipe` minus `recipe_avgan`" in row.claim
+    assert "avLandmarkGAN, this recipe, minus avGAN, this recipe" in row.claim
     assert (row.here, row.verdict) == ("+0.030 [−0.010 to 0.070]", "undecided")
