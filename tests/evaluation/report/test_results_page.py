@@ -7,7 +7,7 @@ import oracle
 import pytest
 
 from avlgan_jax.errors import UserError
-from avlgan_jax.evaluation.report import results_page, tables
+from avlgan_jax.evaluation.report import comparison_table, results_page, tables
 from avlgan_jax.evaluation.report.results_page import Arguments
 from avlgan_jax.faces import emotions
 
@@ -247,3 +247,19 @@ def test_a_workdir_without_a_report_is_a_user_error(tmp_path):
 def test_without_reports_the_page_shows_how_to_create_one(tmp_path):
     page = results_page.write(Arguments(page=tmp_path / "results.md")).read_text()
     assert "python ablate.py --workdir runs/NAME" in page
+
+
+@pytest.mark.parametrize("groups", [{"infant": 0.21}, {"infant": 0.21, "parent": 0.01}])
+def test_the_comparison_on_sequences_names_the_measured_groups(groups):
+    row = {key: [0.5, 0.4, 0.6] for key in comparison_table.MEASURES}
+    rows = {"do_nothing": {"all": row, "adult": row, "infant": dict.fromkeys(row)}}
+    score = {"pcc_valence": [0.5, 0.4, 0.6], "pcc_valence_within": [0.5, None, None]}
+    part = {"people": 3, "rows": {"recipe": score}, "differences": []}
+    report = REPORT | {
+        "comparison": {"trial_seeds": 4, "seeds": {"recipe": [0, 1]}, "rows": rows, "differences": []},
+        "comparison_baby": {group: part | {"paper": paper} for group, paper in groups.items()},
+    }
+    text = results_page.render({"mine": report}, {"mine": {}}, "")
+    shown = " and ".join(f"+{paper} for {group}s" for group, paper in groups.items())
+    assert f"The paper's difference is\n{shown}.\n" in text
+    assert "| avLandmarkGAN, this recipe (2 trainings) | 0.50 [0.40, 0.60] | 0.50 [–, –] |" in text
