@@ -17,7 +17,6 @@ from avlgan_jax.models.inference import Trained
 
 # Maximum standard deviation of the valence among the annotators of a frame (Section IV-B, 3).
 DEVIATION = 0.2
-FRAMES_PER_SECOND = 30
 
 # Every third frame of a person is a target: at 30 frames per second neighbouring frames hardly differ. Of data that has
 # only every third frame, or fewer, all are.
@@ -119,7 +118,7 @@ def _correlations(
         "pcc_valence_within": tuple(about_own_mean(values, frames.people) for values in (predicted, frames.expected)),
     }
     draws = {
-        key: bootstrap.affect_draws(_twice(values), _twice(expected), people)["pcc_valence"]
+        key: bootstrap.affect_draws(twice(values), twice(expected), people)["pcc_valence"]
         for key, (values, expected) in pairs.items()
     }
     scores = {key: metrics.pcc(*pair) for key, pair in pairs.items()}
@@ -216,6 +215,6 @@ def _in_sequence(
     return order[start_of], position - start_of, step
 
 
-def _twice(values: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 2"]:
-    """Use the valence as arousal too, because `bootstrap.affect_draws` takes emotions."""
+def twice(values: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n 2"]:
+    """Use the valence as arousal too, because the bootstrap takes emotions."""
     return np.stack([values, values], axis=-1)

@@ -195,7 +195,7 @@ def _baby_group(group: str, outputs: BabyOutputs, seed: int) -> dict:
         zeros = np.zeros(len(outputs.people), int)
         crossed = bootstrap.draw_crossed(outputs.people, zeros, len(predicted), seed)
         draws[name] = {
-            key: bootstrap.crossed_affect_draws(_twice(read), _twice(expected), crossed)["pcc_valence"]
+            key: bootstrap.crossed_affect_draws(baby.twice(read), baby.twice(expected), crossed)["pcc_valence"]
             for key, (read, expected) in pairs.items()
         }
         values[name] = {
@@ -217,11 +217,6 @@ def _baby_group(group: str, outputs: BabyOutputs, seed: int) -> dict:
         ],
         "paper": round(baby.PAPER[group][baby.MODEL] - baby.PAPER[group][baby.BASELINE], 2),
     }
-
-
-def _twice(values: np.ndarray) -> np.ndarray:
-    """Use the valence as arousal too, because the bootstrap takes emotions."""
-    return np.stack([values, values], axis=-1)
 
 
 def _converted(run: Trained, name: str) -> Callable:

@@ -7,7 +7,7 @@ from PIL import Image
 
 from avlgan_jax.evaluation.examples import EmotionGrid, ExampleRows, ExpressionExamples
 from avlgan_jax.evaluation.experiments import circumplex
-from avlgan_jax.evaluation.experiments.baby import FRAMES_PER_SECOND, PAPER, FramePredictions
+from avlgan_jax.evaluation.experiments.baby import PAPER, FramePredictions
 from avlgan_jax.evaluation.experiments.circumplex import PlaneSweep
 from avlgan_jax.evaluation.experiments.transfer import TransferResult
 from avlgan_jax.evaluation.report import plots, sheets
@@ -15,6 +15,7 @@ from avlgan_jax.evaluation.report.names import SHOWN_NAMES, WEIGHT_SYMBOLS, in_o
 from avlgan_jax.evaluation.trials import TrialResults
 from avlgan_jax.faces import drawing
 from avlgan_jax.faces.emotions import AXES
+from avlgan_jax.faces.procedural import FRAMES_PER_SECOND
 from avlgan_jax.training.ablation.comparison import MODELS
 from avlgan_jax.training.ablation.recipe import FULL_RECIPE, RECIPE_PARTS
 
