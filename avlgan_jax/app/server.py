@@ -28,7 +28,6 @@ from avlgan_jax.app.session import FILM_FPS, LONGEST_FILM, Reply, Session
 from avlgan_jax.editing.editor import Editor
 from avlgan_jax.errors import UserError, one_line
 from avlgan_jax.faces import emotions, landmarks
-from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces.detectors import Detector
 
 LARGEST_UPLOAD = 12 * 1024 * 1024  # bytes
@@ -67,7 +66,7 @@ def create(model: Editor, detector: Callable[[], Detector], host: str) -> Starle
                     {"name": name, "valence": float(v), "arousal": float(a)}
                     for name, (v, a) in zip(emotions.EXPRESSIONS, emotions.TABLE_II, strict=True)
                 ],
-                "groups": {name: [group.start, group.stop] for name, group in lm.GROUPS.items()},
+                "groups": {name: [group.start, group.stop] for name, group in landmarks.GROUPS.items()},
                 "contours": landmarks.CONTOURS,
                 "largest_upload": LARGEST_UPLOAD,
                 "film": {"fps": FILM_FPS, "longest": LONGEST_FILM},
