@@ -156,8 +156,8 @@ def blend(
         added = _enlarged(edited - source, places, cv2.INTER_CUBIC)
     else:
         geometry = _geometry()(*(lm.normalise(points, resolution) for points in (face.landmarks, moved)))
-        flow, mouth, eyes = (np.asarray(part) for part in geometry)
-        shown = _moved(shown, _enlarged(flow, places) * square.side)
+        fine_flow, flow, mouth, eyes = (np.asarray(part) for part in geometry)
+        shown = _moved(shown, _enlarged(fine_flow, places) * square.side)
         centres = (np.arange(resolution, dtype=np.float32) + 0.5) / resolution
         source = _moved(source, _enlarged(flow, np.meshgrid(centres, centres)) * resolution)
         painted = _enlarged(edited - source, places, cv2.INTER_CUBIC)
@@ -178,16 +178,17 @@ def _paler(painted: Float[np.ndarray, "h w 3"], colour: float) -> Float[np.ndarr
 def _geometry():
     """Return the compiled function of two sets of landmarks that `blend` needs.
 
-    (source, target in [-1, 1]) -> displacement (g, g, 2) as a fraction of the side of the crop, mouth (g, g) and eyes
-    (g, g), on a grid over the crop. All are smooth: a grid holds them, and values between are interpolated.
+    (source, target in [-1, 1]) -> displacement (g, g, 2) of the photograph (`fine_jaw`) and of the networks' input, both
+    as a fraction of the side of the crop, mouth (g, g) and eyes (g, g), on a grid over the crop. All are smooth: a grid
+    holds them, and values between are interpolated.
     """
 
     def geometry(source: Float[Array, "68 d"], target: Float[Array, "68 d"]):
         points = warp.pixel_centres(_FLOW_GRID, _FLOW_GRID)
-        moved = warp.displacement(warp.fit(source, target), points)
+        moved = (warp.displacement(warp.fit(source, target, fine_jaw), points) for fine_jaw in (True, False))
         mouth, eyes = (warp.features(source, target, points, rings, _EDGE) for rings in (warp.MOUTH, warp.EYES))
         grid = (_FLOW_GRID, _FLOW_GRID)
-        return moved.reshape(*grid, 2) / 2.0, mouth.reshape(grid), eyes.reshape(grid)
+        return *(flow.reshape(*grid, 2) / 2.0 for flow in moved), mouth.reshape(grid), eyes.reshape(grid)
 
     return jax.jit(geometry)
 

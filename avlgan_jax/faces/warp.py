@@ -5,8 +5,9 @@ interpolated between the target landmarks, where it is source minus target, by r
 
     displacement(p) = fade(p) * face(p) * sum_k coefficients_k kernel(|p - centre_k|)
 
-The centres are the landmarks and the middles between neighbours along the jaw: the kernel is narrower than the jaw's
-landmarks are apart, and a chin that moves down would be scalloped.
+The centres are the landmarks. On a photograph, where no network mends what is warped, the middles between neighbours
+along the jaw are centres too (`fit`): the kernel is narrower than the jaw's landmarks are apart, and a chin that moves
+down would be scalloped.
 
 The kernel is a Matern 3/2 function, whose peak is sharp enough for lips and lids, times Wendland's C2 function, which
 makes it exactly 0 from a distance of `SUPPORT`. `face` is 1 inside the face, with its forehead, before and after, and
@@ -65,22 +66,28 @@ Points = Float[Array, "n 2"]
 class Flow(NamedTuple):
     """The flow between two sets of landmarks. It is linear in `coefficients`."""
 
-    centres: Float[Array, "84 2"]
-    """The target landmarks, and the middles along the jaw."""
-    coefficients: Float[Array, "84 2"]
+    centres: Float[Array, "k 2"]
+    """The 68 target landmarks, and with `fine_jaw` the 16 middles along the jaw."""
+    coefficients: Float[Array, "k 2"]
     reach: Float[Array, "32"]
     """How far the face, before and after, reaches in each of DIRECTIONS."""
     margin: Float[Array, ""]
     """Width of the band outside the hull in which the displacement falls to 0."""
 
 
-def fit(source: Float[Array, "68 d"], target: Float[Array, "68 d"]) -> Flow:
+def fit(source: Float[Array, "68 d"], target: Float[Array, "68 d"], fine_jaw: bool = False) -> Flow:
     """Return the flow that moves the pixels at the `source` landmarks to the `target` landmarks.
 
     Equal landmarks give coefficients that are exactly 0.
+
+    Args:
+        source: The landmarks of the image.
+        target: The landmarks of the warped image.
+        fine_jaw: Whether the middles between neighbours along the jaw are centres too. A painter must see the warp that
+            it was trained with: without.
     """
     source, target = in_plane(source), in_plane(target)
-    from_points, centres = _with_jaw(source), _with_jaw(target)
+    from_points, centres = (_with_jaw(points) if fine_jaw else points for points in (source, target))
     matrix = _kernel(_distances(centres, centres)) + RIDGE * jnp.eye(len(centres))
     outline = jnp.concatenate([source, target, forehead(source), forehead(target)])
     # Not as a matrix product: jaxlib 0.10.2 on a CPU compiles its maximum, used by `face`, to wrong numbers.
