@@ -178,9 +178,9 @@ def _paler(painted: Float[np.ndarray, "h w 3"], colour: float) -> Float[np.ndarr
 def _geometry():
     """Return the compiled function of two sets of landmarks that `blend` needs.
 
-    (source, target in [-1, 1]) -> displacement (g, g, 2) of the photograph (`fine_jaw`) and of the networks' input, both
-    as a fraction of the side of the crop, mouth (g, g) and eyes (g, g), on a grid over the crop. All are smooth: a grid
-    holds them, and values between are interpolated.
+    (source, target in [-1, 1]) -> displacement (g, g, 2) of the photograph (`fine_jaw`) and of the networks' input, in
+    sides of the crop, mouth (g, g) and eyes (g, g), on a grid over the crop. All are smooth: a grid holds them, and
+    values between are interpolated.
     """
 
     def geometry(source: Float[Array, "68 d"], target: Float[Array, "68 d"]):
