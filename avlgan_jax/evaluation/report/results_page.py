@@ -3,6 +3,8 @@
     python -m avlgan_jax.evaluation.report.results_page                  # docs/results.md from docs/results/
     python -m avlgan_jax.evaluation.report.results_page --add runs/demo  # store the report of a workdir first
 
+With the report of a workdir, the reports of experiments that were run alone (`evaluate.py --experiment`) are stored too.
+
 Every score of this project in the tables comes from a stored `metrics.json`. The hand-written text between the two
 marks at the end of the page is kept.
 """
@@ -122,19 +124,32 @@ def _in_two_dimensions(report: dict, reports: dict[str, dict]) -> dict | None:
 
 
 def _store(directory: Path, store: Path) -> None:
-    """Store a workdir's report: the scores, and for procedural faces the FIGURES. No photographs are copied."""
+    """Store a workdir's report: the scores, and for procedural faces the FIGURES. No photographs are copied.
+
+    Experiments that were run alone replace those of the report. `alone` says with which protocol and data.
+    """
     report = workdir.report(directory)
     if not (report / METRICS).is_file():
         raise UserError(
             f"{directory} has no report ({report / METRICS} is missing); "
             f"write it with: {command_line('evaluate')} --workdir {directory} --all"
         )
-    drawn = json.loads((report / METRICS).read_text())["protocol"]["data"] == "procedural_faces"
-    figures = FIGURES if drawn else ()
+    numbers = json.loads((report / METRICS).read_text())
+    sources, alone = [report], {}
+    for path in sorted(workdir.report(directory, "*").parent.glob(f"*/{METRICS}")):
+        found = json.loads(path.read_text())
+        alone[path.parent.name] = {key: found.pop(key) for key in ("protocol", "provenance")}
+        numbers |= found
+        sources.append(path.parent)
+    if alone:
+        numbers["alone"] = alone
+    figures = FIGURES if numbers["protocol"]["data"] == "procedural_faces" else ()
     with atomic_files.atomic_folder(store / directory.resolve().name) as fresh:
-        for name in (METRICS, *(f"{name}.png" for name in figures)):
-            if (report / name).is_file():
-                shutil.copyfile(report / name, fresh / name)
+        (fresh / METRICS).write_text(json.dumps(numbers, indent=2) + "\n")
+        for source in sources:
+            for name in figures:
+                if (source / f"{name}.png").is_file():
+                    shutil.copyfile(source / f"{name}.png", fresh / f"{name}.png")
 
 
 def _pictures(folder: Path, report: dict) -> dict[str, str]:

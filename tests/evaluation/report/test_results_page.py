@@ -263,3 +263,19 @@ def test_the_comparison_on_sequences_names_the_measured_groups(groups):
     shown = " and ".join(f"+{paper} for {group}s" for group, paper in groups.items())
     assert f"The paper's difference is\n{shown}.\n" in text
     assert "| avLandmarkGAN, this recipe (2 trainings) | 0.50 [0.40, 0.60] | 0.50 [–, –] |" in text
+
+
+def test_experiments_that_were_run_alone_are_stored_with_the_report(tmp_path):
+    alone = tmp_path / "runs" / "demo" / "experiments" / "baby"
+    alone.mkdir(parents=True)
+    protocol = REPORT["protocol"] | {"split": "test"}
+    baby = {"infant": REPORT["baby"]["infant"] | {"people": 60}, "parent": REPORT["baby"]["parent"]}
+    numbers = {"schema_version": 1, "baby": baby, "protocol": protocol, "provenance": {"data_digest": "0ther"}}
+    (alone / "metrics.json").write_text(json.dumps(numbers))
+    (alone / "baby.png").write_bytes(b"newer")
+    page = stored_report(tmp_path, REPORT)
+    kept = json.loads((page.with_suffix("") / "demo" / "metrics.json").read_text())
+    assert kept["baby"]["infant"]["people"] == 60
+    assert kept["protocol"]["split"] == "validation" and kept["models"] == REPORT["models"]
+    assert kept["alone"] == {"baby": {"protocol": protocol, "provenance": {"data_digest": "0ther"}}}
+    assert (page.with_suffix("") / "demo" / "baby.png").read_bytes() == b"newer"
