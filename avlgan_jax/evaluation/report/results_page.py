@@ -3,7 +3,7 @@
     python -m avlgan_jax.evaluation.report.results_page                  # docs/results.md from docs/results/
     python -m avlgan_jax.evaluation.report.results_page --add runs/demo  # store the report of a workdir first
 
-With the report of a workdir, the reports of experiments that were run alone (`evaluate.py --experiment`) are stored too.
+With the report of a workdir, those of experiments that were run alone (`evaluate.py --experiment`) are stored too.
 
 Every score of this project in the tables comes from a stored `metrics.json`. The hand-written text between the two
 marks at the end of the page is kept.
