@@ -79,7 +79,7 @@ def baby_tables(scores: dict) -> list[ComparisonTable]:
     seeds = scores["comparison"]["seeds"] if found else {}
     return [
         ComparisonTable(
-            f"{group}s, {part['people']} people",
+            f"{group}s, {part['people']} {'person' if part['people'] == 1 else 'people'}",
             [TableRow(_name(name, seeds), _baby_cells(row)) for name, row in part["rows"].items()],
             [TableRow(_minus(row), _baby_cells(row, difference=True)) for row in part["differences"]],
         )

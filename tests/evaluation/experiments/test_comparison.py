@@ -119,7 +119,7 @@ def test_section_iv_b_is_measured_with_every_training(faces, sequences):
     json.dumps(numbers, allow_nan=False)
     seeds = {"recipe": [0, 1], "recipe_avgan": [0]}
     tables = comparison_table.baby_tables({"comparison": {"seeds": seeds}, "comparison_baby": numbers})
-    assert [table.group for table in tables] == ["infants, 2 people", "parents, 1 people"]
+    assert [table.group for table in tables] == ["infants, 2 people", "parents, 1 person"]
     assert comparison.measure_baby(runs, faces) == {} and comparison_table.baby_tables({}) == []
 
 
