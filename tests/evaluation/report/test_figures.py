@@ -44,9 +44,7 @@ def test_photographs_have_no_figures_of_the_ground_truth():
 
 def test_the_caption_of_figure_7_has_the_papers_correlations():
     line = np.linspace(-1, 1, 9)
-    frames = baby.FramePredictions(
-        line, {"avgan": line / 2, "avlandmarkgan": line}, np.full(9, "one"), np.arange(9).astype(str)
-    )
+    frames = baby.FramePredictions(line, {"avgan": line / 2, "avlandmarkgan": line}, np.arange(9).astype(str))
     figure = figures.baby({"infant": frames})
     assert "infants: avGAN 0.49, avLandmarkGAN 0.70." in figure.caption
     figure = figures.baby({"infant": dataclasses.replace(frames, predicted={"avlandmarkgan": line, "real": line})})

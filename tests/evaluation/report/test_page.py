@@ -35,7 +35,7 @@ def written(tmp_path_factory):
         )
     line = np.linspace(-1, 1, 9)
     predicted = {"avgan": line / 2, "avlandmarkgan": line, "real": line}
-    dyads = baby.FramePredictions(line, predicted, np.full(9, "one"), np.arange(9).astype(str))
+    dyads = baby.FramePredictions(line, predicted, np.arange(9).astype(str))
     numbers = result.numbers | {
         "baby": baby.to_metrics({"infant": dyads}, seed=0),
         "fidelity": {
@@ -58,6 +58,7 @@ def written(tmp_path_factory):
         "provenance": {
             "steps": models.steps,
             "config_digest": "c0ffee",
+            "processor": "a processor",
             "data_digest": "da7a",
             "versions": {"python": "3"},
         },
