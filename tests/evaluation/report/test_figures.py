@@ -67,9 +67,13 @@ def test_the_comparison_has_a_column_of_avgan_if_it_was_trained(render, monkeypa
 def test_the_transfer_figure_shows_the_outputs_below_the_film():
     line = np.stack([np.linspace(-1, 1, 30)] * 2, axis=-1)
     red, green = (np.full((3, 8, 8, 3), colour, np.uint8) for colour in ([200, 0, 0], [0, 200, 0]))
-    role = transfer.RoleTrack(line, line, line, -line, film=red, performance=green)
+    role, shown = transfer.RoleTrack(line, line, line, -line), transfer.ShownRole(film=red, performance=green)
     found = transfer.TransferResult(
-        "00", np.arange(30), {"both pleased": 29, "both displeased": 0}, {"parent": role, "infant": role}
+        dyad="00",
+        frames=np.arange(30),
+        moments={"both pleased": 29, "both displeased": 0},
+        shown={"parent": shown, "infant": shown},
+        tracks=[{"parent": role, "infant": role}],
     )
     pixels = np.asarray(Image.open(io.BytesIO(figures.transfer(found).png)))
     rows = {}
