@@ -98,7 +98,14 @@ def test_characters_that_the_terminal_lacks_are_escaped(tmp_path):
 def test_an_early_interrupt_ends_quietly(seconds, tmp_path):
     """Ctrl-C some seconds after the import of NumPy began. Before, only Python itself starts."""
     command = [sys.executable, "synthesize.py", "matrix", "procedural:1", "--out", str(tmp_path / "matrix.png")]
-    program = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    # A shell starts its background jobs, such as this test suite, with the signal ignored, and programs inherit that.
+    program = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     until = time.monotonic() + 60
     while "numpy" not in Path(f"/proc/{program.pid}/maps").read_text() and time.monotonic() < until:
         time.sleep(0.01)
@@ -116,10 +123,14 @@ def test_an_interrupt_within_a_library_ends_quietly_too(capsys):
         except KeyboardInterrupt:
             raise ImportError("the extension could not be initialised") from None
 
-    with pytest.raises(SystemExit) as ended:
-        errors.command(main)()
-    assert ended.value.code == 130 and capsys.readouterr().err == ""
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            errors.command(main)()
+        assert ended.value.code == 130 and capsys.readouterr().err == ""
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("number", [errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG])

@@ -52,7 +52,9 @@ def test_a_run_without_avgan_is_evaluated_without_it(run_without_avgan, monkeypa
     found = json.loads((run_without_avgan / "report" / "metrics.json").read_text())
     assert set(found["models"]) == {"avlandmarkgan"} and found["models"]["avlandmarkgan"].keys() >= MODEL_KEYS
     assert found["provenance"]["steps"] == {"regressor": 4, "landmark": 4, "image": 4}
-    assert found["baby"]["infant"].keys() == {"frames", "people", "avlandmarkgan", "real"}
+    infants = found["baby"]["infant"]
+    assert infants.keys() == {"frames", "people", "interval_over", "avlandmarkgan", "real", "difference"}
+    assert infants["difference"] is None
     assert page.count("avGAN") == 1 and "avgan" not in json.dumps(found)
     output = capsys.readouterr().out
     assert output.count("avGAN") == 1 and "doing nothing" in output
