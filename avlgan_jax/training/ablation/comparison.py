@@ -73,13 +73,13 @@ def _without_landmarks(config: Config) -> Config:
 
 # By key of metrics.json.
 MODELS = {
-    "recipe": ComparedModel("avLandmarkGAN, this recipe", "this recipe", "image", lambda config: config),
-    "recipe_avgan": ComparedModel("avGAN, this recipe", "this, avGAN", "avgan", _with_avgan),
+    "recipe": ComparedModel("avLandmarkGAN, this recipe", "recipe", "image", lambda config: config),
+    "recipe_avgan": ComparedModel("avGAN, this recipe", "avGAN", "avgan", _with_avgan),
     "recipe_without_landmarks": ComparedModel(
-        "this recipe without landmarks", "this, no landmarks", "avgan", _without_landmarks
+        "this recipe without landmarks", "no landmarks", "avgan", _without_landmarks
     ),
-    "paper": ComparedModel("avLandmarkGAN, the paper's recipe", "paper's recipe", "image", paper_recipe),
-    "paper_avgan": ComparedModel("avGAN, the paper's recipe", "paper's, avGAN", "avgan", paper_recipe),
+    "paper": ComparedModel("avLandmarkGAN, the paper's recipe", "paper", "image", paper_recipe),
+    "paper_avgan": ComparedModel("avGAN, the paper's recipe", "paper avGAN", "avgan", paper_recipe),
 }
 
 
