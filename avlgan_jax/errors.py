@@ -123,11 +123,21 @@ def _interrupts() -> Iterator[list[int]]:
     if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield received
         return
+
+    def lost(unraisable) -> None:
+        # Python prints and forgets what a callback of the garbage collector raises. Send it again, a little later.
+        if unraisable.exc_type is KeyboardInterrupt:
+            threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+        else:
+            hook(unraisable)
+
+    hook, sys.unraisablehook = sys.unraisablehook, lost
     signal.signal(signal.SIGINT, interrupt)
     try:
         yield received
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.unraisablehook = hook
 
 
 def _exit_code(error: BaseException) -> int | None:

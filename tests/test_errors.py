@@ -133,6 +133,25 @@ def test_an_interrupt_within_a_library_ends_quietly_too(capsys):
         signal.signal(signal.SIGINT, before)
 
 
+def test_an_interrupt_that_a_callback_swallows_is_not_lost(capsys):
+    def main():
+        class Collected:
+            def __del__(self):
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.01)
+
+        Collected()
+        time.sleep(5)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            errors.command(main)()
+        assert ended.value.code == 130 and capsys.readouterr().err == ""
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", [errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG])
 def test_a_file_where_a_folder_is_expected_is_one_line(number, capsys):
     with pytest.raises(SystemExit) as ended:
