@@ -141,7 +141,7 @@ def _frames(film: Path) -> Iterator[tuple[float, Frame]]:
     """Yield the frames of a film after their times in seconds. Raises UserError where it cannot be decoded."""
     try:
         yield from video.read_timed_frames(film)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise UserError(f"{film} cannot be decoded ({error}); convert it, or cut off the damaged part") from None
 
 
