@@ -111,7 +111,7 @@ def paired() -> Config:
 
     The converters learn from the paired face and landmarks, and from the discriminators for strength and sharpness. The
     paper's training has no pairs, so its numbers are not comparable. There is no way back: it would ask for the same as
-    the pair. The packaged weights had `paired_feature_weight` in their last 600 steps only (`docs/experiments.md`); with
+    the pair. The packaged weights had `paired_feature_weight` in their last 600 steps only (docs/experiments.md); with
     it from the first step the preset was not run.
     """
     recipe = demo()
