@@ -189,6 +189,21 @@ def test_what_is_written_keeps_alpha_and_profile_where_the_format_can(ending):
         np.testing.assert_array_equal(again.alpha, picture.alpha)
 
 
+def test_a_large_png_is_exact_keeps_alpha_and_profile_and_is_hardly_larger(monkeypatch):
+    generator = np.random.default_rng(0)
+    photo = np.kron(upright(), np.ones((2, 2, 1))) + generator.normal(0.0, 2.0, (448, 448, 3))  # with grain
+    alpha = np.full((448, 448), 200, np.uint8)
+    picture = Picture(photo.clip(0, 255).astype(np.uint8), alpha, bytes(16) + b"RGB " + bytes(108))
+    small = pictures.encode(picture, ".png")
+    monkeypatch.setattr(pictures, "_LARGE", 100_000)
+    large = pictures.encode(picture, ".png")
+    assert large != small and len(large) < 1.05 * len(small)
+    again = pictures.decode(large, "again")
+    np.testing.assert_array_equal(again.pixels, picture.pixels)
+    np.testing.assert_array_equal(again.alpha, alpha)
+    assert again.profile == picture.profile
+
+
 def test_a_profile_of_other_colours_is_dropped():
     profile = bytes(16) + b"CMYK" + bytes(108)
     content = saved(Image.fromarray(upright()).convert("CMYK"), "JPEG", icc_profile=profile)
