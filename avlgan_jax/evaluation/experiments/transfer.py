@@ -2,7 +2,8 @@
 
 avLandmarkGAN's discriminator predicts the emotion of each frame, and avLandmarkGAN converts the stills of two other
 people to these emotions (`models.transfer`). The regressor then predicts the emotions of the film and of the outputs.
-Every dyad is transferred, each to another adult and infant as far as there are some; one dyad is shown.
+Every dyad is transferred, each to another adult and infant as far as there are some, and never to its own people; one
+dyad is shown.
 """
 
 from dataclasses import dataclass
@@ -82,18 +83,20 @@ def measure(models: Trained, frames: Faces, stills: Faces, seed: int) -> Transfe
         seed: Seed of the choice.
 
     Returns:
-        The results, or None if the frames are not sequences (see `baby.has_sequences`) or no dyad has frames with both
-        people.
+        The results, or None if the frames are not sequences (see `baby.has_sequences`), no dyad has frames with both
+        people, or the stills show nobody but the people of the dyad. A dyad with nobody else is left out.
     """
     dyads = _dyads(frames)
-    if not dyads:
+    chosen_people = _portraits(stills, seed, [_people(frames, dyad) for dyad in dyads.values()])
+    pairs = {name: found for name, found in zip(dyads, chosen_people, strict=True) if found is not None}
+    if not pairs:
         return None
-    pairs = _portraits(stills, seed, len(dyads))
     tracks = [
-        {role: _track(models, frames, members, portraits[role]) for role, members in rows.items()}
-        for rows, portraits in zip(dyads.values(), pairs, strict=True)
+        {role: _track(models, frames, members, portraits[role]) for role, members in dyads[name].items()}
+        for name, portraits in pairs.items()
     ]
-    name, rows = next(iter(dyads.items()))
+    name, portraits = next(iter(pairs.items()))
+    rows = dyads[name]
     moments = choose_moments(*(tracks[0][role].predicted[:, 0] for role in PERSONS))
     chosen = np.array(list(moments.values()))
     return TransferResult(
@@ -103,7 +106,7 @@ def measure(models: Trained, frames: Faces, stills: Faces, seed: int) -> Transfe
         shown={
             role: ShownRole(
                 film=frames.images[members[chosen]],
-                performance=perform(models, pairs[0][role], tracks[0][role].targets[chosen])[0],
+                performance=perform(models, portraits[role], tracks[0][role].targets[chosen])[0],
             )
             for role, members in rows.items()
         },
@@ -210,24 +213,43 @@ def _aligned(frames: Faces, dyad: Shaped[np.ndarray, ""]) -> dict[str, Int[np.nd
     return {"parent": rows["parent"][parent[kept]], "infant": rows["infant"][infant[kept]]}
 
 
-def _portraits(stills: Faces, seed: int, count: int) -> list[dict[str, Portrait]]:
-    """Choose an adult and an infant for each of `count` dyads, again from the first where there are too few people.
+def _people(faces: Faces, dyad: dict[str, Int[np.ndarray, "f"]]) -> set[str]:
+    """Return the people in the frames of one dyad."""
+    return {str(name) for rows in dyad.values() for name in np.asarray(faces.subjects)[rows]}
 
-    If there is only one age group, the pairs are two people of it.
+
+def _portraits(stills: Faces, seed: int, dyads: list[set[str]]) -> list[dict[str, Portrait] | None]:
+    """Choose an adult and an infant for each dyad, other people than those of the dyad.
+
+    Each dyad gets the next people, again from the first where there are too few. Where nobody else is of an age group,
+    somebody of the other group takes the place.
+
+    Args:
+        stills: Faces to choose from.
+        seed: Seed of the choice.
+        dyads: The people of each dyad.
+
+    Returns:
+        The portrait of each role by dyad; None for a dyad that shows everybody there is.
     """
-    chosen = choose_people(stills, seed, 2 * count)
-    infants = stills.infants[chosen]
-    groups = chosen[~infants], chosen[infants]
-    if not all(map(len, groups)):
-        groups = chosen[::2], chosen[1::2] if len(chosen) > 1 else chosen
+    everyone = choose_people(stills, seed, len(stills))
+    names = np.asarray(stills.subjects).astype(str)
+    infants = stills.infants[everyone]
+    groups = {"parent": everyone[~infants], "infant": everyone[infants]}
 
-    def portrait(row: int) -> Portrait:
-        return Portrait(stills.images[row], np.asarray(stills.landmarks[row]))
+    def choose(k: int, role: str, taken: set[str]) -> int | None:
+        in_turn = [*np.roll(groups[role], -k), *np.roll(everyone, -k)]
+        others = [row for row in in_turn if names[row] not in dyads[k]]
+        return next((row for row in others if names[row] not in taken), others[0] if others else None)
 
-    return [
-        {role: portrait(group[k % len(group)]) for role, group in zip(PERSONS, groups, strict=True)}
-        for k in range(count)
-    ]
+    chosen: list[dict[str, Portrait] | None] = []
+    for k in range(len(dyads)):
+        rows: dict[str, int | None] = {}
+        for role in PERSONS:
+            rows[role] = choose(k, role, {names[row] for row in rows.values() if row is not None})
+        found = {role: Portrait(stills.images[row], np.asarray(stills.landmarks[row])) for role, row in rows.items()}
+        chosen.append(found if None not in rows.values() else None)
+    return chosen
 
 
 def choose_moments(parent: Float[np.ndarray, "n"], infant: Float[np.ndarray, "n"]) -> dict[str, int]:
