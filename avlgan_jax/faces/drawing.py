@@ -90,8 +90,9 @@ def sheet(
     top = 34
     canvas = blank_canvas(left + len(columns) * (side + GAP) - GAP, top + len(rows) * (side + GAP) - GAP)
     draw = ImageDraw.Draw(canvas)
+    size = _fitting(columns, side)
     for column, title in enumerate(columns):
-        write(draw, (left + column * (side + GAP) + side / 2, 14), title, size=min(TEXT, side // 6))
+        write(draw, (left + column * (side + GAP) + side / 2, 14), title, size)
     for row, images in enumerate(rows):
         y = top + row * (side + GAP)
         if targets[row] is not None:
@@ -190,6 +191,12 @@ def write(
         anchor: Pillow's text anchor; "mm" centres the text at `place`.
     """
     draw.text(place, text, fill=GREY, font=_font(size), anchor=anchor)
+
+
+def _fitting(titles: Sequence[str], side: int) -> int:
+    """Return the largest font size, up to a sixth of `side`, at which no title is wider than `side`; at least 8."""
+    sizes = range(min(TEXT, side // 6), 8, -1)
+    return next((size for size in sizes if all(_font(size).getlength(title) <= side for title in titles)), 8)
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:

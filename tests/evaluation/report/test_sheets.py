@@ -1,5 +1,6 @@
 """Sheets of faces: positions of the faces and transparent backgrounds."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -81,3 +82,15 @@ def test_the_same_arrays_give_the_same_file(draw):
 def test_signed_numbers_have_a_typographic_minus():
     assert [drawing.signed(v) for v in (0.5, -0.25, 0.001, -0.004)] == ["+0.50", "−0.25", "0", "0"]
     assert drawing.signed(-0.8, 1) == "−0.8"
+
+
+@pytest.mark.parametrize("titles", [{"one": "no landmarks", "two": "paper, masked, avGAN"}, {"one": "short"}])
+def test_headings_do_not_overlap(titles):
+    """Below the headings are faces; between two of them lies an empty gap from top to bottom."""
+    shown = dataclasses.replace(shown_rows(1), outputs={name: plain(np.full((1, 3), 60)) for name in titles})
+    alpha = np.asarray(sheets.recipe_sheet(shown, titles))[:28, :, 3]
+    written = alpha.any(axis=0)[150:]
+    for column in range(1, len(titles) + 1):
+        gap = slice(column * (108 + drawing.GAP) - drawing.GAP, column * (108 + drawing.GAP))
+        assert not written[gap].any()
+    assert written.any()
