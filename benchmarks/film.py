@@ -17,7 +17,7 @@ from PIL import Image
 from avlgan_jax.editing import film
 from avlgan_jax.editing.editor import load
 from avlgan_jax.errors import command
-from avlgan_jax.faces import detectors, video
+from avlgan_jax.faces import detectors, footage, video
 from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces.emotions import EXPRESSIONS, TABLE_II
 from avlgan_jax.faces.tracking import Tracker
@@ -78,15 +78,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "source.mp4")
         video.write_video(source, frames(count, 40.0), FPS)
-        times = film.frame_times(source)
-        emotions = np.repeat(TABLE_II[[EXPRESSIONS.index("happy")]], len(times), axis=0)
+        filmed = footage.read_film(source)
+        emotions = np.repeat(TABLE_II[[EXPRESSIONS.index("happy")]], len(filmed.times), axis=0)
         for name in arguments.detectors:
             raw, smooth, cost = jitter(name, count)
             print(f"{name}: jitter {raw:.3f} %, smoothed {smooth:.3f} %; tracking {cost:.0f} ms a frame")
             detector = detectors.create(name)
             for again in ("with compilation", "again"):
                 wall, used = time.perf_counter(), time.process_time()
-                film.edit_film(source, Path(folder, "out.mp4"), editor, detector, times, emotions)
+                film.edit_film(filmed, Path(folder, "out.mp4"), editor, detector, emotions)
                 wall, used = time.perf_counter() - wall, time.process_time() - used
                 print(f"  film of {count} frames, {again}: {wall:.1f} s, {used:.1f} s of processor time")
 

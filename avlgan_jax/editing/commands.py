@@ -142,26 +142,27 @@ def film(request: Film) -> Path:
     from tqdm import tqdm
 
     from avlgan_jax.editing import film as films
-    from avlgan_jax.faces import film_writer
+    from avlgan_jax.faces import film_writer, footage
 
     corners = request.corners()
     out = writable(request.out or request.film.with_name(f"{request.film.stem}_edited.mp4"), film_writer.ENDINGS)
     if request.face is not None and request.face < 1:
         raise UserError(f"--face {request.face}: expected a number from 1 (leftmost)")
-    times = films.frame_times(request.film)
+    source = footage.read_film(request.film)
     if out.exists() and out.samefile(request.film):
         raise UserError(f"--out {out} is the film itself; choose another file")
-    other = None if request.from_film is None else films.frame_times(request.from_film)
+    other = None if request.from_film is None else footage.read_film(request.from_film)
     session = EditingSession(request)
     _print_training_data(session.editor)
-    if other is not None:
-        with tqdm(total=len(other), desc="emotions", unit=" frames") as bar:
-            emotions = films.of_film(request.from_film, session.editor, session.detector, times, bar.update)
-    else:
-        emotions = films.along_path(corners, times)
     number = None if request.face is None else request.face - 1
-    with tqdm(total=len(times), desc="film", unit=" frames") as bar:
-        return films.edit_film(request.film, out, session.editor, session.detector, times, emotions, number, bar.update)
+    with films.stoppable(out):
+        if other is not None:
+            with tqdm(total=len(other.times), desc="emotions", unit=" frames") as bar:
+                emotions = films.of_film(other, session.editor, session.detector, source.times, bar.update)
+        else:
+            emotions = films.along_path(corners, source.times)
+        with tqdm(total=len(source.times), desc="film", unit=" frames") as bar:
+            return films.edit_film(source, out, session.editor, session.detector, emotions, number, bar.update)
 
 
 def transfer(request: Transfer) -> Path:

@@ -4,7 +4,11 @@ Each frame is read once. The face is tracked, its landmarks are smoothed over ti
 Frames in which the face is not seen stay as they are. Frame times and sound are kept.
 """
 
+import contextlib
 import itertools
+import signal
+import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -14,9 +18,10 @@ from jaxtyping import Float, UInt8
 from avlgan_jax.editing import photograph
 from avlgan_jax.editing.editor import Editor, smooth
 from avlgan_jax.errors import UserError
-from avlgan_jax.faces import crop, film_writer, video
+from avlgan_jax.faces import crop, film_writer
 from avlgan_jax.faces.detectors import Detector
 from avlgan_jax.faces.emotions import emotion_path
+from avlgan_jax.faces.footage import Footage
 from avlgan_jax.faces.tracking import Tracker
 from avlgan_jax.models import transfer
 
@@ -29,11 +34,10 @@ _EMOTION_SMOOTHING = 0.15
 
 
 def edit_film(
-    film: Path,
+    film: Footage,
     out: Path,
     editor: Editor,
     detector: Detector,
-    times: Float[np.ndarray, "n"],
     emotions: Float[np.ndarray, "n 2"],
     number: int | None = None,
     progress: Progress = lambda count: None,
@@ -41,14 +45,13 @@ def edit_film(
     """Write a film in which one face has other emotions, and return its file. The file is complete or not written.
 
     Args:
-        film: the film, in any container and codec that FFmpeg reads.
+        film: the film (`footage.read_film`), in any container and codec that FFmpeg reads.
         out: the file to write, with one of `film_writer.ENDINGS`.
         editor: the trained models.
         detector: landmark detector.
-        times: times in seconds from the first frame, as of `frame_times`.
-        emotions: valence and arousal at these times, in [-1, 1]; at other times they are interpolated.
+        emotions: valence and arousal at the times of the film, in [-1, 1]; at other times they are interpolated.
         number: which face of the first frame that has any, counted from 0 at the left; None for the largest.
-        progress: called with the number of frames after each group of edited frames.
+        progress: called with the number of frames after each group of edited frames. What it raises ends the film.
 
     Raises:
         UserError: the film cannot be read, no frame of it has the face, or the landmarks have no third dimension.
@@ -58,30 +61,38 @@ def edit_film(
     tracker, seen = Tracker(detector, number), []
 
     def frames() -> Iterator[tuple[float, Frame]]:
-        read = _frames(film)
+        read = film.timed_frames()
         while group := list(itertools.islice(read, _TOGETHER)):
             moments, pictures = zip(*group, strict=True)
             faces = [_face(tracker, frame, seconds, editor.resolution) for seconds, frame in group]
             seen.extend(face is not None for face in faces)
-            changed = _edited(editor, pictures, faces, at_times(emotions, times, np.array(moments)))
+            changed = _edited(editor, pictures, faces, at_times(emotions, film.times, np.array(moments)))
             yield from zip(moments, changed, strict=True)
             progress(len(group))
         if not any(seen):
-            raise UserError(f"{film}: {detector.name} found no face in any frame; expected a film of a face")
+            raise UserError(f"{film.path}: {detector.name} found no face in any frame; expected a film of a face")
 
-    rate = (len(times) - 1) / float(times[-1]) if len(times) > 1 else 25.0
-    film_writer.write_like(out, film, frames(), rate)
+    film_writer.write_like(out, film.path, frames(), film.rate)
     return out
 
 
-def frame_times(film: Path) -> Float[np.ndarray, "n"]:
-    """Return the time of each frame in seconds from the first. Raises UserError if the film cannot be read."""
+@contextlib.contextmanager
+def stoppable(out: Path) -> Iterator[None]:
+    """Within the context, end at SIGTERM as at Ctrl-C, and say that `out` was not written; nothing of it is left."""
+
+    def stop(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    ours = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, stop) if ours else None
     try:
-        return video.frame_times(film)
-    except (ValueError, OSError) as error:
-        raise UserError(
-            f"{film} cannot be read as a film ({error}); expected a file such as MP4, MOV or WebM"
-        ) from None
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        print(f"\nstopped: {out} was not written; start the command again to write it", file=sys.stderr)
+        raise
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, before)
 
 
 def along_path(points: Float[np.ndarray, "k 2"], times: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 2"]:
@@ -98,7 +109,7 @@ def along_path(points: Float[np.ndarray, "k 2"], times: Float[np.ndarray, "n"]) 
 
 
 def of_film(
-    film: Path,
+    film: Footage,
     editor: Editor,
     detector: Detector,
     times: Float[np.ndarray, "n"],
@@ -117,14 +128,14 @@ def of_film(
         UserError: the film cannot be read, or no frame of it has a face.
     """
     tracker, moments, faces = Tracker(detector), [], []
-    for seconds, frame in _frames(film):
+    for seconds, frame in film.timed_frames():
         face = _face(tracker, frame, seconds, editor.resolution)
         if face is not None:
             moments.append(float(seconds))
             faces.append(face.image)
         progress(1)
     if not faces:
-        raise UserError(f"{film}: {detector.name} found no face in any frame; expected a film of a face")
+        raise UserError(f"{film.path}: {detector.name} found no face in any frame; expected a film of a face")
     emotions = transfer.read_emotions_in_disc(editor.models, np.stack(faces))
     rate = (len(moments) - 1) / max(moments[-1] - moments[0], 1e-6)
     return at_times(smooth(emotions, _EMOTION_SMOOTHING * rate), np.array(moments), times)
@@ -135,14 +146,6 @@ def at_times(
 ) -> Float[np.ndarray, "n 2"]:
     """Return values given at some moments, interpolated at other times."""
     return np.stack([np.interp(times, moments, column) for column in values.T], axis=-1).astype(np.float32)
-
-
-def _frames(film: Path) -> Iterator[tuple[float, Frame]]:
-    """Yield the frames of a film after their times in seconds. Raises UserError where it cannot be decoded."""
-    try:
-        yield from video.read_timed_frames(film)
-    except (ValueError, OSError) as error:
-        raise UserError(f"{film} cannot be decoded ({error}); convert it, or cut off the damaged part") from None
 
 
 def _face(tracker: Tracker, frame: Frame, seconds: float, resolution: int) -> photograph.FaceCrop | None:

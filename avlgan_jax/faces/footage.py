@@ -4,6 +4,7 @@ parent, infant = footage.pair(Path("dyad"), ("parent", "infant"))
 for photo in infant.frames_at(parent.times): ...
 """
 
+import contextlib
 import dataclasses
 import itertools
 import re
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from avlgan_jax.errors import UserError
+from avlgan_jax.errors import UserError, one_line
 from avlgan_jax.faces import pictures, video
 from avlgan_jax.faces.procedural import FRAMES_PER_SECOND
 
@@ -73,22 +74,23 @@ class Footage:
         if self.files:
             yield from (pictures.read(self.files[number]).on_white() for number in numbers)
             return
-        frames, at, frame = self._decoded(), -1, None
+        frames, at, frame = self.timed_frames(), -1, None
         for number in numbers:
             if number > at:
-                frame, at = next(itertools.islice(frames, number - at - 1, None), None), number
+                (_, frame), at = next(itertools.islice(frames, number - at - 1, None), (0.0, None)), number
             if frame is None:
                 raise UserError(
                     f"{self.path} ends before frame {number}; expected {len(self.times)}: is it incomplete?"
                 )
             yield frame
 
-    def _decoded(self) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-        """Yield the frames of a film, with errors of decoding as UserError."""
-        try:
-            yield from video.read_frames(self.path)
-        except (ValueError, OSError) as error:
-            raise UserError(f"{error}; expected a video that FFmpeg can decode") from error
+    def timed_frames(self) -> Iterator[tuple[float, UInt8[np.ndarray, "h w 3"]]]:
+        """Yield every frame, RGB and upright, after its time in seconds. Raises UserError if one cannot be decoded."""
+        if self.files:
+            yield from zip(self.times, (pictures.read(file).on_white() for file in self.files), strict=True)
+            return
+        with _film_errors(self.path, "decoded", "convert it, or cut off the damaged part"):
+            yield from video.read_timed_frames(self.path)
 
 
 def pair(folder: Path, names: Sequence[str], read: Callable[[Path], Footage] | None = None) -> dict[str, Footage]:
@@ -133,10 +135,18 @@ def find(folder: Path, name: str) -> Path:
 
 def read_film(path: Path) -> Footage:
     """Return a film with the times of its frames. Raises UserError if it cannot be read."""
-    try:
+    with _film_errors(path, "read as a film", "expected a file such as MP4, MOV or WebM that FFmpeg can decode"):
         return Footage(path, (), video.frame_times(path))
+
+
+@contextlib.contextmanager
+def _film_errors(path: Path, failed: str, advice: str) -> Iterator[None]:
+    """Convert the errors of reading a film to UserError."""
+    try:
+        yield
     except (ValueError, OSError) as error:
-        raise UserError(f"{error}; expected a video that FFmpeg can decode") from error
+        reason = getattr(error, "strerror", None) or one_line(error).removeprefix(f"{path}: ")
+        raise UserError(f"{path} cannot be {failed} ({reason}); {advice}") from error
 
 
 def read_folder(path: Path, rate: float = FRAMES_PER_SECOND) -> Footage:

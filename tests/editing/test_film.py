@@ -1,7 +1,13 @@
 """Films of drawn faces, edited with the packaged weights and dlib's landmarks."""
 
+import re
+import signal
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+from conftest import ROOT
 from drawn_photographs import drawn_face
 from sounding_films import sound_of, write_film
 
@@ -82,3 +88,22 @@ def test_a_film_that_cannot_be_read_or_has_no_face_leaves_no_file(filmed, tmp_pa
     with pytest.raises(UserError, match=r"empty\.mp4: dlib found no face in any frame"):
         commands.film(requests.Film(film=empty, emotion="sad"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty.mp4", "text.mp4"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_film_that_is_stopped_leaves_no_file_and_says_so(tmp_path, number):
+    source = write_film(tmp_path / "long.mp4", frames=[drawn_face(1).image] * 3000, times=np.arange(3000) / 30)
+    command = [sys.executable, str(ROOT / "synthesize.py"), "film", str(source), "--emotion", "sad"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=ROOT, preexec_fn=_default_interrupts) as process:
+        said = b""
+        while not re.search(rb" [1-9][0-9]*/3000", said):
+            said += process.stderr.read1()
+        process.send_signal(number)
+        said += process.stderr.read()
+    assert process.returncode == (130 if number == signal.SIGINT else 128 + number)
+    assert b"stopped: " in said and b"long_edited.mp4 was not written" in said and b"Traceback" not in said
+    assert [path.name for path in tmp_path.iterdir()] == ["long.mp4"]
+
+
+def _default_interrupts():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background process ignores it

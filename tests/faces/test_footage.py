@@ -139,7 +139,7 @@ def test_what_cannot_be_found_or_read_is_a_user_error(tmp_path):
     write_names(tmp_path, "parent.mp4", "parent.MOV")
     with pytest.raises(UserError, match=r"parent\.MOV and parent\.mp4; expected one film"):
         footage.find(tmp_path, "parent")
-    with pytest.raises(UserError, match=r"parent\.mp4: .*expected a video that FFmpeg can decode"):
+    with pytest.raises(UserError, match=r"parent\.mp4 cannot be read as a film \(Invalid data .*FFmpeg can decode"):
         footage.read_film(tmp_path / "parent.mp4")
     film_of(tmp_path / "short.mp4", np.arange(10) / 30)
     promised = Footage(tmp_path / "short.mp4", (), np.arange(20) / 30)
