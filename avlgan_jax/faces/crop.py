@@ -7,6 +7,7 @@ Training data and photographs to be edited are cropped by the same two lines:
 """
 
 import dataclasses
+import math
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -38,10 +39,11 @@ class CropSquare:
 
 
 def square_around(points: Float[np.ndarray, "n 2"], shape: tuple[int, ...], margin: float = MARGIN) -> CropSquare:
-    """Return the square around a face, inside the photograph.
+    """Return the square around a face, which may reach beyond the photograph.
 
-    The square is centred on the extent of the points. If it would leave the photograph, it is shifted into it; if it
-    is larger than the photograph, it is shrunk to the photograph's shorter side. No pixels are padded.
+    The square is centred on the extent of the points and its size depends on them alone, so that a face has the same
+    place and size in the crop of a portrait and of a photograph that ends at the chin. A square that was shrunk to the
+    photograph made faces of tight photographs half as large again; landmark converters then moved them half as far.
 
     Args:
         points: Landmarks, or two opposite corners of a box, in pixels of the photograph.
@@ -58,23 +60,23 @@ def square_around(points: Float[np.ndarray, "n 2"], shape: tuple[int, ...], marg
         raise ValueError("the points of the face have no extent")
     if (high <= 0.0).any() or (low >= limit).any():
         raise ValueError("the face is outside the photograph")
-    side = min(size, float(limit.min()))
-    left, top = np.clip((low + high) / 2.0 - side / 2.0, 0.0, limit - side)
-    return CropSquare(float(left), float(top), side)
+    left, top = (low + high) / 2.0 - size / 2.0
+    return CropSquare(float(left), float(top), size)
 
 
 def crop_square(image: UInt8[np.ndarray, "h w 3"], square: CropSquare, resolution: int) -> UInt8[np.ndarray, "r r 3"]:
     """Return the square of the image, resized to `resolution` pixels with antialiasing and subpixel accuracy.
 
-    Pillow's bicubic filter widens when it shrinks an image. A filter that does not widen changes Fréchet distances, as
-    clean-fid shows.
-
-    Raises:
-        ValueError: If the square extends beyond the image.
+    Beyond the image its border pixels are repeated. Pillow's bicubic filter widens when it shrinks an image. A filter
+    that does not widen changes Fréchet distances, as clean-fid shows.
     """
     height, width = image.shape[:2]
-    box = (square.left, square.top, square.left + square.side, square.top + square.side)
-    if min(box) < -1e-6 or box[2] > width + 1e-6 or box[3] > height + 1e-6:
-        raise ValueError(f"the square {box} extends beyond the image of {width} x {height} pixels")
-    box = (max(box[0], 0.0), max(box[1], 0.0), min(box[2], width), min(box[3], height))
+    low = np.array([square.left, square.top])
+    high = low + square.side
+    before, after = (np.ceil(beyond.clip(0.0)).astype(int) for beyond in (-low, high - (width, height)))
+    if before.any() or after.any():
+        reach = 2 + math.ceil(2.0 * max(square.side / resolution, 1.0))  # of the filter
+        before, after = before + reach, after + reach
+        image = np.pad(image, ((before[1], after[1]), (before[0], after[0]), (0, 0)), mode="edge")
+    box = (*(low + before), *(high + before))
     return np.asarray(Image.fromarray(image).resize((resolution, resolution), Image.Resampling.BICUBIC, box=box))

@@ -19,7 +19,7 @@ from avlgan_jax.datasets.dyads.dyads_dataset_builder import DISAGREE, Options
 from avlgan_jax.datasets.procedural_faces import plan
 from avlgan_jax.datasets.registry import BUILDERS
 from avlgan_jax.errors import UserError
-from avlgan_jax.faces import procedural, video
+from avlgan_jax.faces import crop, procedural, video
 
 OPTIONS = {"landmarks": "dlib", "max_damaged": 0.5, "validation_dyads": "bert"}
 
@@ -97,8 +97,8 @@ def test_records_do_not_depend_on_the_number_of_workers(built, tmp_path):
     assert build("dyads", folder / "filmed", tmp_path, workers=2, **OPTIONS).digest == manifest.digest
 
 
-def test_exported_drawn_dyads_are_read_back_unchanged(tmp_path):
-    """Export as a user would. With a wide margin the crop is the full image, so the images are equal."""
+def test_exported_drawn_dyads_are_read_back(tmp_path):
+    """Export as a user would. The frames are cropped around their landmarks, as those of any film."""
     options = plan.Options(faces=4, held_out=4, dyads=2, dyad_seconds=0.2, seed=3)
     builder = BUILDERS["procedural_faces"](data_dir=str(tmp_path), config="64px", options=options)
     builder.download_and_prepare(download_dir=str(tmp_path / "downloads"))
@@ -117,7 +117,7 @@ def test_exported_drawn_dyads_are_read_back_unchanged(tmp_path):
     again = subprocess.run([*command, str(out)], cwd=ROOT, capture_output=True, text=True)
     assert again.returncode == 2 and "already exists" in again.stderr
 
-    manifest = build("dyads", out, tmp_path, landmarks="annotation", margin=2.0, validation_dyads="01")
+    manifest = build("dyads", out, tmp_path, landmarks="annotation", validation_dyads="01")
     assert manifest.splits == {"train": 12, "validation": 12}
     truth = records.load(tmp_path, "procedural_faces", 64, "dyads")
     found = all_faces(tmp_path, manifest)
@@ -125,8 +125,9 @@ def test_exported_drawn_dyads_are_read_back_unchanged(tmp_path):
     for i in range(len(truth)):
         person = "infant" if truth.infants[i] else "parent"
         face = found[f"{truth.extras['dyad'][i]:02}/{person}/{truth.extras['frame'][i]:06}"]
-        np.testing.assert_array_equal(face["image"], truth.images[i])
-        np.testing.assert_allclose(face["landmarks"], truth.landmarks[i], atol=1e-4)
+        square = crop.square_around(truth.landmarks[i], truth.images[i].shape)
+        np.testing.assert_array_equal(face["image"], crop.crop_square(truth.images[i], square, 64))
+        np.testing.assert_allclose(face["landmarks"], square.to_crop(truth.landmarks[i], 64), atol=1e-4)
         np.testing.assert_allclose(face["emotion"], truth.emotions[i], atol=1e-4)
         assert face["infant"] == truth.infants[i]
     phases = set(records.load(tmp_path, "dyads", 64, "train").extras["phase"])

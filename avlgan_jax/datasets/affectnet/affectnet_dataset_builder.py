@@ -56,7 +56,7 @@ class Options(photographs.Options):
 class Builder(photographs.PhotographBuilder):
     """AffectNet, from the lists of 2017 or from the newer release."""
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("2.0.0")  # the crop may reach beyond the photograph; it was shifted into it
     MANUAL_DOWNLOAD_INSTRUCTIONS = """
     The authors of AffectNet distribute it on request (http://mohammadmahoor.com/pages/databases/affectnet). Use the
     folder that holds Manually_Annotated_file_lists, or train_set and val_set, as the manual directory.

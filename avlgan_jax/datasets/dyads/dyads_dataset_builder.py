@@ -66,7 +66,8 @@ class Rating:
 class Builder(photographs.PhotographBuilder):
     """Your own videos of parents and infants: two aligned videos for each dyad, and ratings of their frames."""
 
-    VERSION = tfds.core.Version("2.0.0")  # an arousal that was not rated is NaN; it was 0
+    # 2: an arousal that was not rated is NaN, not 0. 3: the crop may reach beyond the frame.
+    VERSION = tfds.core.Version("3.0.0")
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         f"Use a folder that holds one folder for each dyad, each with a {RATINGS}, as the manual directory."
     )

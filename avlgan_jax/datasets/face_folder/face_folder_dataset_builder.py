@@ -48,7 +48,7 @@ SYNONYMS = {"subject": ("person", "subject_id", "person_id"), "age_group": ("gro
 class Builder(photographs.PhotographBuilder):
     """Your own photographs: a folder of images and a CSV of labels, with columns named by options."""
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("2.0.0")  # the crop may reach beyond the photograph; it was shifted into it
     MANUAL_DOWNLOAD_INSTRUCTIONS = "Use a folder of images with a CSV of their labels as the manual directory."
     Options = Options
 
