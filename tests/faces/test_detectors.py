@@ -72,11 +72,12 @@ def test_dlib_refuses_a_file_other_than_the_published_model(tmp_path):
 
 
 def test_the_error_for_an_unknown_detector_lists_the_detectors():
-    with pytest.raises(UserError, match="'openface': expected one of fan, fan3d, dlib, mediapipe"):
+    with pytest.raises(UserError, match="--landmarks openface: .* expected one of fan, fan3d, dlib, mediapipe"):
         detectors.kind("openface")
-    with pytest.raises(UserError, match="dlib has no option 'yunet'"):
-        detectors.fetch("dlib-yunet")
-    with pytest.raises(UserError, match="unknown face detector 'mtcnn' for FAN: expected one of sfd, yunet"):
+    for ask in (detectors.fetch, detectors.create):
+        with pytest.raises(UserError, match="--landmarks dlib-yunet: dlib has no options"):
+            ask("dlib-yunet")
+    with pytest.raises(UserError, match="--landmarks fan-mtcnn: .* expected one of fan-sfd, fan-yunet"):
         detectors.fetch("fan-mtcnn")
 
 

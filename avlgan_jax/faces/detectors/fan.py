@@ -91,7 +91,8 @@ class Fan:
         except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
             files = ", ".join(weights(type(self), finder))
             raise UserError(
-                f"FAN's weights in {_folder()} cannot be read ({type(error).__name__}); delete {files} and try again"
+                f"--landmarks {self.name}: FAN's weights in {_folder()} cannot be read ({type(error).__name__}); "
+                f"delete {files} and try again"
             ) from error
 
     @classmethod
@@ -142,7 +143,8 @@ def weights(kind: type[Fan], finder: str) -> dict[str, str]:
         UserError: If `finder` is not a key of `FINDERS`.
     """
     if finder not in FINDERS:
-        raise UserError(f"unknown face detector {finder!r} for FAN: expected one of {', '.join(FINDERS)}")
+        names = ", ".join(f"{kind.name}-{name}" for name in FINDERS)
+        raise UserError(f"--landmarks {kind.name}-{finder}: unknown face detector {finder!r}; expected one of {names}")
     return {file: NETWORKS[file] for file in kind.networks} | FINDERS[finder]
 
 
@@ -162,7 +164,7 @@ def _fetch(files: dict[str, str]) -> None:
     except (urllib.error.URLError, OSError, RuntimeError) as error:
         still_missing = [f"{file} from {address}" for file, address in missing.items() if not (folder / file).exists()]
         raise UserError(
-            f"FAN's weights are missing and cannot be downloaded ({error}): "
+            f"--landmarks fan: FAN's weights are missing and cannot be downloaded ({error}): "
             f"put {', '.join(still_missing)} into {folder}, or use --landmarks dlib"
         ) from error
 

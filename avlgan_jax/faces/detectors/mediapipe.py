@@ -74,8 +74,8 @@ class Mediapipe:
         """
         if option:
             raise UserError(
-                f"mediapipe has no option {option!r}: expected the detector 'mediapipe', and the path of {FILE} in the "
-                f"environment variable {VARIABLE}"
+                f"--landmarks mediapipe-{option}: mediapipe has no options; expected --landmarks mediapipe, and the "
+                f"path of {FILE} in the environment variable {VARIABLE}"
             )
         checked(model_path())
 
@@ -173,13 +173,13 @@ def checked(path: Path) -> Path:
     found = atomic_files.file_sha256(path) if path.is_file() else None
     if found is None:
         raise UserError(
-            f"{path} is missing; download {ADDRESS} (3.8 MB) to it, or set {VARIABLE} to where {FILE} is, or use "
-            "--landmarks dlib"
+            f"--landmarks mediapipe: {path} is missing; download {ADDRESS} (3.8 MB) to it, or set {VARIABLE} to where "
+            f"{FILE} is, or use --landmarks dlib"
         )
     if found != SHA256:
         raise UserError(
-            f"{path} has SHA-256 {found[:12]}…, expected {SHA256[:12]}… of the published file (damaged, or another "
-            f"version); download it again from {ADDRESS}"
+            f"--landmarks mediapipe: {path} has SHA-256 {found[:12]}…, expected {SHA256[:12]}… of the published file "
+            f"(damaged, or another version); download it again from {ADDRESS}"
         )
     return path
 
