@@ -32,7 +32,9 @@ PAIRS = (
     ("recipe", "recipe_avgan"),
     ("recipe", "recipe_without_landmarks"),
     ("paper", "paper_avgan"),
+    ("paper_masked", "paper_masked_avgan"),
     ("recipe", "paper"),
+    ("recipe", "paper_masked"),
 )
 DO_NOTHING = "do_nothing"
 # The scores of Section IV-B: over all frames, as in the paper, and after subtracting each person's mean.

@@ -32,6 +32,16 @@ def test_the_papers_recipe_has_the_papers_losses():
     assert changed.resolution == demo.resolution and changed.regressor == demo.regressor
 
 
+def test_with_a_mask_nothing_else_of_the_papers_recipe_changes():
+    demo = presets.demo()
+    paper, masked = MODELS["paper"].configure(demo), MODELS["paper_masked"].configure(demo)
+    assert masked == MODELS["paper_masked_avgan"].configure(demo) and masked != paper
+    for section in ("image", "avgan"):
+        without = dataclasses.replace(getattr(masked, section), masked=False)
+        assert without == getattr(paper, section) and getattr(masked, section).mask_weight == 0.0
+    assert masked.landmark == paper.landmark
+
+
 def test_without_landmarks_only_what_needs_them_is_left_out():
     demo = presets.demo()
     model = MODELS["recipe_without_landmarks"].configure(demo).avgan
