@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import cv2
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
@@ -34,6 +35,8 @@ _FLOW_GRID = 96
 _COLOUR_OF_MOUTH, _COLOUR_OF_EYES = 0.5, 0.0
 # What is painted on a photograph falls to 0 at these distances outside lips and lids (`warp.features`).
 _EDGE = (0.0, 0.08)
+# `warp.revealed` is at most this where an opening stays as it is.
+_STAYED = 0.26
 _BRIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -130,7 +133,7 @@ def blend(
     """Return a copy of the photograph in which a face is edited.
 
     With `moved`, the photograph's own pixels are moved with the landmarks, at their own size. What the networks painted
-    is enlarged and added in the mouth and the eyes only, where something can open that the photograph does not show.
+    is enlarged. It replaces what a mouth that opens reveals, and is added in the rest of the mouth and in the eyes.
     Without `moved`, all that the networks changed is enlarged and added. Either way the photograph keeps its sharpness
     and grain, and its pixels to the bit where nothing changed. What is added fades to 0 towards the edge of the square,
     which avoids a visible seam.
@@ -156,13 +159,15 @@ def blend(
         added = _enlarged(edited - source, places, cv2.INTER_CUBIC)
     else:
         geometry = _geometry()(*(lm.normalise(points, resolution) for points in (face.landmarks, moved)))
-        fine_flow, flow, mouth, eyes = (np.asarray(part) for part in geometry)
+        fine_flow, flow, mouth, eyes, revealed = (np.asarray(part) for part in geometry)
         shown = _moved(shown, _enlarged(fine_flow, places) * square.side)
         centres = (np.arange(resolution, dtype=np.float32) + 0.5) / resolution
         source = _moved(source, _enlarged(flow, np.meshgrid(centres, centres)) * resolution)
         painted = _enlarged(edited - source, places, cv2.INTER_CUBIC)
-        mouth, eyes = (_enlarged(part, places)[..., None] for part in (mouth, eyes))
+        mouth, eyes, revealed = (_enlarged(part, places)[..., None] for part in (mouth, eyes, revealed))
         added = mouth * _paler(painted, _COLOUR_OF_MOUTH) + (1.0 - mouth) * eyes * _paler(painted, _COLOUR_OF_EYES)
+        # A mouth that has opened shows no pixel of the photograph: it is painted, and no stretched lip is left in it.
+        added += revealed * (_enlarged(edited, places, cv2.INTER_CUBIC) - shown - added)
     output = photo.copy()
     output[low[1] : high[1], low[0] : high[0]] = np.rint((shown + weight * added).clip(0.0, 255.0))
     return output
@@ -179,16 +184,20 @@ def _geometry():
     """Return the compiled function of two sets of landmarks that `blend` needs.
 
     (source, target in [-1, 1]) -> displacement (g, g, 2) of the photograph (`fine_jaw`) and of the networks' input, in
-    sides of the crop, mouth (g, g) and eyes (g, g), on a grid over the crop. All are smooth: a grid holds them, and
-    values between are interpolated.
+    sides of the crop, mouth, eyes and what has opened in the mouth (g, g), on a grid over the crop. All are smooth: a
+    grid holds them, and values between are interpolated.
     """
 
     def geometry(source: Float[Array, "68 d"], target: Float[Array, "68 d"]):
         points = warp.pixel_centres(_FLOW_GRID, _FLOW_GRID)
-        moved = (warp.displacement(warp.fit(source, target, fine_jaw), points) for fine_jaw in (True, False))
+        flows = [warp.displacement(warp.fit(source, target, fine_jaw), points) for fine_jaw in (True, False)]
         mouth, eyes = (warp.features(source, target, points, rings, _EDGE) for rings in (warp.MOUTH, warp.EYES))
         grid = (_FLOW_GRID, _FLOW_GRID)
-        return *(flow.reshape(*grid, 2) / 2.0 for flow in moved), mouth.reshape(grid), eyes.reshape(grid)
+        opened = warp.revealed(source, target, points, flows[1], _FLOW_GRID / 4.0, (warp.INNER_LIPS,))
+        opened = jnp.clip((opened - _STAYED) / (1.0 - 2.0 * _STAYED), 0.0, 1.0)
+        return *(flow.reshape(*grid, 2) / 2.0 for flow in flows), *(
+            part.reshape(grid) for part in (mouth, eyes, opened)
+        )
 
     return jax.jit(geometry)
 

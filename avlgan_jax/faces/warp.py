@@ -228,6 +228,34 @@ def features(
     return found
 
 
+def revealed(
+    source: Float[Array, "68 d"],
+    target: Float[Array, "68 d"],
+    points: Points,
+    moved: Points,
+    sharpness: float,
+    rings: tuple[tuple[int, ...], ...] = (INNER_LIPS, RIGHT_EYE, LEFT_EYE),
+) -> Float[Array, "n"]:
+    """Return where a mouth or an eye is open in the target and closed at the same pixels of the source, from 0 to 1.
+
+    Along the edges of an opening that stays as it is, it is 0.25.
+
+    Args:
+        source: The landmarks of the image.
+        target: The landmarks of the warped image.
+        points: Points of the warped image.
+        moved: The displacement at `points`.
+        sharpness: 1 over the width of the edges.
+        rings: The openings.
+    """
+    found = jnp.zeros(len(points))
+    for ring in rings:
+        now = jax.nn.sigmoid(4.0 * sharpness * opening(target, ring, points))
+        before = jax.nn.sigmoid(4.0 * sharpness * opening(source, ring, points + moved))
+        found = jnp.maximum(found, now * (1.0 - before))
+    return found
+
+
 def _with_jaw(landmarks: Float[Array, "68 2"]) -> Float[Array, "84 2"]:
     """Return the landmarks and the middles between neighbours along the jaw."""
     jaw = landmarks[_JAW]

@@ -32,7 +32,7 @@ class Geometry(NamedTuple):
     area: Float[Array, "batch height width 1"]
     """Area of source pixels per area of the output, cut to [-1, 3]; below 0 in a fold."""
     revealed: Float[Array, "batch height width 1"]
-    """Where a mouth or an eye has opened that was closed at the same pixels of the source, from 0 to 1."""
+    """Where a mouth or an eye has opened, from 0 to 1 (`warp.revealed`)."""
     face: Float[Array, "batch height width 1"]
     """1 in the face, before or after, and 0 in the background, where nothing changes (`warp.face`)."""
     features: Float[Array, "batch height width 1"]
@@ -49,12 +49,7 @@ def _geometry(image: Float[Array, "h w 3"], source: Float[Array, "68 d"], target
     flow, pixels = warp.fit(source, target), warp.pixel_centres(height, width)
     moved = warp.displacement(flow, pixels)
     area = jnp.clip(warp.area_change(flow, pixels), -1.0, 3.0)
-    origins, sharpness = pixels + moved, height / 2.0  # an edge is a pixel wide
-    revealed = jnp.zeros(len(pixels))
-    for ring in (warp.INNER_LIPS, warp.RIGHT_EYE, warp.LEFT_EYE):
-        now = jax.nn.sigmoid(4.0 * sharpness * warp.opening(target, ring, pixels))
-        before = jax.nn.sigmoid(4.0 * sharpness * warp.opening(source, ring, origins))
-        revealed = jnp.maximum(revealed, now * (1.0 - before))
+    revealed = warp.revealed(source, target, pixels, moved, sharpness=height / 2.0)  # edges are a pixel wide
     moved = moved.reshape(height, width, 2)
     features = warp.features(source, target, pixels)
     return (

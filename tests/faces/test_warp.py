@@ -203,3 +203,20 @@ def test_features_are_mouth_and_eyes_before_and_after(face):
     near, between, far = np.asarray(found(below))
     assert near == 1.0 and 0.0 < between < 1.0 and far == 0.0
     assert not np.any(found(source[jnp.array([0, 16, 30])]))  # both ends of the jaw, the tip of the nose
+
+
+def test_what_opens_is_revealed_and_what_was_open_is_not(face):
+    _, (source, target) = face
+    sharpness = SIDE / 2.0
+
+    def revealed(before, after, points):
+        moved = warp.displacement(warp.fit(before, after), points)
+        return np.asarray(warp.revealed(before, after, points, moved, sharpness))
+
+    inside = target[jnp.array(warp.INNER_LIPS)].mean(axis=0, keepdims=True)
+    elsewhere = target[jnp.array([0, 8, 16, 30, 57])]
+    opened = revealed(source, target, jnp.concatenate([inside, elsewhere]))
+    assert opened[0] > 0.8 and opened[1:].max() < 0.1
+    # An open mouth that moves as it is reveals nothing.
+    shifted = target + jnp.array([0.05, 0.0])
+    assert revealed(target, shifted, inside + jnp.array([0.05, 0.0]))[0] < 0.1
