@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, UInt8
 from avlgan_jax.evaluation.experiments.fidelity import DlibProbe, installed_models
 from avlgan_jax.faces.detectors import mediapipe_points
 from avlgan_jax.faces.detectors.mediapipe import Mediapipe
+from avlgan_jax.faces.warp import FACE_MARGIN
 
 Photo = UInt8[np.ndarray, "h w 3"]
 
@@ -19,7 +20,9 @@ Photo = UInt8[np.ndarray, "h w 3"]
 RIGID = (33, 133, 263, 362, 168, 6, 197, 195, 10, 127, 356, 234, 454)
 # Vertices in the middle of the forehead and of the cheeks, where the skin is seen.
 _SKIN = (151, 108, 337, 50, 280, 205, 425)
-# Pixels by which the outline of a face is widened: interpolation reaches one pixel farther than what moves.
+# Vertices of the outer eye corners.
+_OUTER_CORNERS = (33, 263)
+# Pixels by which the outline of a face is widened beyond `warp.FACE_MARGIN`: interpolation reaches one pixel farther.
 _RIM = 2
 
 
@@ -74,11 +77,16 @@ def turn(before: Seen, after: Seen) -> float:
 
 
 def outline(shape: tuple[int, ...], *faces: Seen) -> Bool[np.ndarray, "h w"]:
-    """Return the pixels in the convex hull of the meshes of faces, forehead included, and a rim of two pixels."""
+    """Return the pixels in the convex hull of the meshes of faces, with the forehead and the margin that moves along.
+
+    The margin is `warp.FACE_MARGIN` eye distances and a rim of two pixels.
+    """
     points = np.concatenate([seen.mesh[:, :2] for seen in faces])
     hull = cv2.convexHull(np.round(points - 0.5).astype(np.int32))
     mask = cv2.fillConvexPoly(np.zeros(shape[:2], np.uint8), hull, 1)
-    return cv2.dilate(mask, np.ones((2 * _RIM + 1, 2 * _RIM + 1), np.uint8)).astype(bool)
+    eyes = max(np.linalg.norm(np.subtract(*seen.mesh[list(_OUTER_CORNERS), :2])) for seen in faces)
+    side = 2 * (_RIM + round(FACE_MARGIN * float(eyes))) + 1
+    return cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))).astype(bool)
 
 
 def luminance(photo: Photo, face: Seen) -> float:

@@ -5,7 +5,8 @@
 
 DIFFUSION_FER is the manual directory of the data set of that name; the faces are of its test split, which
 `prepare.py diffusion_fer` keeps out of training. The environment variable AVLGAN_MEDIAPIPE has the path of
-`face_landmarker.task`. Gains are of blendshapes, from 0 to 1, of neutral faces; "doing nothing" gains 0.
+`face_landmarker.task`. Gains are of blendshapes, from 0 to 1, of neutral faces; "doing nothing" gains 0. Beside them
+stands what the data's own photographs of that expression have more than its neutral ones: other people, who show it.
 """
 
 import json
@@ -204,17 +205,17 @@ def by_tone(faces: list[dict]) -> dict[str, dict]:
     }
 
 
-def table(groups: dict[str, dict]) -> str:
-    """Return the results as text, one column per group."""
+def table(groups: dict[str, dict], others: dict[str, float]) -> str:
+    """Return the results as text, one column per group; `others` is what `shown_by_others` found."""
     rows = [
         ["", *groups],
         *([key, *(str(group[key]) for group in groups.values())] for key in ("faces", "neutral", "lost")),
     ]
     for name, first in next(iter(groups.values()))["gains"].items():
         each = [group["gains"][name] for group in groups.values()]
-        rows.append(
-            [f"{name}: gain (mark {first['mark']})", *(f"{g['gain']:.2f} from {g['before']:.2f}" for g in each)]
-        )
+        by_others = f"{others[name]:.2f}" if name in others else "-"
+        heading = f"{name}: gain (mark {first['mark']}; others {by_others})"
+        rows.append([heading, *(f"{g['gain']:.2f} from {g['before']:.2f}" for g in each)])
         rows.append(["  faces that reach it", *(f"{g['reached_by']:.0%}" for g in each)])
         halves = ("-" if g["half_of_gain"] is None else f"{g['half_of_gain']:.2f}" for g in each)
         rows.append(["  half the intensity, of the gain", *halves])
@@ -232,6 +233,23 @@ def table(groups: dict[str, dict]) -> str:
         rows.append([key, *("-" if value is None else f"{value:.{digits}f}" for value in values)])
     widths = [max(len(row[k]) for row in rows) + 2 for k in range(len(rows[0]))]
     return "\n".join("".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+
+
+def shown_by_others(folder: Path, instruments: Instruments) -> dict[str, float]:
+    """Return what photographs of an expression have more of its blendshapes than neutral ones, by key of `gains`."""
+    wanted = {"neutral", *(name for name, _ in MARKS)}
+    seen: dict[str, list[Seen]] = {name: [] for name in wanted}
+    for entry in tqdm(list(photographs_in(folder)), desc="expressions of others", unit=" photographs"):
+        name = EXPRESSIONS[entry.expression]
+        face = instruments.see(pictures.read(folder / entry.path).pixels) if name in wanted else None
+        if face is not None:
+            seen[name].append(face)
+
+    def mean(name: str, shape: str) -> float:
+        return float(np.mean([face.score(shape) for face in seen[name]]))
+
+    found = {name for name in seen if seen[name] and seen["neutral"]}
+    return {f"{name} {shape}": mean(name, shape) - mean("neutral", shape) for name, shape in MARKS if name in found}
 
 
 def chosen(folder: Path, count: int) -> list:
@@ -269,11 +287,14 @@ def main() -> None:
     if not faces:
         raise UserError(f"no face of the test split of {arguments.folder} was found; check the folder")
     groups = {"all": summarise(faces), **by_tone(faces)}
-    print(f"weights {arguments.weights}, landmarks {arguments.landmarks}\n{table(groups)}")
+    others = shown_by_others(arguments.folder, instruments)
+    print(f"weights {arguments.weights}, landmarks {arguments.landmarks}\n{table(groups, others)}")
     if not instruments.identity:
         print("identity was not measured: dlib's descriptor is not installed (pip install 'avlgan_jax[dlib]')")
     options = {"weights": arguments.weights, "landmarks": arguments.landmarks}
-    atomic_files.write_text(arguments.out, json.dumps({**options, "groups": groups, "faces": faces}, indent=1))
+    atomic_files.write_text(
+        arguments.out, json.dumps({**options, "groups": groups, "shown_by_others": others, "faces": faces}, indent=1)
+    )
     if arguments.sheet is not None:
         atomic_files.write_bytes(arguments.sheet, sheet(subjects[:: max(1, len(subjects) // 16)][:16]))
 

@@ -36,7 +36,8 @@ def test_an_expression_is_no_turn(mesh):
     assert expressions.turn(_seen(mesh), _seen(moved)) == pytest.approx(0.0, abs=1e-4)
 
 
-def test_the_outline_holds_the_faces_before_and_after(mesh):
+def test_the_outline_holds_the_faces_before_and_after_and_the_margin_that_moves(mesh):
+    mesh[[33, 263], :2] = [[40.0, 50.0], [50.0, 50.0]]  # a margin of two pixels, and two for interpolation
     after = mesh + np.array([10.0, 0.0, 0.0])
     mask = expressions.outline((100, 110, 3), _seen(mesh), _seen(after))
     for points in (mesh, after):
@@ -87,8 +88,9 @@ def test_the_summary_has_gains_of_neutral_faces_and_linearity_of_all():
     assert summary["sweeps"]["valence"] == {"pearson": pytest.approx(1.0), "monotone": 1.0, "range": pytest.approx(1.4)}
     assert summary["sweeps"]["arousal"]["pearson"] == 0.0  # nothing moves
     assert summary["identity"] == pytest.approx(0.2) and summary["lost"] == 0
-    text = photographs.table({"all": summary})
-    assert "happy mouthSmile: gain (mark 0.5)" in text and "0.50 from 0.10" in text
+    text = photographs.table({"all": summary}, {"happy mouthSmile": 0.625})
+    assert "happy mouthSmile: gain (mark 0.5; others 0.62)" in text and "0.50 from 0.10" in text
+    assert "sad mouthFrown: gain (mark 0.1; others -)" in text  # the data has no such photograph
 
 
 def test_faces_are_grouped_by_the_lightness_of_their_skin():
