@@ -10,7 +10,7 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -151,6 +151,11 @@ def _scores(report: Path, steps: dict[str, int]) -> dict[str, dict[str, float]]:
     return {row: {key: scores[key] for key in SCORES if key in scores} for row, scores in rows.items()}
 
 
+def _without_places(config: Config) -> Config:
+    """Return the config with names in place of the paths of the machine that trained it."""
+    return replace(config, data_dir=Path(config.data_dir).name, initial=Path(config.initial).name)
+
+
 def write(folder: Path, bundle: Bundle, card: str, program: bytes) -> None:
     """Write a bundle atomically, with its weights rounded to float16. An existing bundle in `folder` is replaced.
 
@@ -171,7 +176,7 @@ def write(folder: Path, bundle: Bundle, card: str, program: bytes) -> None:
         (partial / WEIGHTS).chmod(0o644)  # safetensors creates files that only their owner can read
         metadata = {
             "format": FORMAT,
-            "config": asdict(bundle.config),
+            "config": asdict(_without_places(bundle.config)),
             "steps": bundle.steps,
             "data_digest": bundle.data_digest,
             "scores": bundle.scores,

@@ -44,6 +44,15 @@ def test_a_written_bundle_is_read_back_rounded_to_float16(packaged, tmp_path):
     assert inference.parameter_counts(reread.weights) == inference.parameter_counts(packaged.weights)
 
 
+def test_a_bundle_names_no_folder_of_the_machine_that_trained_it(packaged, tmp_path):
+    config = dataclasses.replace(packaged.config, data_dir="/home/ann/pairs", initial="/home/ann/runs/paired")
+    bundle.write(tmp_path / "mine", dataclasses.replace(packaged, config=config), "card", b"program")
+    assert "ann" not in (tmp_path / "mine" / bundle.CONFIG).read_text()
+    reread = bundle.read(tmp_path / "mine").config
+    assert (reread.data_dir, reread.initial) == ("pairs", "paired")
+    assert "/" not in packaged.config.data_dir
+
+
 def with_avgan(packaged):
     """Return the bundle as of a run that also trained avGAN. The packaged weights left it out."""
     config = dataclasses.replace(packaged.config, avgan=dataclasses.replace(packaged.config.avgan, steps=4))
