@@ -5,12 +5,13 @@
     python evaluate.py --workdir runs/demo --experiment baby    # one experiment of Section IV
 
 Writes metrics.json, index.html and the figures as PNG to WORKDIR/report/, or for a single experiment to
-WORKDIR/experiments/NAME/. The same checkpoints, data and seed give byte-identical files.
+WORKDIR/experiments/NAME/. The same checkpoints, data and seed give byte-identical files. An evaluation that is stopped
+goes on after its last finished experiment when the same command is given again.
 """
 
 import contextlib
-import importlib.metadata
-import platform
+import dataclasses
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,9 +22,6 @@ from avlgan_jax.errors import UserError, command, command_line
 
 # Number of Inception's features. With fewer samples the covariance is rank-deficient and FID depends on their number.
 FEWEST_FOR_FID = 2048
-
-# Experiments that need additional training runs, with their names in messages.
-ABLATIONS = {"table_i": "Table I", "recipe": "the recipe ablation", "comparison": "the comparison"}
 
 # Spawned processes that render the ground truth import this file again. Heavy modules are therefore imported in the
 # functions that use them.
@@ -103,25 +101,27 @@ def evaluate(arguments: Arguments) -> Path:
     Raises:
         UserError: The workdir has no config or no checkpoint of a model; the data is missing, damaged, or has no such
             split; the split has fewer than two faces; `arguments.devices` exceeds the available devices; Inception's
-            weights are required and missing; or `arguments.experiment` is an ablation without trained runs.
+            weights are required and missing; a file of dlib's models is not the published one; or
+            `arguments.experiment` is an ablation without trained runs.
     """
-    from tqdm import tqdm
-
-    from avlgan_jax import config
     from avlgan_jax.data import records
     from avlgan_jax.data.manifest import find_manifest
-    from avlgan_jax.evaluation import ground_truth, suite
+    from avlgan_jax.evaluation import finished, provenance
     from avlgan_jax.evaluation.report import page, tables
-    from avlgan_jax.evaluation.trials import draw_trials, picture_count, repeated_trials
+    from avlgan_jax.evaluation.suite import EvaluationContext
+    from avlgan_jax.evaluation.trials import draw_trials, repeated_trials
+    from avlgan_jax.models import inference
     from avlgan_jax.runtime.devices import choose_devices
     from avlgan_jax.training import states, workdir
 
     weights = _inception(arguments)
     devices = choose_devices(arguments.devices, 0)
-    models = states.load(arguments.workdir, sizes=(arguments.batch_size,), devices=devices)
-    data = arguments.data or models.config.data
-    data_dir = Path(arguments.data_dir or models.config.data_dir)
-    resolution, dimensions, seed = models.config.resolution, models.config.landmark_dimensions, arguments.seed
+    ablations = finished.ablation_digest(arguments.workdir)
+    config, parameters, steps = states.read(arguments.workdir)
+    models = inference.assemble(config, parameters, steps, sizes=(arguments.batch_size,), devices=devices)
+    data = arguments.data or config.data
+    data_dir = Path(arguments.data_dir or config.data_dir)
+    resolution, dimensions, seed = config.resolution, config.landmark_dimensions, arguments.seed
     faces = records.load(data_dir, data, resolution, arguments.split, dimensions)
     training = records.load(data_dir, data, resolution, "train", dimensions)
     _, manifest = find_manifest(data_dir, data, resolution)
@@ -131,34 +131,16 @@ def evaluate(arguments: Arguments) -> Path:
     trials = draw_trials(faces.emotions, arguments.samples, seed)
     every_trial = repeated_trials(faces.emotions, arguments.samples, seed, arguments.trial_seeds)
     names, ablation_runs = _experiments(arguments)
+    context = EvaluationContext(models, faces, training, frames, trials, seed, every_trial=every_trial, **ablation_runs)
+    origin = provenance.describe(models, manifest, devices)
+    options = _options(arguments, devices, weights)
+    kept = finished.FinishedExperiments(arguments.workdir, finished.identify(origin, parameters, ablations, options))
 
-    with contextlib.ExitStack() as stack:
-        render = (
-            ground_truth.remembering(stack.enter_context(ground_truth.renderer(resolution)))
-            if ground_truth.face_keys(faces) is not None
-            else None
-        )
-        total = picture_count(models, faces, training, len(every_trial.sources)) if "trials" in names else 0
-        progress = stack.enter_context(tqdm(total=total, unit=" images", smoothing=0.1))
-        feature_space = None
-        if weights is not None and {"trials", *ABLATIONS} & set(names):
-            progress.set_description("Inception")
-            feature_space = _feature_space(weights, arguments.fid_mode, devices, training, data_dir, manifest.digest)
-        context = suite.EvaluationContext(
-            models,
-            faces,
-            training,
-            frames,
-            trials,
-            seed,
-            render,
-            feature_space,
-            progress.update,
-            every_trial,
-            **ablation_runs,
-        )
-        result = suite.run_experiments(context, names, progress.set_description)
+    def feature_space():
+        return _feature_space(weights, arguments.fid_mode, devices, training, data_dir, manifest.digest)
 
+    result = _run_experiments(context, names, kept, feature_space if weights is not None else None)
+    with_fid = weights is not None and _needs_inception(names)
     numbers = result.numbers | {
         "protocol": {
             "data": data,
@@ -171,32 +153,85 @@ def evaluate(arguments: Arguments) -> Path:
             "seed": seed,
             "trial_seeds": arguments.trial_seeds,
             "experiments": names,
-            "fid_mode": arguments.fid_mode if feature_space is not None else None,
-            "fid_weights": weights.sha256 if feature_space is not None else None,
+            "fid_mode": arguments.fid_mode if with_fid else None,
+            "fid_weights": weights.sha256 if with_fid else None,
         },
-        "provenance": {
-            "steps": dict(models.steps),
-            "config_digest": config.digest(models.config),
-            "data_digest": manifest.digest,
-            "versions": _versions(),
-            "processor": _processor(devices),
-        },
+        "provenance": origin,
     }
     folder = workdir.report(arguments.workdir, arguments.experiment)
     path = page.write_report(folder, numbers, result.figures, result.matrices)
+    kept.remove(names)
     print(tables.text_table(numbers))
     print(f"report: {path}")
     return path
 
 
+def _run_experiments(context, names: list[str], kept, feature_space: Callable | None):
+    """Run the experiments that are not kept from an evaluation that was stopped, and keep each when it is finished.
+
+    Args:
+        context: Inputs of the experiments, without renderer, feature space and progress.
+        names: All experiments.
+        kept: The workdir's `finished.FinishedExperiments`.
+        feature_space: Measures the training images with Inception, or None to omit FID.
+    """
+    from tqdm import tqdm
+
+    from avlgan_jax.evaluation import ground_truth, suite
+    from avlgan_jax.evaluation.trials import picture_count
+
+    done = kept.read(names)
+    if done:
+        print(
+            f"{len(done)} of {len(names)} experiments were finished before this evaluation was stopped: "
+            f"{', '.join(done)}"
+        )
+    left = [name for name in names if name not in done]
+    models, faces, training = context.models, context.faces, context.training
+    with contextlib.ExitStack() as stack:
+        render = (
+            ground_truth.remembering(stack.enter_context(ground_truth.renderer(models.config.resolution)))
+            if ground_truth.face_keys(faces) is not None
+            else None
+        )
+        total = picture_count(models, faces, training, len(context.every_trial.sources)) if "trials" in left else 0
+        progress = stack.enter_context(tqdm(total=total, unit=" images", smoothing=0.1))
+        inception = None
+        if feature_space is not None and _needs_inception(left):
+            progress.set_description("Inception")
+            inception = feature_space()
+        context = dataclasses.replace(context, render=render, inception=inception, advance=progress.update)
+        return suite.run_experiments(context, names, progress.set_description, done, kept.keep)
+
+
+def _needs_inception(names: Iterable[str]) -> bool:
+    """Return whether one of the experiments computes scores from Inception's features."""
+    from avlgan_jax.evaluation.suite import ABLATIONS
+
+    return not {"trials", *ABLATIONS}.isdisjoint(names)
+
+
+def _options(arguments: Arguments, devices, weights) -> dict:
+    """Return the options that the results depend on, if only in their last digits."""
+    fields = ("split", "samples", "seed", "trial_seeds", "batch_size", "fid_mode")
+    options = {name: getattr(arguments, name) for name in fields}
+    return options | {"devices": len(devices), "inception": weights.sha256 if weights is not None else None}
+
+
 def _experiments(arguments: Arguments):
-    """Return the names of the experiments to run, and the ablation runs as keyword arguments of the context."""
+    """Return the names of the experiments to run, and the ablation runs as keyword arguments of the context.
+
+    What an experiment needs is checked here, before the first one runs.
+    """
     from avlgan_jax.evaluation import suite
+    from avlgan_jax.evaluation.experiments import fidelity
     from avlgan_jax.training.ablation import comparison, recipe, table_i
 
     names = [arguments.experiment] if arguments.experiment else list(suite.EXPERIMENTS)
     if not arguments.all and not arguments.experiment:
-        names = [name for name in names if name not in ABLATIONS]
+        names = [name for name in names if name not in suite.ABLATIONS]
+    if "fidelity" in names:
+        fidelity.installed_models()
     ablation_runs = {}
     loaders = {
         "table_i": ("ablated", table_i.load),
@@ -209,7 +244,7 @@ def _experiments(arguments: Arguments):
         ablation_runs[field] = load(arguments.workdir)
         if not ablation_runs[field]:
             ablate = f"{command_line('ablate')} --workdir ... --what {name}"
-            message = f"{arguments.workdir} has no trained runs of {ABLATIONS[name]}; train them with: {ablate}"
+            message = f"{arguments.workdir} has no trained runs of {suite.ABLATIONS[name]}; train them with: {ablate}"
             if arguments.experiment:
                 raise UserError(message)
             print(f"note: {message}")
@@ -237,28 +272,6 @@ def _feature_space(weights, mode, devices, training, data_dir, digest):
     identity = fid.FeatureCacheKey(weights.sha256, mode, training.resolution, len(training), digest)
     reference = fid.load_or_measure(data_dir, identity, lambda: measure_reference(extract, training, lambda done: None))
     return FeatureSpace(extract, reference)
-
-
-def _versions() -> dict[str, str]:
-    """Return the versions of Python and of the installed packages that determine the scores."""
-    found = {"python": platform.python_version()}
-    for package in ("avlgan_jax", "jax", "flax", "numpy"):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
-
-
-def _processor(devices) -> str:
-    """Return the name of the processor, and of the accelerator if the models ran on one.
-
-    The order of a sum, and so the last digits of every score, depend on it.
-    """
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    processor = names[0] if names else platform.processor() or platform.machine()
-    kinds = sorted({device.device_kind for device in devices if device.platform != "cpu"})
-    return ", ".join([processor, *kinds])
 
 
 @command

@@ -1,7 +1,8 @@
 """The experiments of Section IV of the paper by name; each adds numbers to `metrics.json` and figures to the report."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+import types
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,20 +76,29 @@ class ExperimentResult:
 
 
 def run_experiments(
-    context: EvaluationContext, names: Iterable[str], announce: Callable[[str], None] = lambda name: None
+    context: EvaluationContext,
+    names: Iterable[str],
+    announce: Callable[[str], None] = lambda name: None,
+    done: Mapping[str, ExperimentResult] = types.MappingProxyType({}),
+    keep: Callable[[str, ExperimentResult], None] = lambda name, result: None,
 ) -> ExperimentResult:
     """Run experiments one after another and combine their results.
 
     Args:
         context: Inputs of the experiments.
-        names: Experiments to run, keys of EXPERIMENTS.
+        names: Experiments, keys of EXPERIMENTS.
         announce: Called with the name of each experiment before it runs.
+        done: Results that are known already; these experiments are not run.
+        keep: Called with the name and the result of each experiment after it has run.
     """
     numbers: dict = {"schema_version": scores.SCHEMA_VERSION}
     all_figures, matrices = [], []
     for name in names:
-        announce(name)
-        result = EXPERIMENTS[name](context)
+        result = done.get(name)
+        if result is None:
+            announce(name)
+            result = EXPERIMENTS[name](context)
+            keep(name, result)
         numbers |= result.numbers
         all_figures += result.figures
         matrices += result.matrices
@@ -253,3 +263,6 @@ EXPERIMENTS: dict[str, Callable[[EvaluationContext], ExperimentResult]] = {
     "recipe": _recipe,
     "comparison": _comparison,
 }
+
+# The experiments that need additional training runs, with their names in messages.
+ABLATIONS = {"table_i": "Table I", "recipe": "the recipe ablation", "comparison": "the comparison"}

@@ -1,14 +1,17 @@
 """The command line of evaluate.py: its report, its reproducibility and its errors."""
 
+import dataclasses
 import json
+import shutil
 
 import jax
 import pytest
 from conftest import RESOLUTION, run, run_here
 
-from avlgan_jax.evaluation import examples
+from avlgan_jax.errors import UserError
+from avlgan_jax.evaluation import examples, provenance, suite
 from avlgan_jax.evaluation import run as evaluation
-from avlgan_jax.evaluation.experiments import circumplex
+from avlgan_jax.evaluation.experiments import circumplex, fidelity
 
 MODEL_KEYS = {
     *("rmse", "rmse_valence", "rmse_arousal", "pcc_valence", "pcc_arousal", "ccc_valence", "ccc_arousal"),
@@ -58,6 +61,60 @@ def test_a_run_without_avgan_is_evaluated_without_it(run_without_avgan, monkeypa
     assert page.count("avGAN") == 1 and "avgan" not in json.dumps(found)
     output = capsys.readouterr().out
     assert output.count("avGAN") == 1 and "doing nothing" in output
+
+
+def test_a_wrong_file_of_dlibs_models_is_told_before_an_experiment_runs(tmp_path, monkeypatch):
+    def wrong():
+        raise UserError("another file")
+
+    monkeypatch.setattr(fidelity, "installed_models", wrong)
+    with pytest.raises(UserError, match="another file"):
+        evaluation._experiments(evaluation.Arguments(tmp_path))
+    assert evaluation._experiments(evaluation.Arguments(tmp_path, experiment="baby")) == (["baby"], {})
+
+
+def test_an_evaluation_that_was_stopped_goes_on_where_it_was(run_without_avgan, tmp_path, monkeypatch, capsys):
+    for name in ("FACES", "MATRICES", "FACES_PER_MOVE"):
+        monkeypatch.setattr(examples, name, 1)
+    monkeypatch.setattr(provenance, "code_digest", lambda: "the same code, even if a file is edited meanwhile")
+    folder, ran, stops = tmp_path / "run", [], []
+    shutil.copytree(run_without_avgan, folder, ignore=shutil.ignore_patterns("report", "experiments"))
+
+    def counted(name, experiment):
+        def run_experiment(context):
+            ran.append(name)
+            if name in stops:
+                raise KeyboardInterrupt
+            return experiment(context)
+
+        return run_experiment
+
+    few = {name: counted(name, suite.EXPERIMENTS[name]) for name in ("table_ii", "faces", "shape")}
+    monkeypatch.setattr(suite, "EXPERIMENTS", few)
+    arguments = evaluation.Arguments(folder, samples=8, devices=1, batch_size=8)
+
+    def evaluate(seed=0):
+        ran.clear()
+        evaluation.evaluate(dataclasses.replace(arguments, seed=seed))
+        return {path.name: path.read_bytes() for path in (folder / "report").iterdir()}
+
+    undisturbed = evaluate()
+    assert ran == list(few) and not (folder / "experiments").exists()
+    stops.append("shape")
+    with pytest.raises(KeyboardInterrupt):
+        evaluate()
+    assert ran == list(few), "the results of a finished evaluation were used again"
+    stops.clear()
+    capsys.readouterr()
+    assert evaluate() == undisturbed and ran == ["shape"]
+    told = "2 of 3 experiments were finished before this evaluation was stopped: table_ii, faces\n"
+    assert capsys.readouterr().out.startswith(told)
+    stops.append("faces")
+    with pytest.raises(KeyboardInterrupt):
+        evaluate()
+    stops.clear()
+    evaluate(seed=1)
+    assert ran == list(few), "results of another seed were used"
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,16 @@ def test_selected_experiments_run_in_order(monkeypatch):
     assert result.numbers == {"schema_version": 1, "baby": "context", "table_ii": "context"}
 
 
+def test_a_known_result_is_not_computed_again_and_a_new_one_is_kept(monkeypatch):
+    for name in ("baby", "table_ii"):
+        monkeypatch.setitem(suite.EXPERIMENTS, name, lambda context, name=name: ExperimentResult({name: "new"}, [name]))
+    announced, kept = [], {}
+    known = {"baby": ExperimentResult({"baby": "known"}, ["baby"])}
+    result = suite.run_experiments(None, ["baby", "table_ii"], announced.append, known, kept.__setitem__)
+    assert result.numbers == {"schema_version": 1, "baby": "known", "table_ii": "new"}
+    assert result.figures == ["baby", "table_ii"] and announced == list(kept) == ["table_ii"]
+
+
 def test_the_rows_of_the_models_include_scores_of_other_experiments(monkeypatch):
     results = {
         "trials": {"models": {"avlandmarkgan": {"rmse": 0.2}, "avgan": {"rmse": 0.3}}},
