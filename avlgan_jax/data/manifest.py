@@ -58,6 +58,17 @@ def write_manifest(directory: Path, splits: dict[str, int], **others) -> Manifes
     return manifest
 
 
+def used_digests(data_dir: Path) -> set[str] | None:
+    """Return the digests of all prepared data sets of all resolutions and versions; None if a manifest is damaged."""
+    digests = set()
+    for path in Path(data_dir).glob(f"*/*px/*/{MANIFEST}"):
+        try:
+            digests.add(_validated(Manifest(**json.loads(path.read_text()))).digest)
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+            return None
+    return digests
+
+
 def find_manifest(data_dir: Path, name: str, resolution: int) -> tuple[Path, Manifest] | None:
     """Return the folder and the manifest of the newest prepared version, or None if there is no prepared version.
 

@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import io
 import json
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,7 +25,15 @@ from tqdm import tqdm
 from avlgan_jax import atomic_files
 from avlgan_jax.atomic_files import file_sha256
 from avlgan_jax.data import tfrecord
-from avlgan_jax.data.manifest import MANIFEST, Manifest, prepare_command, record_files, require_manifest, verify_records
+from avlgan_jax.data.manifest import (
+    MANIFEST,
+    Manifest,
+    prepare_command,
+    record_files,
+    require_manifest,
+    used_digests,
+    verify_records,
+)
 from avlgan_jax.errors import UserError
 
 AGE_GROUPS = ("adult", "infant")
@@ -32,6 +41,8 @@ LANDMARKS_3D = "landmarks_3d"
 NO_EXPRESSION = -1  # the expression of a face that has none
 # Feature of dyads written before version 2: 0 where the stored arousal, also 0, is no label.
 _AROUSAL_KNOWN = "arousal_known"
+# Name of a folder of decoded arrays (`Manifest.digest`).
+_DIGEST = re.compile("[0-9a-f]{32}")
 _COMMON = ("image", "landmarks", "valence", "arousal", "expression", "id", "subject", "age_group")
 
 
@@ -148,6 +159,24 @@ def _require_landmarks(data_dir: Path, name: str, resolution: int, dimensions: i
 def drop_cache(data_dir: Path, manifest: Manifest) -> None:
     """Delete the decoded arrays of the records that `manifest` describes."""
     shutil.rmtree(Path(data_dir, ".cache", manifest.digest), ignore_errors=True)
+
+
+def drop_unused_caches(data_dir: Path) -> tuple[int, int]:
+    """Delete the decoded arrays that belong to no prepared data set, such as those of replaced records.
+
+    Nothing is deleted while a manifest in `data_dir` is damaged: it may belong to any of them.
+
+    Returns:
+        The numbers of deleted folders and bytes.
+    """
+    used = used_digests(data_dir)
+    folders = [path for path in Path(data_dir, ".cache").glob("*") if _DIGEST.fullmatch(path.name) and path.is_dir()]
+    unused = [path for path in folders if used is not None and path.name not in used]
+    size = 0
+    for folder in unused:
+        size += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        shutil.rmtree(folder)
+    return len(unused), size
 
 
 def _array_specs(manifest: Manifest, count: int) -> dict[str, tuple[str, tuple[int, ...]]]:

@@ -97,6 +97,11 @@ def prepare(name: str, request: DrawnRequest, command: str) -> Manifest:
     if manifest is None:
         manifest = _make(name, request, command)
         print(f"{name} at {request.resolution} px was prepared in {_folder(name, request)}")
+        count, size = records.drop_unused_caches(request.data_dir)
+        if count:
+            print(
+                f"removed decoded arrays of records that are replaced: {size / 1e6:.1f} MB in {request.data_dir}/.cache"
+            )
     else:
         print(f"{name} at {request.resolution} px is already prepared and intact in {_folder(name, request)}")
     _summarise(manifest)

@@ -14,6 +14,7 @@ import pytest
 from conftest import ROOT, run_here
 from PIL import Image
 
+from avlgan_jax.data import records
 from avlgan_jax.data.manifest import find_manifest, records_digest, verify_records
 
 SMALL = ["--faces", "24", "--held-out", "8", "--dyads", "1", "--dyad-seconds", "0.1", "--resolution", "32"]
@@ -83,6 +84,38 @@ def test_records_with_a_flipped_byte_are_prepared_again(prepared, tmp_path):
     assert done.returncode == 0
     assert f"{damaged.name} is damaged" in done.stderr and "preparing procedural_faces again" in done.stderr
     assert verify_records(data_dir, "procedural_faces", 32).digest == digest
+
+
+def test_replaced_records_take_their_decoded_arrays_along_and_no_others(prepared, tmp_path):
+    data_dir = shutil.copytree(prepared[0], tmp_path / "data")
+    other = shutil.copytree(data_dir / "procedural_faces/32px", data_dir / "another/32px") / "1.0.0" / "manifest.json"
+    other.write_text(json.dumps(json.loads(other.read_text()) | {"name": "another"}))
+    for name in ("procedural_faces", "another"):
+        records.load(data_dir, name, 32, "validation")
+    (data_dir / ".cache" / "notes").mkdir()
+    replaced, kept = (records_digest(data_dir, name, 32) for name in ("procedural_faces", "another"))
+    done = prepare("procedural_faces", *SMALL, "--seed", 9, "--again", "--data-dir", data_dir)
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stdout.splitlines() if "decoded arrays" in line]
+    assert len(told) == 1 and told[0].startswith("removed decoded arrays of records that are replaced: 0.")
+    assert replaced != kept and sorted(p.name for p in (data_dir / ".cache").iterdir()) == sorted([kept, "notes"])
+    records.load(data_dir, "procedural_faces", 32, "validation")
+    done = prepare("procedural_faces", *SMALL, "--seed", 9, "--again", "--data-dir", data_dir)  # the same records
+    new = records_digest(data_dir, "procedural_faces", 32)
+    assert "decoded arrays" not in done.stdout and (data_dir / ".cache" / new).is_dir()
+
+
+def test_no_decoded_arrays_are_removed_while_a_manifest_is_damaged(prepared, tmp_path):
+    data_dir = shutil.copytree(prepared[0], tmp_path / "data")
+    unused = data_dir / ".cache" / ("0" * 32)
+    (unused / "train").mkdir(parents=True)
+    (unused / "train" / "images.npy").write_bytes(b"12345")
+    damaged = data_dir / "another" / "48px" / "1.0.0" / "manifest.json"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text('{"name": "another"')
+    assert records.drop_unused_caches(data_dir) == (0, 0) and unused.is_dir()
+    damaged.unlink()
+    assert records.drop_unused_caches(data_dir) == (1, 5) and not unused.exists()
 
 
 def test_a_killed_run_leaves_only_incomplete_folders(prepared, tmp_path):
