@@ -1,5 +1,7 @@
 """Confidence intervals of the scores, by a bootstrap over people, draws of the targets, and trainings.
 
+Distances of distributions have a jackknife over people instead (`jackknife_interval`).
+
 Errors are correlated among the trials of one face and among the faces of one person. Each draw therefore resamples
 people with replacement and takes all trials of each (the cluster bootstrap). Where the targets were drawn several times
 or a model was trained several times, each draw resamples those too (`Crossed`). The agreement scores depend on the data
@@ -10,11 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
+from scipy import special
 
 from avlgan_jax.faces.emotions import AXES
 
 DRAWS = 1000
 LEVEL = 0.95
+# Into how many groups the jackknife divides the people.
+GROUPS = 20
 
 # Variances up to this count as 0: rounding of float32 values and of sums gives a constant a tiny variance.
 CONSTANT = 1e-14
@@ -206,3 +211,38 @@ def interval(draws: Float[np.ndarray, "draws"] | None) -> list[float] | None:
         return None
     tail = 50.0 * (1.0 - LEVEL)
     return [float(bound) for bound in np.percentile(draws, (tail, 100.0 - tail))]
+
+
+def groups_of_people(people: Shaped[np.ndarray, "n"], seed: int) -> Int[np.ndarray, "n"]:
+    """Divide the people at random into up to GROUPS groups of equally many, and return the group of each row.
+
+    Args:
+        people: Identifier of the person of each row.
+        seed: Seed of the division.
+    """
+    names, person = np.unique(people, return_inverse=True)
+    order = np.random.default_rng([seed, 0x1ACF]).permutation(len(names))
+    return (order % min(GROUPS, max(len(names), 1)))[person]
+
+
+def jackknife_interval(value: float, without: Float[np.ndarray, "g"]) -> list[float] | None:
+    """Return the interval [low, high] of a score at LEVEL from its values without each of g groups of people.
+
+    It is for scores that a bootstrap would bias: a draw with replacement has the same picture several times, so its
+    distribution is narrower than that of as many people. The delete-a-group jackknife (Kott, J. Official Statistics
+    2001) leaves people out and repeats none. The interval is symmetric, of Student's distribution with g - 1 degrees of
+    freedom.
+
+    Args:
+        value: The score of all people.
+        without: The scores without each group.
+
+    Returns:
+        The interval; None for fewer than two groups.
+    """
+    count = len(without)
+    if count < 2:
+        return None
+    deviation = np.sqrt((count - 1) / count * np.sum(np.square(without - np.mean(without))))
+    width = float(special.stdtrit(count - 1, 0.5 * (1.0 + LEVEL)) * deviation)
+    return [value - width, value + width]

@@ -3,11 +3,11 @@
 All functions take numpy arrays, compute in float64 and return floats or numpy arrays.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Num, UInt8
+from jaxtyping import Bool, Float, Int, Num, UInt8
 
 # Mean square error of rounding to 8 bits. It limits the PSNR: above 58.9 dB it has no meaning for 8-bit images.
 ROUNDING_ERROR = 1.0 / 12.0
@@ -100,11 +100,20 @@ def frechet_distance(a: Moments, b: Moments) -> float:
     Returns:
         The distance, at least 0.
     """
-    root = _square_root(a.covariance)
-    cross = np.linalg.eigvalsh(_symmetric(root @ b.covariance @ root))
-    shared = np.sqrt(np.clip(cross, 0.0, None)).sum()
-    apart = np.sum(np.square(a.mean - b.mean))
-    return float(max(apart + np.trace(a.covariance) + np.trace(b.covariance) - 2.0 * shared, 0.0))
+    return frechet_distances([a], b)[0]
+
+
+def frechet_distances(several: Iterable[Moments], b: Moments) -> list[float]:
+    """Return the `frechet_distance` of each of several Gaussians to one, whose matrix root is computed once."""
+    root = _square_root(b.covariance)
+
+    def distance(a: Moments) -> float:
+        cross = np.linalg.eigvalsh(_symmetric(root @ a.covariance @ root))
+        shared = np.sqrt(np.clip(cross, 0.0, None)).sum()
+        apart = np.sum(np.square(a.mean - b.mean))
+        return float(max(apart + np.trace(a.covariance) + np.trace(b.covariance) - 2.0 * shared, 0.0))
+
+    return [distance(a) for a in several]
 
 
 def psnr(a: UInt8[np.ndarray, "n h w c"], b: UInt8[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n"]:
@@ -161,6 +170,24 @@ def kernel_distance(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) ->
     within_a, within_b = (_kernel_sum(x, x) - _kernel_diagonal(x) for x in (a, b))
     n, m = len(a), len(b)
     return float(within_a / (n * (n - 1)) + within_b / (m * (m - 1)) - 2.0 * _kernel_sum(a, b) / (n * m))
+
+
+def kernel_distances_without(
+    a: Float[np.ndarray, "n d"], groups: Int[np.ndarray, "n"], b: Float[np.ndarray, "m d"]
+) -> Float[np.ndarray, "g"]:
+    """Return the `kernel_distance` of `a` without each of its groups, which are numbered from 0, to `b`.
+
+    The kernel is summed once for each two groups, so this costs little more than one distance.
+    """
+    parts = [a[groups == group] for group in range(int(groups.max()) + 1)]
+    within = np.array([[_kernel_sum(rows, others) for others in parts] for rows in parts])
+    own = np.array([_kernel_diagonal(rows) for rows in parts])
+    across = np.array([_kernel_sum(rows, b) for rows in parts])
+    n, m = len(a) - np.array([len(rows) for rows in parts]), len(b)
+    # All pairs, less those with the group on either side, whose pairs with itself are then taken off twice.
+    kept = within.sum() - within.sum(axis=0) - within.sum(axis=1) + np.diag(within) - (own.sum() - own)
+    within_b = (_kernel_sum(b, b) - _kernel_diagonal(b)) / (m * (m - 1))
+    return kept / (n * (n - 1)) + within_b - 2.0 * (across.sum() - across) / (n * m)
 
 
 def precision_recall(

@@ -7,7 +7,7 @@ are None, never NaN.
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from avlgan_jax.data.records import AGE_GROUPS
 from avlgan_jax.evaluation import bootstrap, metrics
@@ -24,6 +24,8 @@ SCHEMA_VERSION = 1
 AFFECT = ("rmse", *(f"{kind}_{axis}" for kind in ("rmse", "pcc", "ccc", "sagr") for axis in AXES))
 DISTRIBUTION = ("frechet_regressor", "kid_regressor", "precision_regressor", "recall_regressor")
 INCEPTION = ("fid", "kid", "precision", "recall")
+# The scores of both that are distances of distributions, in the regressor's features and in Inception's.
+DISTANCES = {"features": ("frechet_regressor", "kid_regressor"), "inception": ("fid", "kid")}
 TRUTH = {"truth_landmark_nme": "nme", "truth_psnr": "psnr", "truth_ssim": "ssim"}
 
 # Precision and recall use the third neighbour of each vector, so they need four vectors.
@@ -63,7 +65,9 @@ def score(measured: TrialResults) -> dict:
 
 
 def intervals(measured: TrialResults, seed: int) -> dict:
-    """Compute the 95 % confidence intervals of the scores by a bootstrap over people (see `bootstrap`).
+    """Compute the 95 % confidence intervals of the scores over people (see `bootstrap`).
+
+    Those of DISTANCES are by a jackknife, all others by a bootstrap.
 
     Args:
         measured: Results of the trials.
@@ -93,7 +97,19 @@ def intervals(measured: TrialResults, seed: int) -> dict:
         drawn["regressor"] = bootstrap.affect_draws(
             measured.real_outputs.predicted[real], measured.real.emotions[real], real_people
         )
-        return {row: {k: bootstrap.interval(v) for k, v in values.items()} for row, values in drawn.items()}
+        found = {row: {k: bootstrap.interval(v) for k, v in values.items()} for row, values in drawn.items()}
+        apart = {
+            name: _distances(outputs, measured, bootstrap.groups_of_people(measured.trials.people, seed), trials, group)
+            for name, outputs in measured.models.items()
+        }
+        if "avgan" in apart:
+            apart["difference"] = _differences(apart["avlandmarkgan"], apart["avgan"])
+        real_groups = bootstrap.groups_of_people(measured.real.people, seed)
+        apart["regressor"] = _distances(measured.real_outputs, measured, real_groups, real, group)
+        return {
+            row: values | {k: bootstrap.jackknife_interval(v[0], v[1:]) for k, v in apart.get(row, {}).items()}
+            for row, values in found.items()
+        }
 
     groups = {group: rows(group) for group in AGE_GROUPS}
     return {"level": bootstrap.LEVEL, **_arranged(measured, rows("all"), groups)}
@@ -150,6 +166,51 @@ def distribution_scores(features: Float[np.ndarray, "n d"], reference: Reference
     return dict(zip(DISTRIBUTION, values, strict=True))
 
 
+def _distances(
+    outputs: ScoredOutputs,
+    measured: TrialResults,
+    people_groups: Int[np.ndarray, "n"],
+    members: Bool[np.ndarray, "n"],
+    group: str,
+) -> dict[str, Float[np.ndarray, "1+g"]]:
+    """Return `jackknifed_distances` of some rows of the outputs in every feature space that was computed."""
+    found: dict[str, np.ndarray] = {}
+    for (space, names), reference in zip(
+        DISTANCES.items(), (measured.reference, measured.inception_reference), strict=True
+    ):
+        features = getattr(outputs, space)
+        if features is not None and reference is not None:
+            values = jackknifed_distances(features[members], people_groups[members], reference, group)
+            found |= dict(zip(names, values, strict=True)) if values is not None else {}
+    return found
+
+
+def jackknifed_distances(
+    features: Float[np.ndarray, "n d"], people_groups: Int[np.ndarray, "n"], reference: ReferenceFeatures, group: str
+) -> tuple[Float[np.ndarray, "1+g"], Float[np.ndarray, "1+g"]] | None:
+    """Return the Fréchet and the kernel distance to the training faces: of all people, then without each group of them.
+
+    Args:
+        features: Feature vectors of the images to score.
+        people_groups: Group of people of each vector (`bootstrap.groups_of_people`).
+        reference: Features of the training faces.
+        group: Training faces to compare with: "all" or one of AGE_GROUPS.
+
+    Returns:
+        The distances, or None if there are fewer than two groups, or too few vectors without one of them.
+    """
+    _, parts = np.unique(people_groups, return_inverse=True)
+    sizes = np.bincount(parts)
+    real = reference.features[by_group(reference.infants)[group]]
+    if len(sizes) < 2 or min(len(features) - sizes.max(), len(real)) < FEWEST_VECTORS:
+        return None
+    kept = [metrics.moments(features[parts != part]) for part in range(len(sizes))]
+    frechet = metrics.frechet_distances([metrics.moments(features), *kept], reference.moments[group])
+    paired = features[:PAIRED_FEATURES]
+    without = metrics.kernel_distances_without(paired, parts[:PAIRED_FEATURES], real)
+    return np.array(frechet), np.array([metrics.kernel_distance(paired, real), *without])
+
+
 def _truth_scores(outputs: ScoredOutputs, members: Bool[np.ndarray, "n"]) -> Row:
     """Return the mean similarities to the ground truth by the names in TRUTH, None where there is none."""
     found = {key: _similarity(outputs, field) for key, field in TRUTH.items()}
@@ -175,7 +236,7 @@ def _similarity(outputs: ScoredOutputs, field: str) -> Float[np.ndarray, "n"] | 
 
 def _differences(first: dict, second: dict) -> dict[str, np.ndarray]:
     """Return the differences of the draws of the scores that both models have."""
-    both = (name for name in first if first[name] is not None and second[name] is not None)
+    both = (name for name in first if first[name] is not None and second.get(name) is not None)
     return {name: first[name] - second[name] for name in both}
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from avlgan_jax.evaluation import bootstrap, scores
+from avlgan_jax.evaluation import bootstrap, metrics, scores
 
 
 def test_each_draw_has_the_scores_of_its_rows():
@@ -139,3 +139,47 @@ def test_the_draw_of_the_targets_is_in_the_interval():
     alone, also_trial_seeds = held / 400
     assert 0.92 <= alone <= 0.975
     assert also_trial_seeds >= alone
+
+
+def test_the_groups_of_the_jackknife_keep_a_person_together_and_are_equally_large():
+    people = np.repeat([f"p{k}" for k in range(45)], 3)
+    groups = bootstrap.groups_of_people(people, seed=0)
+    assert (groups.reshape(45, 3) == groups[::3, None]).all()
+    assert set(np.bincount(groups[::3])) == {2, 3} and groups.max() == bootstrap.GROUPS - 1
+    assert sorted(bootstrap.groups_of_people(np.array(["b", "a", "b"]), seed=0)) in ([0, 0, 1], [0, 1, 1])
+    assert len(bootstrap.groups_of_people(np.array([]), seed=0)) == 0
+
+
+def test_the_jackknife_interval_of_a_mean_is_students():
+    values = np.random.default_rng(6).normal(size=20)
+    without = np.array([np.delete(values, k).mean() for k in range(20)])
+    low, high = bootstrap.jackknife_interval(values.mean(), without)
+    assert (low + high) / 2 == pytest.approx(values.mean())
+    assert (high - low) / 2 == pytest.approx(2.093 * values.std(ddof=1) / np.sqrt(20), rel=1e-3)
+    assert bootstrap.jackknife_interval(1.0, np.array([1.0])) is None
+
+
+def test_jackknife_intervals_of_the_frechet_distance_hold_where_those_of_a_bootstrap_do_not():
+    """Samples of 160 vectors of 6 dimensions, of 40 people. The truth is the mean distance of such samples."""
+    generator = np.random.default_rng(7)
+    b = metrics.moments(generator.normal(size=(4000, 6)))
+
+    def sample():
+        people = np.repeat(np.arange(40), 4)
+        return people, 0.3 + generator.normal(size=(40, 6))[people] * 0.7 + generator.normal(size=(160, 6)) * 0.7
+
+    truth = np.mean([metrics.frechet_distance(metrics.moments(sample()[1]), b) for _ in range(400)])
+    held, resampled = [], []
+    for _ in range(150):
+        people, rows = sample()
+        groups = bootstrap.groups_of_people(people, seed=0)
+        value, *without = metrics.frechet_distances(
+            [metrics.moments(rows), *(metrics.moments(rows[groups != g]) for g in range(bootstrap.GROUPS))], b
+        )
+        low, high = bootstrap.jackknife_interval(value, np.array(without))
+        held.append(low <= truth <= high)
+        drawn = generator.integers(0, 40, 40)
+        again = np.concatenate([rows[4 * person : 4 * person + 4] for person in drawn])
+        resampled.append(metrics.frechet_distance(metrics.moments(again), b) - value)
+    assert 0.88 <= np.mean(held) <= 1.0
+    assert np.mean(resampled) > 0.1 * truth  # a bootstrap is centred on too large a distance

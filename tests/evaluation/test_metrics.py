@@ -92,6 +92,13 @@ def test_frechet_of_any_covariances_agrees_with_the_matrix_square_root():
     assert metrics.frechet_distance(b, a) == pytest.approx(expected, rel=1e-9)
 
 
+def test_several_frechet_distances_are_those_of_each():
+    generator = np.random.default_rng(18)
+    several = [metrics.moments(generator.normal(size=(12, 3))) for _ in range(3)]
+    b = metrics.moments(generator.normal(size=(20, 3)))
+    assert metrics.frechet_distances(several, b) == [metrics.frechet_distance(a, b) for a in several]
+
+
 def test_frechet_of_fewer_vectors_than_dimensions():
     features = np.random.default_rng(4).normal(size=(5, 64))
     assert metrics.frechet_distance(metrics.moments(features), metrics.moments(features)) == pytest.approx(0, abs=1e-6)
@@ -162,6 +169,13 @@ def test_kernel_distance_follows_its_definition():
     within_b = np.mean([kernel(u, v) for i, u in enumerate(b) for j, v in enumerate(b) if i != j])
     across = np.mean([kernel(u, v) for u in a for v in b])
     assert metrics.kernel_distance(a, b) == pytest.approx(within_a + within_b - 2 * across)
+
+
+def test_kernel_distances_without_each_group_are_those_of_the_rest():
+    generator = np.random.default_rng(17)
+    a, b, groups = generator.normal(size=(14, 3)), generator.normal(size=(9, 3)), np.arange(14) % 3
+    expected = [metrics.kernel_distance(a[groups != group], b) for group in range(3)]
+    np.testing.assert_allclose(metrics.kernel_distances_without(a, groups, b), expected, rtol=1e-9)
 
 
 def test_kernel_distance_is_unbiased():

@@ -79,7 +79,14 @@ def test_without_infants_their_scores_are_none_under_the_same_keys(measured):
 def test_every_score_has_an_interval_that_contains_it(measured):
     found, bounds = scores.score(measured), scores.intervals(measured, seed=0)
     for name in ("do_nothing", "regressor"):
-        assert set(bounds[name]) == set(found[name]) - {*scores.DISTRIBUTION, *scores.INCEPTION}
+        distances = set(scores.DISTANCES["features"]) if name == "regressor" else set()
+        assert set(bounds[name]) == set(found[name]) - {*scores.DISTRIBUTION, *scores.INCEPTION} | distances
+    for name in scores.DISTANCES["features"]:
+        low, high = bounds["models"]["avlandmarkgan"][name]
+        assert low < found["models"]["avlandmarkgan"][name] < high
+        low, high = bounds["difference"][name]
+        assert low < found["models"]["avlandmarkgan"][name] - found["models"]["avgan"][name] < high
+    assert "fid" not in bounds["models"]["avlandmarkgan"]
     for name in scores.AFFECT:
         low, high = bounds["do_nothing"][name]
         assert low <= found["do_nothing"][name] <= high
@@ -93,6 +100,25 @@ def test_the_interval_of_the_difference_shows_the_better_model(measured):
     assert difference["pcc_valence"][0] > 0
     assert difference["truth_psnr"][0] > 0
     assert "truth_landmark_nme" not in difference
+
+
+def test_fid_has_an_interval_where_it_is_measured(measured):
+    """The regressor's features stand for Inception's."""
+    both = dataclasses.replace(
+        measured,
+        models={name: dataclasses.replace(found, inception=found.features) for name, found in measured.models.items()},
+        inception_reference=measured.reference,
+    )
+    found = scores.intervals(both, seed=0)["models"]["avlandmarkgan"]
+    assert found["fid"] == found["frechet_regressor"] and found["kid"] == found["kid_regressor"]
+
+
+def test_distances_of_one_person_have_no_interval():
+    features = np.random.default_rng(2).normal(size=(30, 3))
+    real = reference(features, np.zeros(30, bool))
+    assert scores.jackknifed_distances(features, np.zeros(30, int), real, "all") is None
+    assert scores.jackknifed_distances(features[:4], np.arange(4), real, "all") is None  # three vectors are too few
+    assert scores.jackknifed_distances(features[:4], np.arange(4), real, "infant") is None
 
 
 def test_labels_that_are_absent_do_not_count():

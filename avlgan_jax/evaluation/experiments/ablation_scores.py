@@ -1,12 +1,13 @@
 """Scores of one ablation run. All runs use the same trials and the same regressor."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from avlgan_jax.data.records import Faces
-from avlgan_jax.evaluation import metrics
+from avlgan_jax.evaluation import bootstrap, metrics, scores
 from avlgan_jax.evaluation.trials import PICTURES_PER_CHUNK, FeatureSpace, ReferenceFeatures, Trials
 from avlgan_jax.faces.landmarks import normalised_mean_error
 from avlgan_jax.models.inference import Trained
@@ -37,19 +38,34 @@ class MeasurementSetup:
     """None if the faces have no ground truth."""
 
 
+class Measured(NamedTuple):
+    """The scores of one run, and what their intervals are computed from."""
+
+    scores: dict[str, float | None]
+    predicted: Float[np.ndarray, "n 2"]
+    """The emotions that the regressor predicts for the outputs of the trials."""
+    distances: dict[str, Float[np.ndarray, "1+g"]]
+    """The Fréchet distances by their names in MEASURES, of all people and then without each group of them; without
+    those that were not computed."""
+
+
 def measure(models: Trained, setting: MeasurementSetup) -> dict[str, float | None]:
     """Compute the scores MEASURES of the models of one run.
 
     They are the RMSE of the regressor's predictions against the targets, the Fréchet distances to the training faces,
     and the landmark error and PSNR against the ground truth. A score without its input in `setting` is None.
     """
-    return measure_with_predictions(models, setting)[0]
+    return measure_run(models, setting, 0).scores
 
 
-def measure_with_predictions(
-    models: Trained, setting: MeasurementSetup
-) -> tuple[dict[str, float | None], Float[np.ndarray, "n 2"]]:
-    """Return the scores of `measure`, and the emotions that the regressor predicts for the outputs of the trials."""
+def measure_run(models: Trained, setting: MeasurementSetup, seed: int) -> Measured:
+    """Return the scores of `measure`, and what their intervals need.
+
+    Args:
+        models: Models of the run.
+        setting: What all runs share.
+        seed: Seed of the division of the people into groups.
+    """
     faces, trials, truth = setting.faces, setting.trials, setting.truth
     predicted, regressor_features, inception_features, landmark_errors, psnr = [], [], [], [], []
     for start in range(0, len(trials.sources), PICTURES_PER_CHUNK):
@@ -66,14 +82,22 @@ def measure_with_predictions(
             landmark_errors.append(normalised_mean_error(moved, truth.landmarks[chunk]))
             psnr.append(metrics.psnr(output, truth.images[chunk]))
     inception = setting.inception
-    scores = {
+    found = {
         "rmse": metrics.rmse(np.concatenate(predicted), trials.targets),
         "frechet_regressor": _distance(regressor_features, setting.reference),
         "fid": _distance(inception_features, inception.reference) if inception is not None else None,
         "truth_landmark_nme": _mean(landmark_errors),
         "truth_psnr": _mean(psnr),
     }
-    return scores, np.concatenate(predicted)
+    people = bootstrap.groups_of_people(np.asarray(faces.subjects)[trials.sources], seed)
+    spaces = [("frechet_regressor", regressor_features, setting.reference)]
+    spaces += [("fid", inception_features, inception.reference)] if inception is not None else []
+    jackknifed = {
+        name: scores.jackknifed_distances(np.concatenate(features), people, reference, "all")
+        for name, features, reference in spaces
+    }
+    distances = {name: values[0] for name, values in jackknifed.items() if values is not None}
+    return Measured(found, np.concatenate(predicted), distances)
 
 
 def _distance(features: list[np.ndarray], reference: ReferenceFeatures) -> float:

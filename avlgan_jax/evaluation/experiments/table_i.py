@@ -1,9 +1,10 @@
 """Table I: effect of each loss weight on realism and on the emotion, changing one weight at a time.
 
-The landmark converters are evaluated with the workdir's own image converter, so another value of their weights costs
-only minutes of training. Each image converter is trained from scratch, for the steps of the plan, which may be fewer
-than the workdir's. The two halves of the table then have different scores at the workdir's own weights, and a row is
-compared with the rows of its own weight only.
+The landmark converters are evaluated with the image converter of the workdir's own weights, so another value of their
+weights costs only minutes of training. Each image converter is trained from scratch, for the steps of the plan, which
+may be fewer than the workdir's, and is evaluated with the landmark converters of the workdir's own weights. So all four
+weights share the row of the workdir's own values. Image converters have one training each: the intervals of their rows
+hold for other people and landmark converters, not for other trainings of the image converter.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from avlgan_jax.evaluation import bootstrap
-from avlgan_jax.evaluation.experiments.ablation_scores import MEASURES, MeasurementSetup, measure_with_predictions
+from avlgan_jax.evaluation.experiments.ablation_scores import MEASURES, Measured, MeasurementSetup, measure_run
 from avlgan_jax.models.inference import Trained
 from avlgan_jax.training.ablation.table_i import AblationModels
 
@@ -72,27 +73,27 @@ def to_metrics(runs: AblationModels, setting: MeasurementSetup, seed: int = 0) -
         MEASURES over its runs, the scores of each run (`seeds`), and the paper's FID and RMSE for this value (`paper`,
         None if it has no such value). `own` is true for the value that the workdir was trained with. `rmse_ratio` is
         the RMSE over that at the paper's own value, [ratio, low, high] with a 95 % interval over people and, of several
-        runs, over trainings; None without such a row.
+        runs, over trainings; None without such a row. `distance_ratio` is the same for the Fréchet distance (FID where
+        it is measured), over people only.
     """
-    found: dict[Callable, tuple] = {}
+    found: dict[Callable, Measured] = {}
 
-    def measured(load: Callable[[], Trained]) -> tuple:
+    def measured(load: Callable[[], Trained]) -> Measured:
         """Measure a run once, also if it belongs to two weights."""
         if load not in found:
-            found[load] = measure_with_predictions(load(), setting)
+            found[load] = measure_run(load(), setting, seed)
         return found[load]
 
     table = {}
     for weight, by_value in runs.cells.items():
         cells = {value: [measured(load) for load in loads] for value, loads in sorted(by_value.items())}
-        draws = {
-            value: _rmse_draws([predicted for _, predicted in cell], setting, seed) for value, cell in cells.items()
-        }
-        rows = {value: _row([scores for scores, _ in cell]) for value, cell in cells.items()}
+        draws = {value: _rmse_draws([run.predicted for run in cell], setting, seed) for value, cell in cells.items()}
+        rows = {value: _row([run.scores for run in cell]) for value, cell in cells.items()}
         reference = PAPER_OWN[weight]
         table[weight] = [
             {"value": value, "own": value == runs.own[weight], **row}
             | {"rmse_ratio": _ratio(value, reference, rows, draws), "paper": _paper(weight, value)}
+            | {"distance_ratio": _distance_ratio(value, reference, cells)}
             for value, row in rows.items()
         ]
     return table
@@ -114,6 +115,21 @@ def _ratio(value: float, reference: float, rows: dict[float, dict], draws: dict)
         return None
     both = None if draws[value] is None else draws[value] / draws[reference]
     return [rows[value]["rmse"] / rows[reference]["rmse"], *(bootstrap.interval(both) or (None, None))]
+
+
+def _distance_ratio(value: float, reference: float, cells: dict[float, list[Measured]]) -> list[float | None] | None:
+    """Return [ratio, low, high] of the mean distance over the runs of a value to that of `reference`, or None."""
+    if reference not in cells or value == reference:
+        return None
+    names = cells[value][0].distances.keys() & cells[reference][0].distances.keys()
+    if not names:
+        return None
+    name = "fid" if "fid" in names else "frechet_regressor"
+    ours, theirs = (np.mean([run.distances[name] for run in cells[which]], axis=0) for which in (value, reference))
+    if not theirs.all():
+        return None
+    ratios = ours / theirs
+    return [float(ratios[0]), *(bootstrap.jackknife_interval(ratios[0], ratios[1:]) or (None, None))]
 
 
 def _row(runs: list[dict[str, float | None]]) -> dict:

@@ -56,8 +56,8 @@ class AblationModels:
     """The trained models of Table I."""
 
     cells: dict[str, dict[float, list[Callable[[], Trained]]]]
-    """Functions that assemble the models, one per seed, by weight and value. A run with the config's own values of two
-    weights is listed under both."""
+    """Functions that assemble the models, one per seed of the landmark converter, by weight and value. The runs with
+    the config's own values are the same under every weight."""
     own: dict[str, float]
     """The value of each weight in the workdir's config."""
 
@@ -178,6 +178,10 @@ def image_folder(config: Config, plan: AblationPlan, directory: Path, column: st
 def load(directory: Path) -> AblationModels | None:
     """Return the models of all finished runs of Table I, or None if there are none.
 
+    All columns have one baseline, the models with the config's own weights: the image converter of this cell, and the
+    landmark converters of this cell, one per seed. A cell has other landmark converters, or another image converter, in
+    their place. As long as a half of the table is not trained, the workdir's own converter is in the baseline.
+
     Raises:
         UserError: As `states.read`, if there is a plan.
     """
@@ -187,28 +191,34 @@ def load(directory: Path) -> AblationModels | None:
     config, weights, steps = states.read(directory)
     cells: dict[str, dict[float, list]] = {column: {} for column in COLUMNS}
 
-    def with_parts(**parts: Params) -> Callable[[], Trained]:
-        """Return a function that assembles the workdir's models with some of the weights replaced."""
-        return functools.partial(inference.assemble, config, weights | parts, steps)
+    def assembled(landmarks: list[Params], image: dict[str, Params]) -> list[Callable[[], Trained]]:
+        """Return functions that assemble the workdir's models with other converters, one per landmark converter."""
+        parts = [{"landmark": found} for found in landmarks] or [{}]
+        return [functools.partial(inference.assemble, config, weights | image | part, steps) for part in parts]
 
-    landmarks = [[with_parts(landmark=p) for p in seeds] for seeds in _load_landmarks(config, plan, directory)]
+    landmarks = _load_landmarks(config, plan, directory)
+    images = {cell: found for cell in image_cells(config) if (found := _load_image(config, plan, directory, *cell))}
+    own_landmarks, own_image = landmarks[0] if landmarks else [], images.get(image_cells(config)[0], {})
+    baseline = assembled(own_landmarks, own_image)  # one list, so that it is measured once
     if landmarks:
         for column, value, place in _landmark_cells(config):
-            cells[column][value] = landmarks[place]
-    loaded: dict[Path, Callable | None] = {}
-    for column in COLUMNS[2:]:
-        for value in values(config, column):
-            folder = image_folder(config, plan, directory, column, value)
-            if folder not in loaded:
-                state = finished(folder, with_value(planned_config(config, plan), column, value), "image")
-                loaded[folder] = state and with_parts(**states.weights_of(state, "image"))
-            if loaded[folder] is not None:
-                cells[column][value] = [loaded[folder]]
+            cells[column][value] = assembled(landmarks[place], own_image) if place else baseline
+    for (column, value), image in images.items():
+        cells[column][value] = assembled(own_landmarks, image)
+    if own_image:
+        cells |= {column: cells[column] | {_configured_value(config, column): baseline} for column in COLUMNS[2:]}
     return (
         AblationModels(cells, {column: _configured_value(config, column) for column in COLUMNS})
         if any(cells.values())
         else None
     )
+
+
+def _load_image(config: Config, plan: AblationPlan, directory: Path, column: str, value: float) -> dict[str, Params]:
+    """Return the weights of the image converter of one cell, empty before its last step."""
+    folder = image_folder(config, plan, directory, column, value)
+    state = finished(folder, with_value(planned_config(config, plan), column, value), "image")
+    return states.weights_of(state, "image") if state is not None else {}
 
 
 def _load_landmarks(config: Config, plan: AblationPlan, directory: Path) -> list[list[Params]]:

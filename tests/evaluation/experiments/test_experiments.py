@@ -444,6 +444,8 @@ def test_the_rmse_of_table_i_is_compared_with_that_at_the_papers_own_weight(face
     np.testing.assert_allclose(without, [2.0, 2.0, 2.0], rtol=1e-5)
     value, low, high = more
     assert low < value < high and value == pytest.approx(1.0) and 0.9 < low < high < 1.1
+    # The outputs are the same, and so are their distances to the training pictures.
+    assert [row["distance_ratio"] for row in numbers] == [[1.0, 1.0, 1.0], None, [1.0, 1.0, 1.0]]
     json.dumps(numbers, allow_nan=False)
 
 

@@ -90,6 +90,20 @@ def test_table_i_by_hand():
     assert "within 10% of 1" in hardly[0].claim
 
 
+def test_the_distance_has_a_verdict_where_it_has_an_interval():
+    report = copy.deepcopy(REPORT)
+    for row in report["table_i"]["image.emotion_weight"]:
+        row["distance_ratio"] = [14.57, 13.0, 16.0] if row["value"] == 100.0 else None
+    (farther,) = (row for row in rows_of(report, "Table I") if "distance to the training pictures rises" in row.claim)
+    assert (farther.here, farther.verdict) == ("14.57 [13.00 to 16.00]", "agrees")
+    report["models"]["avlandmarkgan"] = report["models"]["avlandmarkgan"] | {"fid": 25.0}
+    bounds = report["intervals"]["models"]["avlandmarkgan"]
+    for interval, outcome in (([24.0, 26.0], "contradicts"), ([21.0, 29.0], "undecided"), (None, "undecided")):
+        report["intervals"]["models"]["avlandmarkgan"] = bounds | {"fid": interval}
+        (fid,) = (row for row in rows_of(report, "Table I") if "FID of the outputs" in row.claim)
+        assert fid.verdict == outcome
+
+
 def test_drawn_faces_agree_with_table_ii_by_construction():
     (row,) = rows_of(REPORT, "Table II")
     assert row.verdict == "by construction"

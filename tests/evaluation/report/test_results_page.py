@@ -137,7 +137,7 @@ def test_the_page_shows_the_numbers_of_the_report(stored):
     assert "| infants, avLandmarkGAN minus avGAN | 90 | 2 | +0.32 [0.27 to 0.37] | +0.16 [] | – | +0.21 |" in page
     assert "agree by construction" in page and "The two halves" not in page.split("Table I")[0]
     assert "ground truth 0.062" in page or "ground truth 0.063" in page
-    assert "| emotion, image converter | 5 (own) | 0.300 | 0.200 | 7.00 | 22.13 |" in page
+    assert "| emotion, image converter | 5 (own) | 0.300 | 1.00 [0.98 to 1.02] | 0.200 | 7.00 | 22.13 |" in page
     assert "| fear | 1,000 | 0.12 | – | −0.12 | 0.77 |" in page
 
 

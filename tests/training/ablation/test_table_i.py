@@ -70,11 +70,12 @@ def test_one_command_trains_and_reports_table_i(data_dir, tmp_path):
     assert output.rstrip().endswith(f"report: {report / 'index.html'}")
     found = json.loads((report / "metrics.json").read_text())["table_i"]
     assert list(found) == list(table_i.COLUMNS)
-    for column, rows in found.items():
+    for rows in found.values():
         assert [row["value"] for row in rows if row["paper"]] == list(table_i.VALUES)
         assert sum(row["own"] for row in rows) == 1
-        seeds = 2 if column.startswith("landmark") else 1
-        assert all(len(row["seeds"]["rmse"]) == seeds and row["rmse"] > 0.0 for row in rows)
+        assert all(len(row["seeds"]["rmse"]) == 2 and row["rmse"] > 0.0 for row in rows)
+    own = [[{**row, "value": 0, "paper": 0, "rmse_ratio": 0} for row in rows if row["own"]] for rows in found.values()]
+    assert own[0] == own[1] == own[2] == own[3]  # one baseline
     page = (report / "index.html").read_text()
     assert "0.560" in page and "64.92" in page
     before = (report / "metrics.json").read_bytes()
