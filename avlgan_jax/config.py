@@ -229,7 +229,7 @@ class Config:
     log_every: int = 100
     """Steps between log entries in metrics.jsonl and TensorBoard."""
     checkpoint_every: int = 2_000
-    """Steps between checkpoints."""
+    """Steps between checkpoints. 0: one at each log entry, unless the last one is still being written."""
     keep_checkpoints: int = 3
     """Number of latest checkpoints to keep, in addition to the best one."""
     sample_every: int = 5_000
@@ -245,8 +245,9 @@ class Config:
                 f"data_on_device is 'yes' and augment is {self.augment}: augmentation runs on the host; set "
                 "data_on_device to 'auto', or augment to 0"
             )
-        for name in ("loader_threads", "log_every", "checkpoint_every", "keep_checkpoints", "sample_every"):
+        for name in ("loader_threads", "log_every", "keep_checkpoints", "sample_every"):
             _require(self, name, getattr(self, name) >= 1, "at least 1")
+        _require(self, "checkpoint_every", self.checkpoint_every >= 0, "0 (as often as the disk allows) or more")
         _require(self.image, "steps", self.image.steps >= 1, "at least 1")
         if self.avgan.use_landmarks:
             raise UserError("avgan.use_landmarks is True: avGAN is the baseline without landmarks; set it to False")

@@ -27,6 +27,7 @@ def test_the_defaults_are_those_of_the_paper():
         (lambda: Config(devices=-1), "devices is -1"),
         (lambda: LandmarkTraining(steps=0), "steps is 0 in LandmarkTraining: expected at least 1"),
         (lambda: RegressorTraining(steps=0), "steps is 0 in RegressorTraining: expected at least 1"),
+        (lambda: Config(checkpoint_every=-1), r"checkpoint_every is -1 in Config: expected 0 \(as often as the disk"),
         (lambda: Config(image=ImageTraining(steps=0)), "steps is 0 in ImageTraining: expected at least 1"),
         (lambda: Config(avgan=without_landmarks(steps=-1)), "steps is -1"),
         (lambda: LandmarkTraining(learning_rate=-1.0), "learning_rate is -1.0"),
@@ -92,6 +93,8 @@ def test_a_config_without_landmark_dimensions_has_2():
 def test_differences_name_the_differing_fields():
     ours = Config()
     assert configuration.differences(ours, dataclasses.replace(ours, devices=2, log_every=7, data_dir="/x")) == []
+    often = dataclasses.replace(ours, checkpoint_every=0)
+    assert configuration.differences(ours, often) == [] and configuration.digest(ours) == configuration.digest(often)
     other = dataclasses.replace(ours, seed=1, image=dataclasses.replace(ours.image, emotion_weight=1.0))
     found = configuration.differences(ours, other)
     assert found == ["seed: 0 here, 1 there", "image.emotion_weight: 5.0 here, 1.0 there"]

@@ -53,6 +53,7 @@ def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
     import dataclasses
 
+    from avlgan_jax.config import Config
     from avlgan_jax.runtime import devices
     from avlgan_jax.training import workdir
     from avlgan_jax.training.ablation import comparison, recipe, table_i
@@ -61,6 +62,8 @@ def main() -> None:
     devices.set_up_cpu()
     plan = table_i.AblationPlan(arguments.seeds, arguments.landmark_steps, arguments.image_steps)
     config = workdir.read_config(arguments.workdir)
+    # The landmark converters of Table I have no log entries, at which 0 saves.
+    config = dataclasses.replace(config, checkpoint_every=config.checkpoint_every or Config.checkpoint_every)
     if arguments.data_dir is not None:
         config = dataclasses.replace(config, data_dir=os.fspath(arguments.data_dir))
     if arguments.what == "recipe":

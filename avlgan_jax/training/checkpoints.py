@@ -134,6 +134,18 @@ class Checkpoints:
             self._manager.wait_until_finished()  # raises the errors of Orbax's threads
             finished.result()
 
+    def is_due(self, step: int, every: int, log_every: int) -> bool:
+        """Return whether `step` is one to save.
+
+        Args:
+            step: Number of steps done.
+            every: Steps between checkpoints; 0 saves at each log entry at which no save is in progress.
+            log_every: Steps between log entries.
+        """
+        if every:
+            return step % every == 0
+        return step % log_every == 0 and (self._pending_save is None or self._pending_save[1].done())
+
     def _finish(self, step: int) -> None:
         """Write the manifest of `step` once Orbax has written its files."""
         while self._manager.is_saving_in_progress():

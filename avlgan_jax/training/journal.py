@@ -167,11 +167,11 @@ class Journal:
             UserError: A metric or a leaf of the state is not finite, or the disk is full or not writable.
         """
         config = self._config
-        if not self._is_due(step) and not stopping and step % config.log_every and step % config.checkpoint_every:
+        at_end = stopping or step == self._model.training.steps
+        saves = at_end or self._checkpoints.is_due(step, config.checkpoint_every, config.log_every)
+        if not saves and not self._is_due(step) and step % config.log_every:
             return
         state = multihost.local_state(state)
-        at_end = stopping or step == self._model.training.steps
-        saves = step % config.checkpoint_every == 0 or at_end
         if saves:  # complete the previous save first, so that the metrics are never two checkpoints ahead of the disk
             with self._stopwatch.measure("checkpoint"):
                 self._checkpoints.wait()

@@ -142,7 +142,8 @@ def _stream(
         return batches.stack(made), [fingerprints.fingerprint_arrays(jax.tree.leaves(plan)) for plan in plans]
 
     per_dispatch = dispatch.choose_steps_per_dispatch(config.steps_per_dispatch, convolves=model.with_images)
-    due = (config.log_every, config.checkpoint_every, config.sample_every)
+    # Checkpoints as often as the disk allows, 0, are saved at log entries.
+    due = (config.log_every, config.checkpoint_every or config.log_every, config.sample_every)
     spans = dispatch.spans(start, model.training.steps, per_dispatch, due, model.trainer.step_kind)
     with ThreadPoolExecutor(config.loader_threads) as pool:
         for (first, last), made in _ahead(pool, make, spans, 1 + config.loader_threads):

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import threading
 import time
 import types
 
@@ -59,6 +60,25 @@ def test_a_restored_state_is_bit_for_bit_the_saved_one(tmp_path):
 def test_the_newest_and_the_best_are_kept(tmp_path):
     saved(tmp_path, [1, 2, 3, 4, 5], keep=2, scores={2: 9.0}).close()
     assert steps_in(tmp_path) == [2, 4, 5]
+
+
+def test_with_0_a_save_is_due_at_log_entries_once_the_last_one_has_ended(tmp_path, monkeypatch):
+    may_end = threading.Event()
+    finish = Checkpoints._finish
+
+    def finish_late(self, step):
+        assert may_end.wait(60)
+        finish(self, step)
+
+    monkeypatch.setattr(Checkpoints, "_finish", finish_late)
+    store = Checkpoints(tmp_path, 10)
+    assert [step for step in range(1, 9) if store.is_due(step, 0, 4)] == [4, 8]
+    store.save(4, state(4), 0.0)
+    assert not store.is_due(8, 0, 4) and store.is_due(8, 8, 4)
+    may_end.set()
+    store._pending_save[1].result()
+    assert store.is_due(8, 0, 4)
+    store.close()
 
 
 def test_after_a_restart_the_newest_and_the_best_are_still_kept(tmp_path):

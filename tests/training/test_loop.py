@@ -20,6 +20,7 @@ from avlgan_jax.data import batches, records
 from avlgan_jax.errors import UserError
 from avlgan_jax.presets import debug
 from avlgan_jax.training import loop, metric_writer, states, workdir
+from avlgan_jax.training.checkpoints import Checkpoints
 
 
 @pytest.fixture
@@ -50,6 +51,33 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(config, tmp_path)
     restored = states.restore(tmp_path / "resumed", config, "landmark")
     for one, other in zip(leaves(restored), leaves(uninterrupted), strict=True):
         assert one.tobytes() == other.tobytes()
+
+
+def test_saving_as_often_as_possible_changes_nothing_and_resumes_bit_for_bit(config, tmp_path, monkeypatch):
+    """Every second save is taken to be in progress at the next log entry."""
+    saved, is_due, save = [], Checkpoints.is_due, Checkpoints.save
+
+    def is_due_unless_saved_just_before(self, step, every, log_every):
+        assert (every, log_every) == (0, 2)
+        return is_due(self, step, every, log_every) and step - 2 not in saved
+
+    def record_and_save(self, step, *arguments):
+        saved.append(step)
+        save(self, step, *arguments)
+        self.wait()
+
+    uninterrupted = loop.train(config, "landmark", tmp_path / "uninterrupted")
+    monkeypatch.setattr(Checkpoints, "is_due", is_due_unless_saved_just_before)
+    monkeypatch.setattr(Checkpoints, "save", record_and_save)
+    often = dataclasses.replace(config, checkpoint_every=0)
+    half = dataclasses.replace(often, landmark=dataclasses.replace(config.landmark, steps=4))
+    loop.train(half, "landmark", tmp_path / "often")
+    assert saved == [2, 4]
+    resumed = loop.train(often, "landmark", tmp_path / "often")
+    assert saved == [2, 4, 8]
+    assert lines(tmp_path / "often" / "landmark") == lines(tmp_path / "uninterrupted" / "landmark")
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(leaves(resumed), leaves(uninterrupted), strict=True))
+    assert workdir.read_config(tmp_path / "often").checkpoint_every == 0
 
 
 def test_faces_on_the_device_and_on_the_host_give_the_same_bits(config, tmp_path):
@@ -186,8 +214,9 @@ def test_the_image_converter_resumes_bit_for_bit(data_dir, tmp_path):
 LONG = ("--landmark.steps", 100_000, "--log-every", 50, "--checkpoint-every", 200, "--sample-every", 100_000)
 
 
-def test_a_stop_signal_saves_and_exits_with_status_75(data_dir, tmp_path):
-    process = start(data_dir, tmp_path, "landmark", *LONG)
+@pytest.mark.parametrize("every", [200, 0])
+def test_a_stop_signal_saves_and_exits_with_status_75(data_dir, tmp_path, every):
+    process = start(data_dir, tmp_path, "landmark", *LONG, "--checkpoint-every", every)
     wait_for(lambda: lines(tmp_path / "landmark"), process)
     process.send_signal(signal.SIGTERM)
     _, output = process.communicate(timeout=300)
