@@ -126,10 +126,13 @@ class LandmarkTraining(AdversarialTraining):
     """Residual blocks of the generator."""
     d_layers: int = 4
     """Hidden layers of the discriminator."""
+    vary_proportions: float = 0.0
+    """Strength of random proportions of the landmarks: 0 (none) to 2. 1 makes drawn faces as varied as people are."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _require(self, "centre_weight", self.centre_weight >= 0, "0 or more")
+        _require(self, "vary_proportions", 0 <= self.vary_proportions <= 2, "from 0 to 2")
         _require(self, "precision", self.precision == "float32", "'float32': the landmark converter has no other")
         for name in ("width", "blocks", "d_layers"):
             _require(self, name, getattr(self, name) >= 1, "at least 1")
@@ -194,11 +197,13 @@ class Config:
     """Options of an experiment: four models, trained on one data set at one resolution."""
 
     data: str = "procedural_faces"
-    """Name of the data set to train on, prepared with prepare.py."""
+    """Name of the data set to train on, prepared with prepare.py; or several with a plus between, in equal shares."""
     data_dir: str = "data"
     """Folder of the prepared records, or a bucket (gs://...)."""
     seed: int = 0
     """Seed of the initial weights, batch order, mirroring, augmentation and target emotions."""
+    initial: str = ""
+    """Workdir of an earlier run, on any data: gives the initial weights, and the models that are not trained here."""
     resolution: int = 128
     """Side of the images in pixels. Records of this resolution must have been prepared."""
     # 3 is the variant of Section IV-A, "we replaced all the landmarks in the model with 3D ones". The records must have
@@ -240,11 +245,12 @@ class Config:
         _require(self, "augment", 0 <= self.augment <= 3, "in [0, 3]")
         _require(self, "devices", self.devices >= 0, "0 (automatic) or more")
         _require(self, "steps_per_dispatch", self.steps_per_dispatch >= 0, "0 (automatic) or more")
-        if self.augment and self.data_on_device == "yes":
-            raise UserError(
-                f"data_on_device is 'yes' and augment is {self.augment}: augmentation runs on the host; set "
-                "data_on_device to 'auto', or augment to 0"
-            )
+        for name, strength in (("augment", self.augment), ("vary_proportions", self.landmark.vary_proportions)):
+            if strength and self.data_on_device == "yes":
+                raise UserError(
+                    f"data_on_device is 'yes' and {name} is {strength}: the host changes the faces; set "
+                    f"data_on_device to 'auto', or {name} to 0"
+                )
         for name in ("loader_threads", "log_every", "keep_checkpoints", "sample_every"):
             _require(self, name, getattr(self, name) >= 1, "at least 1")
         _require(self, "checkpoint_every", self.checkpoint_every >= 0, "0 (as often as the disk allows) or more")

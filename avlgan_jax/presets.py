@@ -104,7 +104,7 @@ def demo() -> Config:
 
 
 def paired() -> Config:
-    """Return the recipe of the packaged weights: drawn faces of 64 px in pairs, the same face at two emotions.
+    """Return the recipe for drawn faces of 64 px in pairs, the same face at two emotions.
 
     `python prepare.py procedural_faces --resolution 64 --faces 14000 --emotions 2 --infant-every 3 --data-dir pairs`
     `python train.py all --preset paired --data-dir pairs --workdir runs/paired`
@@ -120,7 +120,13 @@ def paired() -> Config:
         resolution=64,
         regressor=replace(recipe.regressor, steps=2_500),
         landmark=replace(
-            recipe.landmark, steps=16_000, batch_size=64, targets="paired", paired_weight=20.0, emotion_weight=1.0
+            recipe.landmark,
+            steps=12_000,
+            batch_size=64,
+            targets="paired",
+            paired_weight=20.0,
+            emotion_weight=1.0,
+            vary_proportions=1.0,
         ),
         image=replace(
             recipe.image,
@@ -135,6 +141,24 @@ def paired() -> Config:
             mask_weight=0.05,
             d_width=32,
         ),
+    )
+
+
+def photographs() -> Config:
+    """Return the recipe of the packaged weights: a `paired` run goes on with drawn faces and photographs.
+
+    `python prepare.py diffusion_fer --manual-dir DIFFUSION_FER --resolution 64 --data-dir pairs`
+    `python train.py image --preset photographs --data-dir pairs --initial runs/paired --workdir runs/photographs`
+
+    Half of each batch are drawn pairs. The other half are photographs, which have no pairs: each is warped to another
+    emotion, and the painter learns to bring it back. Landmark converter and regressor are those of the `paired` run.
+    """
+    recipe = paired()
+    return replace(
+        recipe,
+        data="procedural_faces+diffusion_fer",
+        augment=1.0,
+        image=replace(recipe.image, steps=3_600, d_warmup=200, learning_rate=3e-4, ema_decay=0.998, emotion_weight=1.0),
     )
 
 
@@ -163,5 +187,6 @@ PRESETS: dict[str, Callable[[], Config]] = {
     "modern": modern,
     "demo": demo,
     "paired": paired,
+    "photographs": photographs,
     "debug": debug,
 }

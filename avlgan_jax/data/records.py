@@ -65,6 +65,8 @@ class Faces:
     ids: Shaped[np.ndarray, "n"]
     subjects: Shaped[np.ndarray, "n"]
     extras: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    parts: tuple[int, ...] = ()
+    """Sizes of the data sets that follow one another, if there are several (`data.mixed`)."""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -78,34 +80,44 @@ class Faces:
     def partners(self) -> Int[np.ndarray, "n k"]:
         """The indices of the other images of the same person in the same pose, for each face.
 
-        Drawn faces with the same `face_key` differ in their emotion alone.
+        Drawn faces with the same `face_key` differ in their emotion alone. A face that is not drawn is its own partner.
 
         Raises:
-            UserError: The data has no `face_key`, or not every face has the same number of partners, at least one.
+            UserError: Not every drawn face has the same number of partners, at least one.
         """
-        if "face_key" not in self.extras:
-            raise UserError("targets is paired, but these faces are not drawn: expected shuffled or uniform targets")
-        _, pose, counts = np.unique(self.extras["face_key"], axis=0, return_inverse=True, return_counts=True)
+        keys = self.extras.get("face_key", np.full((len(self), 1), -1))
+        drawn = np.flatnonzero(keys[:, 0] >= 0)
+        if not len(drawn):
+            return np.arange(len(self))[:, None]
+        _, pose, counts = np.unique(keys[drawn], axis=0, return_inverse=True, return_counts=True)
         size = int(counts.max())
         if size < 2 or counts.min() != size:
             raise UserError(
                 f"targets is paired, but poses have {counts.min()} to {size} images: expected 2 or more, the same for "
                 "all; prepare the data with --emotions 2 and a multiple of as many --faces"
             )
-        members = np.argsort(pose.ravel(), kind="stable").reshape(-1, size)
-        partners = np.empty((len(self), size - 1), np.int64)
+        members = drawn[np.argsort(pose.ravel(), kind="stable")].reshape(-1, size)
+        partners = np.repeat(np.arange(len(self))[:, None], size - 1, axis=1)
         for place in range(size):
             partners[members[:, place]] = np.delete(members, place, axis=1)
         return partners
 
+    @functools.cached_property
+    def alone(self) -> Bool[np.ndarray, "n"] | None:
+        """Which faces are their own partners; None if none is."""
+        found = (self.partners == np.arange(len(self))[:, None]).any(axis=1)
+        return found if found.any() else None
+
     def take(self, indices: Int[np.ndarray, "k"] | Bool[np.ndarray, "n"]) -> "Faces":
         """Return a copy of the faces at `indices`, in that order, or of the faces where a mask is true."""
         arrays = {name: array[indices] for name, array in self._arrays().items()}
-        return dataclasses.replace(self, **arrays, extras={name: a[indices] for name, a in self.extras.items()})
+        extras = {name: array[indices] for name, array in self.extras.items()}
+        return dataclasses.replace(self, **arrays, extras=extras, parts=())
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        """Return all fields except `extras` by name."""
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "extras"}
+        """Return all arrays except `extras` by name."""
+        names = (field.name for field in dataclasses.fields(self) if field.name not in ("extras", "parts"))
+        return {name: getattr(self, name) for name in names}
 
 
 def load(data_dir: Path, name: str, resolution: int, split: str, dimensions: int = 2) -> Faces:

@@ -104,7 +104,7 @@ def evaluate(arguments: Arguments) -> Path:
             weights are required and missing; a file of dlib's models is not the published one; or
             `arguments.experiment` is an ablation without trained runs.
     """
-    from avlgan_jax.data import records
+    from avlgan_jax.data import mixed, records
     from avlgan_jax.data.manifest import find_manifest
     from avlgan_jax.evaluation import finished, provenance
     from avlgan_jax.evaluation.report import page, tables
@@ -119,7 +119,7 @@ def evaluate(arguments: Arguments) -> Path:
     ablations = finished.ablation_digest(arguments.workdir)
     config, parameters, steps = states.read(arguments.workdir)
     models = inference.assemble(config, parameters, steps, sizes=(arguments.batch_size,), devices=devices)
-    data = arguments.data or config.data
+    data = arguments.data or mixed.names(config.data)[0]
     data_dir = Path(arguments.data_dir or config.data_dir)
     resolution, dimensions, seed = config.resolution, config.landmark_dimensions, arguments.seed
     faces = records.load(data_dir, data, resolution, arguments.split, dimensions)

@@ -73,8 +73,10 @@ def build(name: ModelName, config: Config, face_count: int) -> Model:
 
     def view(frozen: Params, batch: Batch):
         converted = batch.target_landmarks
-        if converted is None:
+        if converted is None or batch.restored is not None:
             converted = convert_landmarks(frozen, batch.landmarks, batch.targets)
+        if batch.restored is not None:
+            converted = jnp.where(batch.restored[:, None, None], converted, batch.target_landmarks)
         # On the way back of the cycle source and target change places.
         own = Condition(batch.emotions, batch.landmarks, converted)
         return image_to_float(batch.images), own, Condition(batch.targets, converted, batch.landmarks)

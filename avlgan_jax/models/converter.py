@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from avlgan_jax.config import AdversarialTraining, LandmarkTraining
 from avlgan_jax.data.batches import Batch
+from avlgan_jax.faces import warp
 from avlgan_jax.models import losses
 from avlgan_jax.models.networks import Condition, DiscriminatorOutput
 from avlgan_jax.models.optimizers import Params, copy_params, moving_average
@@ -44,6 +45,21 @@ class State(struct.PyTreeNode):
     def evaluated(self) -> Params:
         """The generator's weights for evaluation: the moving average if there is one, else the last weights."""
         return self.generator if self.ema is None else self.ema
+
+
+class Lesson(NamedTuple):
+    """What a training step takes from a batch: what G converts, and what it is compared with."""
+
+    source: Source
+    own: Condition
+    """The condition of the source."""
+    target: Condition
+    truth: Source | None
+    """The source at the target condition, where it is known."""
+    real: Source
+    """What D takes as real: the faces of the batch."""
+    read: Condition
+    """The condition of `real`, which D learns to read."""
 
 
 class LossWeights(NamedTuple):
@@ -80,6 +96,30 @@ class Converter:
     def weights(self) -> LossWeights:
         """The loss weights in use: `loss_weights_override` if set, else those of the config."""
         return configured_weights(self.training) if self.loss_weights_override is None else self.loss_weights_override
+
+    def lesson(self, frozen: Params, batch: Batch) -> Lesson:
+        """Return what a step of training takes from a batch.
+
+        A face without a pair but itself (`Batch.restored`) is warped to the target first, as geometry alone can, and G
+        brings it back to its own condition: the face itself shows the teeth, lids and folds that the warp hides.
+        """
+        real, own, target = self.view(frozen, batch)
+        truth = self.truth(batch)
+        if batch.restored is None:
+            return Lesson(real, own, target, truth, real, own)
+
+        def choose(restored: Source, paired: Source) -> Source:
+            return jnp.where(batch.restored.reshape(-1, *(1,) * (paired.ndim - 1)), restored, paired)
+
+        moved = jax.vmap(warp.warp)(real, target.source, target.landmarks)
+        return Lesson(
+            choose(moved, real),
+            jax.tree.map(choose, target, own),
+            jax.tree.map(choose, own, target),
+            choose(real, truth),
+            real,
+            own,
+        )
 
     def init(self, key: Key[Array, ""], batch: Batch, frozen: Params) -> State:
         """Return a newly initialised state.
@@ -255,24 +295,24 @@ class Converter:
         Returns:
             The state, and scalar metrics named `d/...` and, if G is updated, `g/...`.
         """
-        real, own, target = self.view(state.frozen, batch)
+        source, own, target, truth, real, read = self.lesson(state.frozen, batch)
         state = state.replace(step=state.step + 1)
         if kind == "reading":
-            d_result = jax.grad(self.reading_objective, has_aux=True)(state.discriminator, real, own)
+            d_result = jax.grad(self.reading_objective, has_aux=True)(state.discriminator, real, read)
             return self._update_discriminator(state, *mean_over_devices(d_result, axis))
 
         # Noise depends on the position in the global batch, so it is the same on whatever device an example is.
         mix = jax.vmap(lambda position: jax.random.uniform(jax.random.fold_in(key, position)))(batch.position)
         # One forward pass for both updates: D's uses the output, and G's back-propagates through the same pass.
-        generated, pull_back = jax.vjp(lambda generator: self.generate(generator, real, target), state.generator)
+        generated, pull_back = jax.vjp(lambda generator: self.generate(generator, source, target), state.generator)
         fake = jax.lax.stop_gradient(generated.output)
-        d_result = jax.grad(self.discriminator_objective, has_aux=True)(state.discriminator, real, fake, own, mix)
+        d_result = jax.grad(self.discriminator_objective, has_aux=True)(state.discriminator, real, fake, read, mix)
         state, d_metrics = self._update_discriminator(state, *mean_over_devices(d_result, axis))
         if kind == "discriminator":
             return state, d_metrics
 
         (direct, through_output), metrics = jax.grad(self.generator_objective, argnums=(0, 1), has_aux=True)(
-            state.generator, generated, state.discriminator, real, own, target, self.truth(batch)
+            state.generator, generated, state.discriminator, source, own, target, truth
         )
         (indirect,) = pull_back(through_output)
         gradients = jax.tree.map(jnp.add, direct, indirect)

@@ -15,7 +15,7 @@ from pathlib import Path
 import jax
 
 from avlgan_jax.config import Config, ModelName
-from avlgan_jax.data import batches, manifest, records
+from avlgan_jax.data import batches, mixed, records
 from avlgan_jax.data.batches import Batch, BatchIndices, DeviceFaces
 from avlgan_jax.data.records import Faces
 from avlgan_jax.models import build
@@ -54,11 +54,13 @@ def train(
             far are saved.
     """
     # --- faces -------------------------------------------------------------------------------------------------
-    data_dir = buckets.local_data_dir(config.data_dir, config.data, config.resolution)
-    faces = records.load(data_dir, config.data, config.resolution, "train", config.landmark_dimensions)
-    unseen = records.load(data_dir, config.data, config.resolution, "validation", config.landmark_dimensions)
+    names = mixed.names(config.data)
+    for name_of_data in names:
+        data_dir = buckets.local_data_dir(config.data_dir, name_of_data, config.resolution)
+    faces = mixed.load(data_dir, config.data, config.resolution, "train", config.landmark_dimensions)
+    unseen = records.load(data_dir, names[0], config.resolution, "validation", config.landmark_dimensions)
     if multihost.is_first():
-        workdir.claim(directory, config, manifest.records_digest(data_dir, config.data, config.resolution))
+        workdir.claim(directory, config, mixed.digest(data_dir, config.data, config.resolution))
 
     # --- model, devices, state ---------------------------------------------------------------------------------
     model = build.build(name, config, len(faces))
@@ -112,9 +114,10 @@ def _open_journal(
 
 
 def _on_devices(config: Config, faces: Faces, model: Model, devices: list[jax.Device]) -> DeviceFaces | None:
-    """Replicate the training faces to the devices. Return None if they do not fit or are augmented on the host."""
+    """Replicate the training faces to the devices. Return None if they do not fit or are changed on the host."""
     device_faces = batches.device_faces(faces, model.with_images)
-    fits = not config.augment and data_fits(config.data_on_device, device_faces.nbytes, devices)
+    varied = config.augment or getattr(model.training, "vary_proportions", 0.0)
+    fits = not varied and data_fits(config.data_on_device, device_faces.nbytes, devices)
     # All processes follow the first, since the memory of their devices may differ.
     return replicate(device_faces, devices) if multihost.broadcast_text(str(fits)) == str(True) else None
 

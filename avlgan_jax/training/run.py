@@ -35,7 +35,7 @@ class Arguments:
     """Folder of the run: config, checkpoints, metrics, samples. A bucket (gs://...) is mirrored locally."""
     config: Annotated[Config, tyro.conf.arg(name="")]
     """Config of the preset, changed by the options below."""
-    preset: Literal["paper", "modern", "demo", "paired", "debug"] = "modern"
+    preset: Literal["paper", "modern", "demo", "paired", "photographs", "debug"] = "modern"
     """Preset that sets the defaults of the options below."""
     cluster: Annotated[Cluster, tyro.conf.arg(name="")] = field(default_factory=Cluster)
     """How the processes of one run connect. Not needed for one process, or if the scheduler sets it."""
@@ -49,7 +49,7 @@ class Arguments:
 class _PresetOnly:
     """The preset option alone, parsed first."""
 
-    preset: Literal["paper", "modern", "demo", "paired", "debug"] = "modern"
+    preset: Literal["paper", "modern", "demo", "paired", "photographs", "debug"] = "modern"
 
 
 def parse(arguments: list[str] | None = None) -> Arguments:

@@ -60,7 +60,7 @@ def restore(directory: Path, config: Config, name: ModelName, step: int | None =
     """Restore the state of a model from a checkpoint.
 
     Args:
-        directory: Workdir of the run.
+        directory: Workdir of the run. A model without checkpoints there is that of the config's `initial` run.
         config: Config of the run.
         name: Model to restore.
         step: Step of the checkpoint; None takes the newest intact one.
@@ -70,6 +70,10 @@ def restore(directory: Path, config: Config, name: ModelName, step: int | None =
             config.
     """
     folder = workdir.checkpoints(directory, name)
+    trained = folder.is_dir() and any(entry.name.isdigit() for entry in folder.iterdir())
+    if config.initial and not trained:
+        directory = Path(config.initial)
+        folder = workdir.checkpoints(directory, name)
     if not folder.is_dir():
         raise UserError(
             f"the {name} model of {directory} is not trained yet; train it: {command_line('train')} {name} ..."
@@ -86,7 +90,7 @@ def restore(directory: Path, config: Config, name: ModelName, step: int | None =
 
 
 def fresh_state(model: Model, config: Config, frozen: Params | None = None):
-    """Return the state that training starts from.
+    """Return the state that training starts from, with the networks of the `initial` run if the config names one.
 
     Args:
         model: Model to initialise.
@@ -101,7 +105,13 @@ def fresh_state(model: Model, config: Config, frozen: Params | None = None):
     # One random stream per model, independent of which other models are trained.
     key = jax.random.fold_in(jax.random.key(config.seed), MODEL_NAMES.index(model.name))
     batch = build.empty_batch(config, 1, model.with_images)
-    return dispatch.jit_unoptimised(model.trainer.init)(key, batch, frozen)
+    state = dispatch.jit_unoptimised(model.trainer.init)(key, batch, frozen)
+    if not config.initial:
+        return state
+    # The optimizers start anew, and so does the step.
+    networks = ("regressor", "ema") if model.name == "regressor" else ("generator", "discriminator", "ema")
+    earlier = restore(Path(config.initial), config, model.name)
+    return state.replace(**{network: getattr(earlier, network) for network in networks})
 
 
 def state_shapes(model: Model, config: Config):

@@ -4,10 +4,11 @@ import jax
 import numpy as np
 import pytest
 
-from avlgan_jax.data import batches
+from avlgan_jax.data import batches, mixed
 from avlgan_jax.data.records import Faces
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import landmarks as lm
+from avlgan_jax.presets import debug
 
 
 def some_faces(count):
@@ -163,9 +164,22 @@ def test_paired_targets_are_other_images_of_the_same_pose(size):
     jax.tree.map(np.testing.assert_array_equal, on_device, part)
 
 
+def test_a_pair_has_the_same_proportions_and_the_other_choices_stay():
+    faces = paired_faces()
+    plain, varied = (
+        batches.plan_batch(0, 3, 4, faces.emotions, "paired", partners=faces.partners, vary_proportions=strength)
+        for strength in (0.0, 1.0)
+    )
+    assert plain.proportions is None
+    jax.tree.map(np.testing.assert_array_equal, plain, varied._replace(proportions=None))
+    batch = batches.assemble_batch(faces, varied, with_images=False)
+    swapped = varied._replace(indices=varied.partners, partners=varied.indices)
+    back = batches.assemble_batch(faces, swapped, with_images=False)
+    np.testing.assert_array_equal(batch.target_landmarks, back.landmarks)
+    assert not np.allclose(batch.landmarks, batches.assemble_batch(faces, plain, with_images=False).landmarks)
+
+
 def test_pairs_need_several_images_of_every_pose():
-    with pytest.raises(UserError, match="these faces are not drawn"):
-        _ = some_faces(4).partners
     faces = paired_faces()
     with pytest.raises(UserError, match=r"poses have 1 to 2 images: .* --emotions 2"):
         _ = faces.take(np.arange(len(faces) - 1)).partners
@@ -186,6 +200,42 @@ def test_a_target_is_never_an_absent_label(faces):
     with pytest.raises(UserError, match="no label with both valence and arousal.*uniform"):
         batches.plan_batch(0, 0, 5, unrated, "shuffled")
     assert np.isfinite(batches.plan_batch(0, 0, 5, unrated, "uniform").targets).all()
+
+
+def test_faces_without_a_pair_are_restored_and_only_by_a_converter_that_warps(faces):
+    assert faces.alone.all() and (faces.partners[:, 0] == np.arange(len(faces))).all()
+    config = dataclasses.replace(debug(), data="some_faces")
+    for training in (config.landmark, config.image):
+        paired = dataclasses.replace(training, targets="paired", batch_size=4)
+        if training is config.landmark:
+            with pytest.raises(UserError, match="10 faces are not drawn and have no pair"):
+                batches.plan_for(config, paired, 0, faces)
+            continue
+        plan = batches.plan_for(config, paired, 0, faces)
+        assert plan.restored.all()
+        np.testing.assert_array_equal(plan.partners, plan.indices)
+        assert not np.isin(plan.targets, faces.emotions).any()  # drawn from the disc
+        batch = batches.assemble_batch(faces, plan, with_images=True)
+        np.testing.assert_array_equal(batch.target_images, batch.images)
+
+
+def test_examples_are_of_each_data_set_in_turn():
+    drawn, others = paired_faces(count=6), some_faces(4)
+    both = mixed.join([drawn, others])
+    assert both.parts == (12, 4) and both.alone.tolist() == [False] * 12 + [True] * 4
+    np.testing.assert_array_equal(both.partners[:12], drawn.partners)
+    options = {"partners": both.partners, "alone": both.alone, "parts": both.parts}
+    plans = [batches.plan_batch(0, step, 4, both.emotions, "paired", **options) for step in range(12)]
+    for plan in plans:
+        assert (plan.indices < 12).tolist() == [True, False] * 2
+        np.testing.assert_array_equal(plan.restored, plan.indices >= 12)
+        paired = ~plan.restored
+        np.testing.assert_array_equal(plan.targets[paired], both.emotions[plan.partners[paired]].astype(np.float32))
+    seen = np.concatenate([plan.indices for plan in plans])
+    assert sorted(seen[seen < 12]) == sorted([*range(12)] * 2)  # each once an epoch
+    assert sorted(seen[seen >= 12]) == sorted([12, 13, 14, 15] * 6)
+    alone = np.concatenate([batches.plan_batch(0, step, 2, drawn.emotions, "uniform").indices for step in range(12)])
+    np.testing.assert_array_equal(seen[seen < 12], alone)
 
 
 def test_pairs_without_a_label_are_refused():

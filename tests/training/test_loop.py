@@ -18,6 +18,7 @@ from training_processes import start, steps_saved, wait_for
 from avlgan_jax.config import ImageTraining, LandmarkTraining
 from avlgan_jax.data import batches, records
 from avlgan_jax.errors import UserError
+from avlgan_jax.models import build
 from avlgan_jax.presets import debug
 from avlgan_jax.training import loop, metric_writer, states, workdir
 from avlgan_jax.training.checkpoints import Checkpoints
@@ -191,6 +192,33 @@ def test_a_missing_validation_of_the_last_step_is_repeated(config, tmp_path):
 def test_the_image_converter_needs_the_landmark_converter(config, tmp_path):
     with pytest.raises(UserError, match="landmark model .* is not trained yet; train it: python train.py landmark"):
         loop.train(config, "image", tmp_path)
+
+
+def test_a_run_starts_from_the_networks_of_an_initial_run_and_uses_its_other_models(config, tmp_path):
+    earlier, initial = tmp_path / "earlier", dataclasses.replace(config, initial=str(tmp_path / "earlier"))
+    with pytest.raises(UserError, match=f"landmark model of {earlier} is not trained yet"):
+        loop.train(initial, "landmark", tmp_path / "later")
+    done = loop.train(config, "landmark", earlier)
+    model = build.build("landmark", initial, 1)
+    start = states.fresh_state(model, initial)
+    for network in ("generator", "discriminator", "ema"):
+        for one, other in zip(*(jax.tree.leaves(getattr(s, network)) for s in (start, done)), strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert int(start.step) == 0
+    restored = states.restore(tmp_path / "later", initial, "landmark")  # not trained in the later run
+    assert int(restored.step) == 8
+    trained = loop.train(initial, "landmark", tmp_path / "later")
+    assert any(a.tobytes() != b.tobytes() for a, b in zip(leaves(trained), leaves(done), strict=True))
+
+
+def test_random_proportions_change_training_and_stay_off_the_device(config, tmp_path):
+    section = dataclasses.replace(config.landmark, vary_proportions=1.0)
+    varied = dataclasses.replace(config, landmark=section, data_on_device="auto")
+    one = loop.train(varied, "landmark", tmp_path / "varied")
+    plain = loop.train(config, "landmark", tmp_path / "plain")
+    assert any(a.tobytes() != b.tobytes() for a, b in zip(leaves(one), leaves(plain), strict=True))
+    with pytest.raises(UserError, match="vary_proportions is 1.0"):
+        dataclasses.replace(varied, data_on_device="yes")
 
 
 def test_a_workdir_with_another_config_is_refused(config, tmp_path):
