@@ -6,8 +6,8 @@ same step. There are two forms:
 - `eager` follows public StarGAN code: float32, separate passes of D over real and generated images, and a second pass
   of G for the update of G.
 - `best` is the fastest that PyTorch offers: one pass of G for both updates, one call of D for real and generated
-  images, D's weights frozen during the update of G, channels last, a fused Adam, and on a GPU bfloat16 autocast and
-  `torch.compile`.
+  images, D's weights frozen during the update of G, channels last, a fused Adam, and on a GPU `torch.compile` and,
+  unless another precision is asked for, bfloat16 autocast.
 """
 
 import contextlib
@@ -26,6 +26,7 @@ from avlgan_jax.data.batches import Batch
 from avlgan_jax.faces import landmarks as lm
 
 Form = Literal["eager", "best"]
+Precision = Literal["float32", "TF32", "bfloat16"]
 
 
 class Condition(NamedTuple):
@@ -181,6 +182,7 @@ class Reference:
         view: Maps a batch to the source, its own condition and the target condition.
         form: "eager" or "best", as described in this module.
         device: "cpu" or "cuda".
+        precision: Precision of convolutions and matrix products; None for the form's own. bfloat16 is for images only.
     """
 
     def __init__(
@@ -191,6 +193,7 @@ class Reference:
         view: Callable[[Batch], tuple[Tensor, Condition, Condition]],
         form: Form,
         device: str,
+        precision: Precision | None = None,
     ):
         self.training, self.view, self.form, self.device = training, view, form, device
         pictures = isinstance(training, ImageTraining)
@@ -207,9 +210,9 @@ class Reference:
         self.g, self.d = self.generator, self.discriminator
         if best_on_gpu:
             self.g, self.d = torch.compile(self.generator), torch.compile(self.discriminator)
-        self.autocast = (
-            (lambda: torch.autocast("cuda", torch.bfloat16)) if best_on_gpu and pictures else contextlib.nullcontext
-        )
+        self.precision = precision or ("bfloat16" if best_on_gpu else None)
+        half = self.precision == "bfloat16" and pictures
+        self.autocast = (lambda: torch.autocast(device, torch.bfloat16)) if half else contextlib.nullcontext
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """Update D, then G, on a batch of NumPy arrays.
@@ -217,6 +220,9 @@ class Reference:
         Returns:
             The losses, with the names `d/...` and `g/...` that `converter.Converter.step` gives them.
         """
+        if self.precision is not None:
+            torch.backends.cuda.matmul.allow_tf32 = self.precision != "float32"
+            torch.backends.cudnn.allow_tf32 = self.precision != "float32"
         real, own, target = self.view(batch)
         if self.layout is not None:
             real = real.contiguous(memory_format=self.layout)
@@ -225,12 +231,14 @@ class Reference:
 
     def _eager(self, real: Tensor, own: Condition, target: Condition) -> dict[str, Tensor]:
         """Update D, then G, as public StarGAN code does."""
-        with torch.no_grad():
-            fake = self.g(real, target)
-        d_losses = self._discriminator_losses(self.d(real), self.d(fake), own)
+        with self.autocast():
+            with torch.no_grad():
+                fake = self.g(real, target)
+            d_losses = self._discriminator_losses(self.d(real), self.d(fake), own)
         self._update(1, d_losses["d/loss"])
-        generated = self.g(real, target)
-        g_losses = self._generator_losses(real, generated, own, target)
+        with self.autocast():
+            generated = self.g(real, target)
+            g_losses = self._generator_losses(real, generated, own, target)
         self._update(0, g_losses["g/loss"])
         return d_losses | g_losses
 
@@ -288,7 +296,9 @@ class Reference:
         self.optimizers[index].step()
 
 
-def image_reference(config: Config, state, form: Form, device: str = "cpu") -> Reference:
+def image_reference(
+    config: Config, state, form: Form, device: str = "cpu", precision: Precision | None = None
+) -> Reference:
     """Return the image converter of a config, with weights copied from a JAX state, including the landmark converter's.
 
     Args:
@@ -296,6 +306,7 @@ def image_reference(config: Config, state, form: Form, device: str = "cpu") -> R
         state: State of the JAX image converter (`converter.State`).
         form: "eager" or "best", as described in this module.
         device: "cpu" or "cuda".
+        precision: As for `Reference`.
 
     Raises:
         ValueError: If this module does not implement the config.
@@ -322,7 +333,7 @@ def image_reference(config: Config, state, form: Form, device: str = "cpu") -> R
             converted = through(landmarks, Condition(targets))
         return real, Condition(emotions, landmarks), Condition(targets, converted)
 
-    return Reference(generator, discriminator, section, view, form, device)
+    return Reference(generator, discriminator, section, view, form, device, precision)
 
 
 def landmark_reference(config: Config, state, form: Form, device: str = "cpu") -> Reference:

@@ -60,17 +60,7 @@ class Request:
 def main() -> None:
     """Measure the parts that the command line names, print the tables and write the JSON file."""
     request = tyro.cli(Request, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,))
-    if request.device == "cpu":
-        os.environ["JAX_PLATFORMS"] = "cpu"
-    import jax
-
-    from avlgan_jax.runtime import devices
-
-    devices.set_up_cpu()
-    found = "cpu" if jax.default_backend() == "cpu" else "gpu"
-    if request.device not in ("auto", found):
-        raise UserError(f"--device {request.device}: JAX finds {found} only; install requirements-cuda.txt for a GPU")
-    setting = Setting(found, request.tiny)
+    setting = Setting(find_device(request.device), request.tiny)
     document = {"machine": machine(), "parts": {}}
     for part in request.what:
         print(f"\n{part}\n{'-' * len(part)}", flush=True)
@@ -80,6 +70,25 @@ def main() -> None:
             cases[case.name] = as_json(case)
             _write(request.out, document)
     print(f"\nwritten to {request.out}")
+
+
+def find_device(wanted: Literal["auto", "cpu", "gpu"]) -> Literal["cpu", "gpu"]:
+    """Set JAX up for the wanted device and return the kind of device that it finds. Call it before JAX is used.
+
+    Raises:
+        UserError: JAX does not find the wanted device.
+    """
+    if wanted == "cpu":
+        os.environ["JAX_PLATFORMS"] = "cpu"
+    import jax
+
+    from avlgan_jax.runtime import devices
+
+    devices.set_up_cpu()
+    found = "cpu" if jax.default_backend() == "cpu" else "gpu"
+    if wanted not in ("auto", found):
+        raise UserError(f"--device {wanted}: JAX finds {found} only; install requirements-cuda.txt for a GPU")
+    return found
 
 
 def measure(part: str, setting: Setting) -> Iterator[Case]:

@@ -1,8 +1,10 @@
 """Benchmarks of training steps: both converters compared with PyTorch, and many landmark runs in one program."""
 
+import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +30,14 @@ IMAGE_CASES = {
     "gpu": ((32, 64, 16), (64, 64, 16), (128, 64, 16), (128, 64, 64)),
 }
 TINY = (16, 4, 2)
+# Batches of the paper's image converter at 128 px, with the steps in one dispatch, so that a call takes about a second.
+PAPER_SIDE, PAPER_WIDTH, PAPER_BATCHES = 128, 64, {16: 20, 64: 5}
+STEPS_PER_DISPATCH = (1, 5, 20)
+
+Precision = Literal["float32", "TF32", "bfloat16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+# JAX's names for the precision of matrix products and convolutions of float32 numbers.
+_PRODUCTS = {"float32": "highest", "TF32": "tensorfloat32", "bfloat16": "tensorfloat32"}
 
 
 def configured(side: int, width: int, batch_size: int) -> Config:
@@ -85,19 +95,33 @@ def drawn_state(model: Model, config: Config) -> State:
 
 
 class OurRun:
-    """A JAX training run, as `loop` dispatches it. A call runs one dispatch, from batches on the host to its end."""
+    """A JAX training run, as `loop` dispatches it. A call runs one dispatch, from batches on the host to its end.
 
-    def __init__(self, config: Config, name: ModelName):
+    Args:
+        config: Config of the run.
+        name: Model to train.
+        steps: Steps in one dispatch; 0 for the number that `loop` uses.
+        precision: Precision of matrix products and convolutions; None for the config's own and JAX's default.
+    """
+
+    def __init__(self, config: Config, name: ModelName, steps: int = 0, precision: Precision | None = None):
+        self._products = contextlib.nullcontext
+        if precision is not None:
+            stored = "bfloat16" if precision == "bfloat16" else "float32"
+            config = dataclasses.replace(config, image=dataclasses.replace(config.image, precision=stored))
+            self._products = lambda: jax.default_matmul_precision(_PRODUCTS[precision])
         self.model = build.build(name, config, FACES)
-        self.steps = dispatch.choose_steps_per_dispatch(0, self.model.with_images)
+        self.steps = dispatch.choose_steps_per_dispatch(steps, self.model.with_images)
         self.batches = example_batches(config, self.model, self.steps)
         self.start = drawn_state(self.model, config)
         devices = choose_devices(0, self.model.training.batch_size, self.model.with_images)
         self._dispatch = dispatch.make_dispatch(self.model.trainer.step, devices)
         self._state = jax.tree.map(jnp.array, self.start)  # a copy, because a dispatch donates the memory of its state
 
-    def __call__(self) -> None:
-        self._state, _ = self._dispatch(self._state, self.batches)
+    def __call__(self, dispatches: int = 1) -> None:
+        with self._products():
+            for _ in range(dispatches):
+                self._state, _ = self._dispatch(self._state, self.batches)
         jax.block_until_ready(self._state)
 
 
@@ -138,23 +162,48 @@ def _pytorch_run(reference, ours: OurRun) -> Callable[[], None]:
 
 def image_step(setting: Setting) -> Iterator[Case]:
     """Yield the rate of the full step, which updates D, and G with its cycle, in images/s."""
-    from benchmarks.pytorch_reference import image_reference
-
     for side, width, batch_size in [TINY] if setting.tiny else IMAGE_CASES[setting.device]:
         config = configured(side, width, batch_size)
-        ours = OurRun(config, "image")
-        contenders: dict[str, Callable[[], object]] = {"ours": ours}
+        runs = {"ours": OurRun(config, "image")}
         if setting.device == "gpu":
-            half = dataclasses.replace(config, image=dataclasses.replace(config.image, precision="bfloat16"))
-            contenders["ours bf16"] = OurRun(half, "image")
-        for form in ("eager", "best"):
-            theirs = image_reference(config, ours.start, form, setting.torch_device)
-            contenders[f"pytorch {form}"] = _pytorch_run(theirs, ours)
-        measured = alternate(contenders, rounds=setting.rounds, unit="images/s", items=ours.steps * batch_size)
-        work = flop_per_image(config)
-        fastest = max((m for name, m in measured.items() if name.startswith("ours")), key=lambda m: m.median)
-        facts = {"GFLOP/image": work / 1e9, "GFLOP/s": work * fastest.median / 1e9}
-        yield Case(f"{side} px, width {width}, batch {batch_size}", measured, facts)
+            runs["ours bf16"] = OurRun(config, "image", precision="bfloat16")
+        yield _image_case(setting, config, runs)
+
+
+def image_step_at(precision: Precision, setting: Setting) -> Iterator[Case]:
+    """Yield the rate of the full step of the paper's image converter with everything at one precision, in images/s."""
+    side, width, _ = TINY if setting.tiny else (PAPER_SIDE, PAPER_WIDTH, None)
+    for batch_size, steps in ({2: 2} if setting.tiny else PAPER_BATCHES).items():
+        config = configured(side, width, batch_size)
+        yield _image_case(setting, config, {"ours": OurRun(config, "image", steps, precision)}, precision)
+
+
+def _image_case(setting: Setting, config: Config, runs: dict[str, OurRun], precision: Precision | None = None) -> Case:
+    """Measure JAX runs of the same number of steps, and PyTorch from the weights of the first one."""
+    from benchmarks.pytorch_reference import image_reference
+
+    ours, batch_size = runs["ours"], config.image.batch_size
+    contenders: dict[str, Callable[[], object]] = dict(runs)
+    for form in ("eager", "best"):
+        theirs = image_reference(config, ours.start, form, setting.torch_device, precision)
+        contenders[f"pytorch {form}"] = _pytorch_run(theirs, ours)
+    measured = alternate(contenders, rounds=setting.rounds, unit="images/s", items=ours.steps * batch_size)
+    work = flop_per_image(config)
+    fastest = max((measured[name] for name in runs), key=lambda m: m.median)
+    facts = {"GFLOP/image": work / 1e9, "GFLOP/s": work * fastest.median / 1e9}
+    return Case(f"{config.resolution} px, width {config.image.width}, batch {batch_size}", measured, facts)
+
+
+def dispatches(setting: Setting) -> Iterator[Case]:
+    """Yield the rate of the paper's image converter in bfloat16 by the number of steps in one dispatch."""
+    side, width, batch_size = TINY if setting.tiny else (PAPER_SIDE, PAPER_WIDTH, 16)
+    config, counts = configured(side, width, batch_size), (1, 2) if setting.tiny else STEPS_PER_DISPATCH
+    contenders = {}
+    for count in counts:
+        run = OurRun(config, "image", count, "bfloat16")
+        contenders[f"ours, {count} a dispatch"] = functools.partial(run, max(counts) // count)
+    measured = alternate(contenders, rounds=setting.rounds, unit="images/s", items=max(counts) * batch_size)
+    yield Case(f"{side} px, width {width}, batch {batch_size}", measured)
 
 
 def landmark_step(setting: Setting) -> Iterator[Case]:
@@ -220,15 +269,16 @@ def memory(setting: Setting) -> Iterator[Case]:
 
 
 def peaks(setting: Setting) -> Iterator[Case]:
-    """Yield the device's peak rates: a large matrix product in float32 and bfloat16, and a sum of two large arrays."""
+    """Yield the device's peak rates: a large matrix product in each precision, and a sum of two large arrays."""
     side = 64 if setting.tiny else {"cpu": 2048, "gpu": 8192}[setting.device]
-    multiply, add = jax.jit(jnp.matmul), jax.jit(jnp.add)
+    add = jax.jit(jnp.add)
     measured: dict[str, Measurement] = {}
-    for name, dtype in (("float32", jnp.float32), ("bfloat16", jnp.bfloat16)):
-        matrix = jax.random.normal(jax.random.key(0), (side, side), dtype)
-        call = lambda matrix=matrix: multiply(matrix, matrix).block_until_ready()  # noqa: E731
+    for name in PRECISIONS if setting.device == "gpu" else ("float32", "bfloat16"):
+        matrix = jax.random.normal(jax.random.key(0), (side, side), "bfloat16" if name == "bfloat16" else "float32")
+        multiply = jax.jit(functools.partial(jnp.matmul, precision=_PRODUCTS[name]))
+        call = lambda matrix=matrix, multiply=multiply: multiply(matrix, matrix).block_until_ready()  # noqa: E731
         measured |= alternate({name: call}, rounds=setting.rounds, unit="GFLOP/s", items=2e-9 * side**3)
-    length = 1 << (10 if setting.tiny else {"cpu": 26, "gpu": 30}[setting.device])
+    length = 1 << (10 if setting.tiny else {"cpu": 26, "gpu": 28}[setting.device])
     zeros, ones = jnp.zeros(length), jnp.ones(length)
     moved = alternate(
         {"float32": lambda: add(zeros, ones).block_until_ready()},
