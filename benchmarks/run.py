@@ -29,6 +29,7 @@ PARTS = {
     "peaks": ("training", "peaks"),
     "work": ("training", "work"),
     "image": ("training", "image_step"),
+    "modern": ("modern", "step"),
     "landmark": ("training", "landmark_step"),
     "memory": ("training", "memory"),
     "generation": ("evaluating", "generation"),
@@ -36,6 +37,8 @@ PARTS = {
     "data": ("running", "data"),
     "start": ("running", "start"),
     "scaling": ("running", "scaling"),
+    "processes": ("scale", "processes"),
+    "curve": ("scale", "curve"),
     "operations": ("operations", "operations"),
     "choices": ("choices", "choices"),
 }

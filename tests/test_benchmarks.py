@@ -1,5 +1,6 @@
 """The benchmark command at its smallest sizes: it runs, alternates the contenders and reports its measurements."""
 
+import functools
 import json
 import os
 import shutil
@@ -9,7 +10,7 @@ import sys
 import pytest
 from conftest import ROOT, run
 
-from benchmarks import timing
+from benchmarks import scale, timing
 from benchmarks.run import PARTS
 
 
@@ -55,6 +56,18 @@ def test_training_steps_are_compared_with_pytorch(tmp_path):
     )
     assert landmark["facts"]["2 runs over the time of one"] > 0
     assert "ours is" in table and "steps/s" in table
+
+
+def test_the_curve_on_paper_adds_computing_and_sums():
+    rates = scale.Assumptions(flops=1e12, batch=10, per_host=4, inside=1e9, between=1e8, batches=100, disk=1e6)
+    paper = functools.partial(scale.on_paper, rates, work=1e10, gradients=1e7, stored=3e6, image=1e4)
+    inside, between = paper(4), paper(8)  # both compute for 0.1 s
+    assert inside["images/s"] == pytest.approx(40 / (0.1 + 2 * 0.75 * 0.01))
+    assert between["images/s"] == pytest.approx(80 / (0.1 + 2 * 0.875 * 0.1))
+    assert inside["of linear scaling, %"] == pytest.approx(100 * 0.1 / 0.115)
+    assert between["threads per host for batches"] == pytest.approx(between["images/s"] / 2 / 100)
+    assert between["MB/s of images per host"] == pytest.approx(between["images/s"] / 2 * 0.01)
+    assert between["s to write a checkpoint"] == 3.0
 
 
 @pytest.mark.slow
