@@ -60,6 +60,33 @@ def test_shorter_runs_scale_the_warm_up_of_the_discriminator(config):
     assert table_i.planned_config(longer, AblationPlan()) == longer
 
 
+@pytest.mark.parametrize(("landmarks", "images"), [(True, True), (True, False), (False, True)])
+def test_all_columns_have_one_baseline(config, tmp_path, monkeypatch, landmarks, images):
+    """Two seeds of each landmark converter, one image converter per cell; weights stand for their names."""
+    table_i.claim(tmp_path, AblationPlan(seeds=2))
+    own = {"landmark": "workdir", "image": "workdir"}
+    grid = [[f"{place}, seed {seed}" for seed in range(2)] for place in range(11)] if landmarks else []
+    monkeypatch.setattr(table_i.states, "read", lambda directory: (config, own, {}))
+    monkeypatch.setattr(table_i, "_load_landmarks", lambda *given: grid)
+    monkeypatch.setattr(table_i, "_load_image", lambda *given: {"image": given[3:]} if images else {})
+    found = table_i.load(tmp_path)
+    baselines = [found.cells[c][found.own[c]] for c in table_i.COLUMNS if found.own[c] in found.cells[c]]
+    assert len(baselines) == 2 * landmarks + 2 * images
+    assert all(baseline is baselines[0] for baseline in baselines)
+    own_image = (table_i.COLUMNS[2], found.own[table_i.COLUMNS[2]]) if images else "workdir"
+    own_landmarks = ["0, seed 0", "0, seed 1"] if landmarks else ["workdir"]
+    assert [load.args[1] for load in baselines[0]] == [{"landmark": name, "image": own_image} for name in own_landmarks]
+    if landmarks:
+        changed = found.cells["landmark.centre_weight"][100.0]
+        assert [load.args[1]["image"] for load in changed] == [own_image] * 2
+        assert {load.args[1]["landmark"] for load in changed}.isdisjoint(own_landmarks)
+    if images:
+        changed = found.cells["image.landmark_weight"][100.0]
+        expected = [{"landmark": name, "image": ("image.landmark_weight", 100.0)} for name in own_landmarks]
+        assert [load.args[1] for load in changed] == expected
+        assert all(len(found.cells[column]) >= len(table_i.VALUES) for column in table_i.COLUMNS[2:])
+
+
 @pytest.mark.slow
 def test_one_command_trains_and_reports_table_i(data_dir, tmp_path):
     options = ["--resolution", str(RESOLUTION), "--data-dir", str(data_dir), "--workdir", str(tmp_path)]
