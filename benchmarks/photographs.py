@@ -58,7 +58,7 @@ class Arguments:
 
     folder: tyro.conf.Positional[Path]
     """Manual directory of DiffusionFER."""
-    weights: str = "procedural64"
+    weights: str = "faces64"
     """Weights: name of a packaged bundle, folder of a bundle, or folder of a training run."""
     landmarks: str = "dlib"
     """Landmark detector of the edits."""

@@ -85,7 +85,7 @@ def test_a_config_without_landmark_dimensions_has_2():
     fields = json.loads(configuration.to_json(Config()))
     del fields["landmark_dimensions"]
     assert configuration.from_json(json.dumps(fields), "here") == Config()
-    assert bundle.read("procedural64").config.landmark_dimensions == 2
+    assert bundle.read(bundle.DEFAULT).config.landmark_dimensions == 2
     found = configuration.differences(Config(landmark_dimensions=3), Config())
     assert found == ["landmark_dimensions: 3 here, 2 there"]
 

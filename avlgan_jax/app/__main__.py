@@ -22,7 +22,7 @@ from avlgan_jax.errors import UserError, command
 class Arguments:
     """Weights of the page, and the address of its server."""
 
-    weights: str = "procedural64"
+    weights: str = "faces64"
     """Weights: name of a packaged bundle, folder of a bundle, or folder of a training run."""
     landmarks: str = "dlib"
     """Landmark detector for uploaded photographs: dlib, fan, fan3d or mediapipe."""

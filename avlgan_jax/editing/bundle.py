@@ -35,7 +35,7 @@ SCORES = ("rmse", "pcc_valence", "pcc_arousal", "truth_landmark_nme", "truth_psn
 
 # Folder of the bundles that come with the package, and the name of the default one.
 PACKAGED = Path(__file__).parents[1] / "weights"
-DEFAULT = "procedural64"
+DEFAULT = "faces64"
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Bundle:
     def trained_on(self) -> str:
         """Name and picture size of the training data, for messages."""
         side = self.config.resolution
-        return f"{self.config.data}, {side} x {side} px"
+        return f"{self.config.data.replace('+', ' and ')}, {side} x {side} px"
 
 
 def find(path_or_name: str | os.PathLike) -> Path:

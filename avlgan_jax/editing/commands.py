@@ -9,8 +9,7 @@
     python synthesize.py transfer --out dyad.mp4
 
 PHOTO is a picture file, or `procedural:SEED` or `procedural-infant:SEED` for a drawn face. The packaged weights were
-trained on drawn faces only: what opens in a photograph, a mouth or eyes, is painted as in a drawing. To have it painted
-as in a photograph, train on photographs (docs/tutorial.md) and pass --weights.
+trained on drawn faces and on photographs; pass others with --weights.
 """
 
 import functools

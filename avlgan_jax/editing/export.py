@@ -1,6 +1,6 @@
 """Export of a training run's weights as a bundle that can be distributed.
 
-    python -m avlgan_jax.editing.export runs/paired --out avlgan_jax/weights/procedural64
+    python -m avlgan_jax.editing.export runs/photographs --out avlgan_jax/weights/faces64
 
 A bundle contains the weights as float16 safetensors, the config, a model card, and `edit.jaxexport`: the two
 converters as one program that needs only jax (the card shows how to run it).

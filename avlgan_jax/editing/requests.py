@@ -18,7 +18,7 @@ Expression = Literal["neutral", "happy", "sad", "surprise", "fear", "disgust", "
 class CommonOptions:
     """Options of all commands."""
 
-    weights: str = "procedural64"
+    weights: str = "faces64"
     """Weights: name of a packaged bundle, folder of a bundle, or folder of a training run."""
     landmarks: str = "dlib"
     """Landmark detector for photographs: dlib, fan, fan3d or mediapipe. Use the one that prepared the training data."""

@@ -24,10 +24,10 @@ def test_the_packaged_weights_are_small_and_documented(packaged):
     folder = bundle.PACKAGED / bundle.DEFAULT
     assert sum(path.stat().st_size for path in folder.iterdir()) < 12e6
     assert all(leaf.dtype == np.float16 for leaf in load_file(folder / bundle.WEIGHTS).values())
-    assert packaged.trained_on.startswith("procedural_faces, ")
+    assert packaged.trained_on.startswith("procedural_faces and diffusion_fer, ")
     assert len(packaged.data_digest) == 32
     card = (folder / bundle.CARD).read_text()
-    assert "painted as in a drawing" in card
+    assert "Photographs have no pairs" in card and "as in a drawing" not in card
     for row in ("avlandmarkgan", "do_nothing", "regressor"):
         assert f"{packaged.scores[row]['rmse']:.3f}" in card
 
@@ -89,7 +89,7 @@ def test_a_folder_that_is_not_a_bundle_is_not_replaced(packaged, tmp_path):
 
 
 def test_missing_damaged_and_unsuitable_bundles_are_user_errors(packaged, tmp_path):
-    with pytest.raises(UserError, match="no weights at nowhere.*procedural64"):
+    with pytest.raises(UserError, match="no weights at nowhere.*faces64"):
         avlgan_jax.load("nowhere")
     with pytest.raises(UserError, match="config.json is missing"):
         bundle.read(tmp_path)

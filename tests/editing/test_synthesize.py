@@ -30,11 +30,18 @@ def test_edit_changes_all_faces_of_a_photograph_or_the_chosen_one(photo, capsys)
     out = commands.edit(requests.Edit(photo=str(photo), emotion="happy"))
     assert out == photo.with_name("two_edited.png") and changed(out, photo) == [True, True]
     note = capsys.readouterr().err
-    assert "trained on procedural_faces" in note and "painted as in a drawing" in note and "--weights" in note
+    assert "trained on procedural_faces and diffusion_fer" in note and "as in a drawing" not in note
     out = commands.edit(requests.Edit(photo=str(photo), valence=0.7, arousal=0.2, face=2))
     assert changed(out, photo) == [False, True]
     with pytest.raises(UserError, match=r"--face 3: .* has 2 face\(s\)"):
         commands.edit(requests.Edit(photo=str(photo), emotion="happy", face=3))
+
+
+def test_weights_of_drawn_faces_are_named_with_what_that_means(photo, trained_run, capsys):
+    workdir, _, _ = trained_run
+    commands.edit(requests.Edit(photo=str(photo), emotion="happy", weights=str(workdir)))
+    note = capsys.readouterr().err
+    assert "painted as in a drawing" in note and "--weights" in note
 
 
 def test_crop_only_writes_the_crops_side_by_side(photo, tmp_path):
