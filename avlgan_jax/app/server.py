@@ -1,8 +1,8 @@
-"""Web server of the page: static files, and one websocket per open page for requests and uploads.
+"""Web server of the page: static files, one websocket per open page for requests and uploads, and the page's film.
 
 A text message is a request (`Session.answer`), a binary message is an uploaded picture. Every reply is binary: the
 length of its header (4 bytes, little-endian), the header as JSON, and the payload. Uploaded pictures are kept in memory
-until the websocket closes.
+until the websocket closes. Films go by HTTP (`film_server`).
 """
 
 import asyncio
@@ -24,15 +24,17 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from avlgan_jax.app.film_server import FilmServer
+from avlgan_jax.app.films import LARGEST_FILM, LONGEST
 from avlgan_jax.app.session import FILM_FPS, LONGEST_FILM, Reply, Session
 from avlgan_jax.editing.editor import Editor
 from avlgan_jax.errors import UserError, one_line
 from avlgan_jax.faces import emotions, landmarks
 from avlgan_jax.faces.detectors import Detector
 
-LARGEST_UPLOAD = 12 * 1024 * 1024  # bytes
+LARGEST_UPLOAD = 40 * 1024 * 1024  # bytes; a PNG of 12 megapixels has 20 million
 # A longer message is not received: the connection is closed, and the page says so. The page sends none.
-LARGEST_MESSAGE = 4 * LARGEST_UPLOAD
+LARGEST_MESSAGE = LARGEST_UPLOAD + 8 * 1024 * 1024
 STATIC = Path(__file__).with_name("static")
 _log = logging.getLogger(__name__)
 
@@ -51,6 +53,7 @@ def create(model: Editor, detector: Callable[[], Detector], host: str) -> Starle
     """
     # A single thread computes for all pages: parallel computations would compete for the same cores.
     worker = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="networks")
+    films = FilmServer(model, detector)
     detector = functools.cache(detector)
 
     async def compute(function: Callable, *arguments) -> Reply:
@@ -70,6 +73,8 @@ def create(model: Editor, detector: Callable[[], Detector], host: str) -> Starle
                 "contours": landmarks.CONTOURS,
                 "largest_upload": LARGEST_UPLOAD,
                 "film": {"fps": FILM_FPS, "longest": LONGEST_FILM},
+                "largest_film": LARGEST_FILM,
+                "longest_film": LONGEST,
             }
         )
 
@@ -79,8 +84,9 @@ def create(model: Editor, detector: Callable[[], Detector], host: str) -> Starle
             await socket.close(1008)  # a page of another site
             return
         await socket.accept()
-        session = await compute(Session, model, detector)
+        key = films.open(socket.query_params.get("films", ""))
         try:
+            session = await compute(Session, model, detector)
             while True:
                 message = await socket.receive()
                 if message["type"] == "websocket.disconnect":
@@ -88,9 +94,12 @@ def create(model: Editor, detector: Callable[[], Detector], host: str) -> Starle
                 await socket.send_bytes(await compute(_reply, session, message))
         except WebSocketDisconnect:
             return
+        finally:
+            films.close(key)
 
     routes = [
         Route("/about", about),
+        *films.routes(),
         WebSocketRoute("/session", page),
         Mount("/", StaticFiles(directory=STATIC, html=True)),
     ]

@@ -14,16 +14,18 @@ from jaxtyping import Float
 
 from avlgan_jax.editing import dyad_film, editor, photograph
 from avlgan_jax.editing.editor import Edited, Editor
-from avlgan_jax.editing.photograph import FaceCrop, Photo
+from avlgan_jax.editing.photograph import FaceCrop
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import crop, drawing, pictures, procedural, video
 from avlgan_jax.faces.crop import CropSquare
 from avlgan_jax.faces.detectors import Detector
 from avlgan_jax.faces.landmarks import in_plane
+from avlgan_jax.faces.pictures import Picture
 from avlgan_jax.faces.procedural import named
 from avlgan_jax.models import transfer as transferring
 
-SHOWN = 256  # side of the face on the page, in pixels
+SHOWN = 256  # side of a drawn face on the page, in pixels
+LARGEST_SHOWN = 512  # side of a photographed face, which is shown at its own size up to this
 MATRIX = 9  # rows and columns of the face matrix
 FILM_FPS = 25
 LONGEST_FILM = 30 * FILM_FPS  # frames
@@ -59,12 +61,15 @@ class Session:
         """Check the fields of a request of the page, run it and return the reply.
 
         Args:
-            request: `{"do": NAME, ...}`. NAME is draw, edit, matrix, matrix_file, film or dyad; the other fields are
-                the arguments of the method of that name.
+            request: `{"do": NAME, ...}`. NAME is one of the names below; the other fields are the arguments of the
+                method of that name.
         """
         actions = {
             "draw": (self.draw, {"seed": _seed, "infant": bool}),
+            "choose": (self.choose, {"face": self._number, "keep": bool}),
             "edit": (self.edit, {"valence": _unit, "arousal": _unit, "offsets": self._offsets, "plain": bool}),
+            "original": (self.original, {}),
+            "picture_file": (self.picture_file, {"valence": _unit, "arousal": _unit, "offsets": self._offsets}),
             "matrix": (self.matrix, {}),
             "matrix_file": (self.matrix_file, {}),
             "film": (self.film, {"points": _points, "format": _format, "offsets": self._offsets}),
@@ -81,22 +86,51 @@ class Session:
     def draw(self, seed: int, infant: bool) -> Reply:
         """Show the drawn face of `seed`, an infant or an adult."""
         photo, landmarks = named.draw_face(seed, infant, SHOWN, dimensions=self._model.landmark_dimensions)
-        return self._show(photo, photograph.uncropped_face(photo, landmarks, self._model.resolution), 1)
+        return self._open(Picture(photo), [photograph.uncropped_face(photo, landmarks, self._model.resolution)])
 
     def upload(self, content: bytes) -> Reply:
         """Show the largest face of a picture file, given its bytes."""
-        photo = pictures.decode(content, "the file").on_white()
+        picture = pictures.decode(content, "the file")
         resolution, dimensions = self._model.resolution, self._model.landmark_dimensions
-        faces = photograph.faces(photo, self._detector(), resolution, "the picture", dimensions)
-        largest = max(faces, key=lambda face: face.square.side)
-        return self._show(crop.crop_square(photo, largest.square, SHOWN), largest, len(faces))
+        return self._open(
+            picture, photograph.faces(picture.on_white(), self._detector(), resolution, "the picture", dimensions)
+        )
 
-    def _show(self, shown: Photo, face: FaceCrop, count: int) -> Reply:
-        """Make `face` the current face; return its landmarks and predicted emotion, and the number of faces found."""
+    def _open(self, picture: Picture, faces: list[FaceCrop]) -> Reply:
+        """Make a picture the current one, and show its largest face."""
+        self._picture, self._faces, self._kept = picture, faces, {}
+        return self._show(max(range(len(faces)), key=lambda k: faces[k].square.side))
+
+    def choose(self, face: int, keep: bool) -> Reply:
+        """Show another face of the picture, counted from 0 at the left.
+
+        Args:
+            face: its number.
+            keep: whether the last edit of the face that was shown stays in the picture that is saved.
+        """
+        if keep and self._last is not None:
+            self._kept[self._number_shown] = self._last
+        else:
+            self._kept.pop(self._number_shown, None)
+        return self._show(face)
+
+    def _show(self, number: int) -> Reply:
+        """Make a face of the picture the current one.
+
+        Returns:
+            Its landmarks, predicted emotion and number; the number of faces, and as payload all faces as the networks
+            see them.
+        """
+        face = self._faces[number]
         valence, arousal = self._model.predict(face.image).clip(-1.0, 1.0).tolist()
-        self._shown = shown
-        self._face = FaceCrop(face.image, face.landmarks, CropSquare(0.0, 0.0, float(SHOWN)))
-        return Reply({"valence": valence, "arousal": arousal, "faces": count, "landmarks": _flat(face.landmarks)})
+        side = int(np.clip(round(face.square.side), SHOWN, LARGEST_SHOWN))
+        self._number_shown = number
+        self._shown = crop.crop_square(self._picture.on_white(), face.square, side)
+        self._face = FaceCrop(face.image, face.landmarks, CropSquare(0.0, 0.0, float(side)))
+        self._last = None
+        header = {"valence": valence, "arousal": arousal, "landmarks": _flat(face.landmarks)}
+        header |= {"face": number, "faces": len(self._faces), "side": len(face.image)}
+        return Reply(header, b"".join(each.image.tobytes() for each in self._faces))
 
     def edit(self, valence: float, arousal: float, offsets: Float[np.ndarray, "68 d"], plain: bool) -> Reply:
         """Return the face at an emotion, and its landmarks.
@@ -107,10 +141,28 @@ class Session:
             offsets: added to the converted landmarks, in pixels of the networks' images.
             plain: return the output of the network instead of blending it into the shown picture.
         """
+        self._last = edited = self._edited(valence, arousal, offsets)
+        shown = edited.images if plain else self._model.blend(self._shown, self._face, edited)
+        return Reply({"landmarks": _flat(edited.landmarks), "side": len(shown)}, shown.tobytes())
+
+    def _edited(self, valence: float, arousal: float, offsets: Float[np.ndarray, "68 d"]) -> Edited:
+        """Return the face at an emotion, with offsets added to its converted landmarks."""
         landmarks = self._converted(np.array([[valence, arousal]], np.float32))[0] + offsets
-        image = self._model.paint(self._face.image, self._face.landmarks, landmarks, valence, arousal)
-        shown = image if plain else self._model.blend(self._shown, self._face, Edited(image, landmarks))
-        return Reply({"landmarks": _flat(landmarks), "side": len(shown)}, shown.tobytes())
+        return Edited(self._model.paint(self._face.image, self._face.landmarks, landmarks, valence, arousal), landmarks)
+
+    def original(self) -> Reply:
+        """Return the untouched face, to compare, and its landmarks."""
+        return Reply({"landmarks": _flat(self._face.landmarks), "side": len(self._shown)}, self._shown.tobytes())
+
+    def picture_file(self, valence: float, arousal: float, offsets: Float[np.ndarray, "68 d"]) -> Reply:
+        """Return the complete picture as a PNG file at its full size, with its alpha and colour profile.
+
+        The face that is shown has the given emotion and offsets, as in `edit`; faces that `choose` kept are edited too.
+        """
+        pixels = self._picture.pixels
+        for number, edited in (self._kept | {self._number_shown: self._edited(valence, arousal, offsets)}).items():
+            pixels = self._model.blend(pixels, self._faces[number], edited)
+        return Reply({"type": "image/png"}, pictures.encode(self._picture.edited(pixels), ".png"))
 
     def _converted(self, emotions: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 68 d"]:
         """Return the landmarks of the face converted to each emotion."""
@@ -180,12 +232,18 @@ class Session:
         }
         return Reply(header, b"".join(shown.tobytes() for shown in films))
 
+    def _number(self, value: object) -> int:
+        """Parse the number of a face of the picture. Raises UserError if there is none of that number."""
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < len(self._faces):
+            raise UserError(f"face {str(value)[:40]}: expected a number from 0 to {len(self._faces) - 1}")
+        return value
+
     def _offsets(self, value: object) -> Float[np.ndarray, "68 d"]:
         """Parse by how much the page moved the landmarks: (x, y) of each; a depth is never moved."""
         offsets = np.zeros((68, self._model.landmark_dimensions), np.float32)
         if value is not None:
             side = self._model.resolution
-            in_plane(offsets)[:] = _numbers(value, 136, "offsets").reshape(68, 2).clip(-side, side)
+            in_plane(offsets)[:] = numbers(value, 136, "offsets").reshape(68, 2).clip(-side, side)
         return offsets
 
 
@@ -194,7 +252,7 @@ def _flat(landmarks: Float[np.ndarray, "68 d"]) -> list[float]:
     return in_plane(landmarks).astype(float).round(2).ravel().tolist()
 
 
-def _numbers(value: object, count: int, name: str) -> Float[np.ndarray, "n"]:
+def numbers(value: object, count: int, name: str) -> Float[np.ndarray, "n"]:
     """Parse `count` finite numbers, nested in any way. Raises UserError that names the field `name`."""
     try:
         numbers = np.array(value, np.float32).ravel()
@@ -207,12 +265,12 @@ def _numbers(value: object, count: int, name: str) -> Float[np.ndarray, "n"]:
 
 def _unit(value: object) -> float:
     """Parse valence or arousal, clipped to [-1, 1]."""
-    return float(_numbers(value, 1, "valence and arousal")[0].clip(-1.0, 1.0))
+    return float(numbers(value, 1, "valence and arousal")[0].clip(-1.0, 1.0))
 
 
 def _smoothing(value: object) -> float:
     """Parse the smoothing in frames, clipped to [0, 10]."""
-    return float(_numbers(value, 1, "smoothing")[0].clip(0.0, 10.0))
+    return float(numbers(value, 1, "smoothing")[0].clip(0.0, 10.0))
 
 
 def _seed(value: object) -> int:
@@ -229,7 +287,7 @@ def _points(value: object) -> Float[np.ndarray, "n 2"]:
         raise UserError(
             f"film of {count} points: expected 2 to {LONGEST_FILM} points ({LONGEST_FILM // FILM_FPS} seconds)"
         )
-    return _numbers(value, 2 * count, "points").reshape(-1, 2).clip(-1.0, 1.0)
+    return numbers(value, 2 * count, "points").reshape(-1, 2).clip(-1.0, 1.0)
 
 
 def _format(value: object) -> str:

@@ -9,6 +9,7 @@ import urllib.request
 
 import numpy as np
 import pytest
+from app_pages import TIMEOUT, face_pixels, make_detector, wait_until
 from conftest import ROOT
 from drawn_photographs import drawn_face
 from PIL import Image
@@ -18,20 +19,9 @@ from websockets.sync.client import connect
 import avlgan_jax
 from avlgan_jax.app import server, session
 from avlgan_jax.errors import UserError
-from avlgan_jax.faces import detectors, video
-from benchmarks import app as bench
+from avlgan_jax.faces import video
 
-BROWSER = bench.browser_path()
-TIMEOUT = 120_000  # milliseconds; long, because a busy machine is slow
-
-
-@pytest.fixture(scope="module")
-def model():
-    return avlgan_jax.load()
-
-
-def make_detector():
-    return detectors.create("dlib")
+pytest_plugins = ("app_pages",)
 
 
 # --- the session, without a browser ---
@@ -59,6 +49,7 @@ def test_an_upload_stays_in_its_own_session(page_session, model, tmp_path):
     Image.fromarray(np.hstack([drawn_face(1).image, drawn_face(2).image])).save(tmp_path / "two.jpg", quality=95)
     reply = page_session.upload((tmp_path / "two.jpg").read_bytes())
     assert reply.header["faces"] == 2 and len(reply.header["landmarks"]) == 136
+    assert len(reply.payload) == 2 * model.resolution**2 * 3  # both faces, to choose from
     with pytest.raises(UserError, match="cannot be decoded"):
         page_session.upload(b"GIF89a nonsense")
     # The failed upload did not change the session: it still has the photograph, which another session does not have.
@@ -66,6 +57,42 @@ def test_an_upload_stays_in_its_own_session(page_session, model, tmp_path):
     other = session.Session(model, make_detector)
     request = {"do": "edit", "valence": 0.0, "arousal": 0.0}
     assert page_session.answer(request).payload != other.answer(request).payload
+
+
+def group(tmp_path):
+    """Write a picture of two people of unequal size whose right edge is transparent, and return its file and pixels."""
+    pair = np.hstack([drawn_face(1).image, drawn_face(2).image])
+    alpha = np.full(pair.shape[:2], 255, np.uint8)
+    alpha[:, -8:] = 0
+    path = tmp_path / "group.png"
+    Image.fromarray(np.dstack([pair, alpha])).save(path)
+    return path, np.where(alpha[..., None] == 0, 255, pair)
+
+
+def test_the_picture_is_saved_at_full_size_with_the_edits_of_the_chosen_faces(page_session, tmp_path):
+    path, pixels = group(tmp_path)
+    shown = page_session.upload(path.read_bytes()).header["face"]
+
+    def changed(reply):
+        saved = np.asarray(Image.open(io.BytesIO(reply.payload)))
+        assert (saved[:, -8:, 3] == 0).all() and (saved[:, :-8, 3] == 255).all()
+        halves = np.array_split(np.abs(saved[..., :3].astype(int) - pixels).max(axis=-1), 2, axis=1)
+        return [bool(half.max() > 20) for half in halves]
+
+    happy = {"valence": 0.8, "arousal": 0.2}
+    page_session.answer({"do": "edit"} | happy)
+    assert changed(page_session.answer({"do": "picture_file"} | happy)) == [shown == 0, shown == 1]
+    assert page_session.answer({"do": "choose", "face": 1 - shown, "keep": True}).header["face"] == 1 - shown
+    assert changed(page_session.answer({"do": "picture_file"} | happy)) == [True, True]
+    page_session.answer({"do": "choose", "face": shown, "keep": False})
+    assert changed(page_session.answer({"do": "picture_file"} | happy)) == [shown == 0, shown == 1]
+
+
+def test_the_untouched_face_is_returned_to_compare(page_session):
+    before = page_session.answer({"do": "original"})
+    edited = page_session.answer({"do": "edit", "valence": 0.8, "arousal": 0.2})
+    again = page_session.answer({"do": "original"})
+    assert before == again and len(again.payload) == len(edited.payload) and again.payload != edited.payload
 
 
 @pytest.mark.slow
@@ -106,6 +133,8 @@ def test_film_returns_one_film_and_dyad_returns_four(page_session, tmp_path, mon
         ({"do": "film", "points": [[0, 0]], "format": "mp4"}, "film of 1 points"),
         ({"do": "film", "points": [[0, 0]] * 10_000, "format": "mp4"}, "film of 10000 points"),
         ({"do": "film", "points": [[0, 0]] * 2, "format": "exe"}, "expected mp4 or gif"),
+        ({"do": "choose", "face": 1}, "face 1: expected a number from 0 to 0"),
+        ({"do": "choose", "face": True}, "face True: expected a number"),
         ({"do": "dance"}, "unknown request 'dance'"),
     ],
 )
@@ -115,14 +144,6 @@ def test_invalid_requests_are_user_errors(page_session, request_, message):
 
 
 # --- the server, without a browser ---
-
-
-@pytest.fixture(scope="module")
-def address():
-    command = [sys.executable, "-m", "avlgan_jax.app", "--port", "0", "--no-browser"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as program:
-        yield program.stdout.readline().split()[0]
-        program.terminate()
 
 
 def reply_to(socket, message):
@@ -142,7 +163,7 @@ def test_the_server_replies_to_requests_and_uploads(address):
             assert "the request failed" in reply_to(socket, invalid)[0]["error"]
         header, payload = reply_to(socket, json.dumps({"id": 8, "do": "matrix_file"}))
         assert header["id"] == 8 and payload.startswith(b"\x89PNG")
-        assert "expected at most 12,582,912" in reply_to(socket, bytes(server.LARGEST_UPLOAD + 1))[0]["error"]
+        assert "expected at most 41,943,040" in reply_to(socket, bytes(server.LARGEST_UPLOAD + 1))[0]["error"]
         with pytest.raises(ConnectionClosed):  # the page sends no messages of this size
             reply_to(socket, bytes(server.LARGEST_MESSAGE + 1))
 
@@ -234,50 +255,6 @@ def test_static_files_refer_to_no_other_sites():
 # --- the page in a browser ---
 
 
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    if BROWSER is None:
-        pytest.skip("no browser is installed")
-    with playwright.sync_playwright() as play:
-        options = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--no-sandbox"]
-        browser = play.chromium.launch(executable_path=BROWSER, args=options)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(address, browser):
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(TIMEOUT)
-    page.requested, page.problems = [], []
-    page.on("request", lambda request: page.requested.append(request.url))
-    page.on("pageerror", lambda error: page.problems.append(str(error)))
-    page.goto(address)
-    page.wait_for_selector("html[data-ready=yes]")
-    yield page
-    assert page.problems == [] and all(url.startswith((address, "blob:", "data:")) for url in page.requested)
-    page.close()
-
-
-def face_pixels(page):
-    """Return the pixels of the face as a data URL, after all pending updates."""
-    wait_until(page, "document.querySelector('#face').ariaBusy === 'false'")
-    return page.evaluate("document.querySelector('#face').toDataURL()")
-
-
-def wait_until(page, condition):
-    """Wait for a JavaScript condition.
-
-    Playwright's own wait evaluates text, which the page's content security policy forbids.
-    """
-    for _ in range(TIMEOUT // 100):
-        if page.evaluate(condition):
-            return
-        page.wait_for_timeout(100)
-    raise AssertionError(f"timeout; condition: {condition}; text of the page: {page.inner_text('main')[:300]}")
-
-
 def input_value(page, name):
     return float(page.input_value(f"#{name}"))
 
@@ -314,7 +291,7 @@ def test_touch_and_layout_on_a_phone(address, browser):
     box = plane.bounding_box()
     page.touchscreen.tap(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.5)
     wait_until(page, "+document.querySelector('#valence').value > 0.4")
-    for tab in ("#tab-dyad", "#tab-face"):
+    for tab in ("#tab-dyad", "#tab-film", "#tab-face"):
         page.click(tab)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
     context.close()
@@ -354,7 +331,7 @@ def test_invalid_uploads_show_a_message_and_keep_the_face(page, tmp_path):
     Image.new("RGB", (200, 200), "gray").save(tmp_path / "wall.png")
     for name, message in (
         ("text.jpg", "cannot be decoded"),
-        ("huge.jpg", "at most 12 MB"),
+        ("huge.jpg", "at most 40 MB"),
         ("wall.png", "found no face"),
     ):
         page.set_input_files("#file", tmp_path / name)
@@ -381,7 +358,7 @@ def test_picture_matrix_and_walk_are_saved(page, tmp_path):
         download.value.save_as(tmp_path / name)
         return tmp_path / name
 
-    assert Image.open(saved("#save-picture", "face.png")).size == (session.SHOWN, session.SHOWN)
+    assert Image.open(saved("#save-picture", "adult-1_edited.png")).size == (session.SHOWN, session.SHOWN)
     assert min(Image.open(saved("#save-matrix", "matrix.png")).size) > 800
     page.click("#record")
     page.focus("#plane")
@@ -394,7 +371,9 @@ def test_picture_matrix_and_walk_are_saved(page, tmp_path):
 def test_the_dyad_is_shown_and_played(page):
     page.focus("#tab-face")
     page.keyboard.press("ArrowRight")
-    assert page.locator("#dyad-panel").is_visible() and not page.locator("#face-panel").is_visible()
+    assert page.locator("#film-panel").is_visible() and not page.locator("#face-panel").is_visible()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#dyad-panel").is_visible() and not page.locator("#film-panel").is_visible()
     page.wait_for_selector("#curves polyline.infant")
     assert page.locator("#curves text", has_text="still face").count() == 1
 
@@ -410,6 +389,50 @@ def test_the_dyad_is_shown_and_played(page):
     page.focus("#time")
     page.keyboard.press("End")
     wait_until(page, "document.querySelector('#time').getAttribute('aria-valuetext').includes('reunion')")
+
+
+def test_a_face_of_a_group_is_chosen_compared_and_saved(page, tmp_path):
+    path, pixels = group(tmp_path)
+    page.set_input_files("#file", path)
+    wait_until(
+        page, "document.querySelectorAll('#which-face button').length === 2 && document.body.ariaBusy === 'false'"
+    )
+    untouched = face_pixels(page)
+    page.focus("#plane")
+    page.keyboard.press("2")  # happy
+    happy = face_pixels(page)
+    assert happy != untouched
+    page.keyboard.down("c")
+    original = face_pixels(page)
+    assert page.get_attribute("#compare", "aria-pressed") == "true" and original != happy
+    page.keyboard.up("c")
+    assert face_pixels(page) == happy
+    page.focus("#compare")
+    page.keyboard.down("Space")
+    assert face_pixels(page) == original
+    page.keyboard.up("Space")
+    box = page.locator("#compare").bounding_box()
+    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    page.mouse.down()
+    assert face_pixels(page) == original
+    page.mouse.up()
+    assert face_pixels(page) == happy
+    other = page.locator("#which-face button[aria-pressed=false]")
+    other.focus()
+    page.keyboard.press("Enter")
+    wait_until(page, "document.querySelector('#which-face button:focus').ariaPressed === 'true'")
+    wait_until(page, "document.body.ariaBusy === 'false'")
+    page.focus("#plane")
+    page.keyboard.press("4")  # surprise
+    face_pixels(page)
+    with page.expect_download() as download:
+        page.click("#save-picture")
+    assert download.value.suggested_filename == "group_edited.png"
+    download.value.save_as(tmp_path / "saved.png")
+    saved = np.asarray(Image.open(tmp_path / "saved.png"))
+    assert saved.shape == (*pixels.shape[:2], 4)
+    halves = np.array_split(np.abs(saved[..., :3].astype(int) - pixels).max(axis=-1), 2, axis=1)
+    assert all(half.max() > 20 for half in halves)  # the edit of the first face is kept
 
 
 def test_a_port_in_use_is_a_user_error(address):

@@ -1,13 +1,14 @@
 // The websocket of the page: sends requests as JSON and uploads as bytes; replies have a JSON header and a payload.
 
 export class Channel {
-  constructor(onLost) {
+  // `query` is added to the address of the websocket; `onLost` is called when the connection ends.
+  constructor(query, onLost) {
     this.onLost = onLost;
     this.next = 1;
     this.waiting = new Map();
     this.uploads = [];
     const scheme = location.protocol === "https:" ? "wss" : "ws";
-    this.socket = new WebSocket(`${scheme}://${location.host}/session`);
+    this.socket = new WebSocket(`${scheme}://${location.host}/session?${query}`);
     this.socket.binaryType = "arraybuffer";
     this.socket.onmessage = ({ data }) => this.#receive(data);
     this.socket.onclose = () => this.#lose();

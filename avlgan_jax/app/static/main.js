@@ -1,16 +1,22 @@
 // The main script of the page: connects the plane, the face and the dyad to the server.
 
 import { Channel, download, pixels } from "./channel.js";
+import { hold } from "./compare.js";
 import { Dyad } from "./dyad.js";
+import { FilmTab } from "./film.js";
 import { Plane, signed } from "./plane.js";
 import { Portrait } from "./portrait.js";
 
 const $ = (selector) => document.querySelector(selector);
 const about = await (await fetch("about")).json();
-const channel = new Channel(() => showMessage("The connection to the server was lost. Start the program again and reload this page."));
+// The name of this page's film on the server. Nobody else can guess it.
+const key = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+const channel = new Channel(`films=${key}`, () => showMessage("The connection to the server was lost. Start the program again and reload this page."));
 const plane = new Plane(about.expressions);
 const portrait = new Portrait(about);
 const dyad = new Dyad(channel, showMessage);
+const film = new FilmTab(key, plane, about, showMessage);
+const shown = (panel) => !$(panel).hidden;
 
 // Show a message above the panels; an empty text hides it.
 function showMessage(text) {
@@ -28,10 +34,8 @@ async function follow() {
   $("#face").setAttribute("aria-busy", true);
   while (stale) {
     stale = false;
-    const request = { do: "edit", valence: plane.valence, arousal: plane.arousal, plain: $("#plain").checked };
-    if (portrait.dragged) request.offsets = [...portrait.offsets];
     try {
-      const reply = await channel.ask(request);
+      const reply = await channel.ask({ do: "edit", plain: $("#plain").checked, ...current() });
       portrait.show(pixels(reply.payload, reply.side), reply.landmarks);
       $("#face").dataset.updates = ++updates;
       $("#face").setAttribute("aria-label", `The face at valence ${signed(plane.valence)}, arousal ${signed(plane.arousal)}`);
@@ -43,22 +47,77 @@ async function follow() {
   $("#face").setAttribute("aria-busy", false);
 }
 
-// Show a new face, starting at the emotion that the regressor predicts for it. `reply` is the promise of the face.
-async function showNewFace(reply, name) {
+// The edit of each face of the picture that was moved: its emotion and its offsets of landmarks.
+let picture = { name: "", face: 0, edits: new Map(), moved: false };
+
+// Show a new picture. `reply` is the promise of its face.
+async function showNewPicture(reply, name) {
   document.body.ariaBusy = "true";
   try {
     const face = await reply;
     showMessage("");
-    portrait.reset();
-    $("#reset-landmarks").hidden = true;
-    $("#face-status").textContent = `${name}${face.faces > 1 ? ` (largest of ${face.faces} faces)` : ""}: predicted valence ${signed(face.valence)}, arousal ${signed(face.arousal)} before editing`;
-    plane.place(face.valence, face.arousal);
-    await follow();
-    await paintPlane();
+    picture = { name, face: face.face, edits: new Map(), moved: false };
+    offerFaces(face);
+    await showFace(face);
   } catch (error) {
+    $("#face").setAttribute("aria-busy", false);
     showMessage(error.message);
   }
   document.body.ariaBusy = "false";
+}
+
+// Show a face: at the edit that it had, else at the emotion that the regressor predicts for it.
+async function showFace(face) {
+  $("#face").setAttribute("aria-busy", true); // until `follow` has drawn it
+  const before = picture.edits.get(face.face);
+  const many = face.faces > 1 ? ` (face ${face.face + 1} of ${face.faces} from the left)` : "";
+  picture.face = face.face;
+  picture.moved = Boolean(before);
+  portrait.compare(false);
+  portrait.reset();
+  if (before?.offsets) portrait.restore(before.offsets);
+  $("#reset-landmarks").hidden = !before?.offsets;
+  $("#face-status").textContent = `${picture.name}${many}: predicted valence ${signed(face.valence)}, arousal ${signed(face.arousal)} before editing`;
+  for (const chip of $("#which-face").children) chip.setAttribute("aria-pressed", Number(chip.dataset.face) === face.face);
+  const original = await channel.ask({ do: "original" });
+  portrait.original = pixels(original.payload, original.side);
+  plane.place(before?.valence ?? face.valence, before?.arousal ?? face.arousal);
+  await follow();
+  await paintPlane();
+}
+
+// Offer a choice where a picture has several faces.
+function offerFaces({ faces, side, payload }) {
+  const chips = Array.from({ length: faces }, (_, k) => {
+    const chip = document.createElement("button"), canvas = document.createElement("canvas");
+    canvas.width = canvas.height = side;
+    canvas.getContext("2d").putImageData(pixels(payload, side, k * side * side * 3), 0, 0);
+    chip.append(canvas);
+    chip.dataset.face = k;
+    chip.setAttribute("aria-label", `Face ${k + 1} of ${faces} from the left`);
+    chip.addEventListener("click", () => chooseFace(k));
+    return chip;
+  });
+  $("#which-face").replaceChildren(...chips);
+  $("#which-face").hidden = faces < 2;
+}
+
+// Show another face of the picture. The edit of this one stays in the picture that is saved, if the person made one.
+async function chooseFace(number) {
+  document.body.ariaBusy = "true";
+  try {
+    if (picture.moved) picture.edits.set(picture.face, current());
+    await showFace(await channel.ask({ do: "choose", face: number, keep: picture.moved }));
+  } catch (error) {
+    $("#face").setAttribute("aria-busy", false);
+    showMessage(error.message);
+  }
+  document.body.ariaBusy = "false";
+}
+
+// The emotion and the offsets of landmarks of the shown face, as fields of a request.
+function current() {
+  return { valence: plane.valence, arousal: plane.arousal, offsets: portrait.dragged ? [...portrait.offsets] : null };
 }
 
 // Show or hide the faces in the background of the plane.
@@ -69,7 +128,7 @@ async function paintPlane() {
 
 function drawNewFace(infant) {
   const seed = Math.floor(Math.random() * 1e6);
-  return showNewFace(channel.ask({ do: "draw", seed, infant }), `${infant ? "infant" : "adult"} ${seed}`);
+  return showNewPicture(channel.ask({ do: "draw", seed, infant }), `${infant ? "infant" : "adult"} ${seed}`);
 }
 
 async function upload(blob, name) {
@@ -77,11 +136,20 @@ async function upload(blob, name) {
     return showMessage(`${name} has ${(blob.size / 2 ** 20).toFixed(1)} MB; at most ${about.largest_upload / 2 ** 20} MB can be uploaded. Choose a smaller picture.`);
   }
   if (blob.size === 0) return showMessage(`${name} is empty. Choose another picture.`);
-  await showNewFace(channel.upload(blob), name);
+  await showNewPicture(channel.upload(blob), name);
 }
 
-plane.addEventListener("move", follow);
-portrait.addEventListener("drag", () => { $("#reset-landmarks").hidden = false; follow(); });
+plane.addEventListener("move", () => {
+  if (!shown("#face-panel")) return; // the point of a film
+  picture.moved = true;
+  follow();
+});
+portrait.addEventListener("drag", () => { picture.moved = true; $("#reset-landmarks").hidden = false; follow(); });
+hold($("#compare"), () => shown("#face-panel") && !$("#booth").open, (on) => {
+  portrait.compare(on);
+  $("#spoken").textContent = on ? "The untouched face is shown" : "The edited face is shown";
+});
+hold($("#film-compare"), () => shown("#film-panel"), (on) => film.compare(on));
 $("#reset-landmarks").addEventListener("click", () => { portrait.reset(); $("#reset-landmarks").hidden = true; follow(); });
 $("#plain").addEventListener("change", follow);
 $("#show-faces").addEventListener("change", paintPlane);
@@ -97,19 +165,27 @@ document.addEventListener("dragover", (event) => event.preventDefault());
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   const [file] = event.dataTransfer.files;
-  if (file) upload(file, file.name);
+  if (!file) return;
+  const isFilm = file.type.startsWith("video/") || (shown("#film-panel") && !file.type.startsWith("image/"));
+  choose($(isFilm ? "#tab-film" : "#tab-face"));
+  if (isFilm) film.take(file);
+  else upload(file, file.name);
 });
 
-// Saving of the picture, of the matrix and of a recorded film.
-$("#save-picture").addEventListener("click", () => $("#face").toBlob((blob) => download(blob, "image/png", "face.png")));
-$("#save-matrix").addEventListener("click", async () => {
+// Saving of the picture at its full size, of the matrix and of a recorded film.
+async function save(request, name) {
   try {
-    const { payload, type } = await channel.ask({ do: "matrix_file" });
-    download(payload, type, "matrix.png");
+    const { payload, type } = await channel.ask(request);
+    download(payload, type, name);
   } catch (error) {
     showMessage(error.message);
   }
+}
+$("#save-picture").addEventListener("click", () => {
+  if ($("#plain").checked) $("#face").toBlob((blob) => download(blob, "image/png", "face.png"));
+  else save({ do: "picture_file", ...current() }, `${picture.name.replace(/\.[^.]*$/, "").replaceAll(" ", "-")}_edited.png`);
 });
+$("#save-matrix").addEventListener("click", () => save({ do: "matrix_file" }, "matrix.png"));
 
 let recorded = null;
 $("#record").addEventListener("click", async () => {
@@ -131,14 +207,8 @@ $("#record").addEventListener("click", async () => {
   clearInterval(timer);
   plane.trail([]);
   $("#record").disabled = true;
-  try {
-    const format = $("#format").value;
-    const offsets = portrait.dragged ? [...portrait.offsets] : null;
-    const { payload, type } = await channel.ask({ do: "film", points, format, offsets });
-    download(payload, type, `walk.${format}`);
-  } catch (error) {
-    showMessage(error.message);
-  }
+  const format = $("#format").value;
+  await save({ do: "film", points, format, offsets: current().offsets }, `walk.${format}`);
   $("#record").disabled = false;
 });
 
@@ -169,23 +239,35 @@ $("#snap").addEventListener("click", () => {
   shot.toBlob((blob) => upload(blob, "camera picture"), "image/jpeg", 0.95);
 });
 
-// The two tabs.
-const tabs = [$("#tab-face"), $("#tab-dyad")];
+// The tabs. The plane is in the tab of a face and in that of a film, where its point keeps its own place.
+const tabs = [$("#tab-face"), $("#tab-film"), $("#tab-dyad")];
+const places = { "tab-face": null, "tab-film": { valence: 0, arousal: 0 } };
 function choose(chosen) {
+  const before = tabs.find((tab) => tab.getAttribute("aria-selected") === "true");
+  if (chosen === before) return;
   for (const tab of tabs) {
     const on = tab === chosen;
     tab.setAttribute("aria-selected", on);
     tab.tabIndex = on ? 0 : -1;
     $(`#${tab.getAttribute("aria-controls")}`).hidden = !on;
   }
+  if (before.id in places) places[before.id] = { valence: plane.valence, arousal: plane.arousal };
+  if (chosen.id in places) {
+    $(`#${chosen.getAttribute("aria-controls")} > .portrait`).after($("#plane-card"));
+    plane.place(places[chosen.id].valence, places[chosen.id].arousal);
+  }
   if (chosen.id === "tab-dyad") dyad.open();
   else dyad.pause();
+  if (chosen.id === "tab-film") film.open();
+  else film.pause();
+  showMessage("");
 }
 for (const tab of tabs) {
   tab.addEventListener("click", () => choose(tab));
   tab.addEventListener("keydown", (event) => {
     if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
-    const other = tabs.find((each) => each !== tab);
+    const step = event.key === "ArrowRight" ? 1 : tabs.length - 1;
+    const other = tabs[(tabs.indexOf(tab) + step) % tabs.length];
     choose(other);
     other.focus();
   });
@@ -193,7 +275,7 @@ for (const tab of tabs) {
 
 $("#weights").textContent = `Weights trained on ${about.trained_on}.` + (about.drawn
   ? " These are drawn faces: what opens in a photograph, a mouth or eyes, is painted as in a drawing. To train on photographs see docs/tutorial.md, and restart the program with --weights RUN."
-  : "") + " Uploaded pictures stay in the memory of the computer that runs the server and are deleted when this page is closed.";
+  : "") + " Uploaded pictures stay in the memory of the computer that runs the server, and films in its temporary folder. They are deleted when this page is closed.";
 await channel.ready;
-await showNewFace(channel.ask({ do: "draw", seed: 1, infant: false }), "adult 1");
+await showNewPicture(channel.ask({ do: "draw", seed: 1, infant: false }), "adult 1");
 document.documentElement.dataset.ready = "yes";

@@ -56,6 +56,11 @@ export class Plane extends EventTarget {
     return this.expressions.reduce((best, e) => (far(e) < far(best) ? e : best));
   }
 
+  // The name of the expression at whose point the point is, or nothing.
+  exactly() {
+    return this.expressions.find(this.#isAt)?.name;
+  }
+
   // Fill the disc with n x n faces of `side` pixels.
   showFaces({ n, side, payload }, pixels) {
     const canvas = document.querySelector("#faces");

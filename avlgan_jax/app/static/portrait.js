@@ -10,6 +10,7 @@ export class Portrait extends EventTarget {
     this.contours = contours;
     this.canvas = document.querySelector("#face");
     this.svg = document.querySelector("#landmarks");
+    this.comparing = false;
     this.svg.setAttribute("viewBox", `0 0 ${resolution} ${resolution}`);
     this.#draw();
     this.reset();
@@ -21,10 +22,16 @@ export class Portrait extends EventTarget {
     this.dragged = false;
   }
 
+  // Take up offsets of landmarks that were dragged before.
+  restore(offsets) {
+    this.offsets = Float32Array.from(offsets);
+    this.dragged = true;
+  }
+
   // Show a picture (ImageData) and its landmarks [x0, y0, x1, ...] in pixels of the networks' images.
   show(image, landmarks) {
-    if (this.canvas.width !== image.width) this.canvas.width = this.canvas.height = image.width;
-    this.canvas.getContext("2d").putImageData(image, 0, 0);
+    this.edited = image;
+    if (!this.comparing) this.#paint(image);
     this.landmarks = landmarks;
     const at = (k) => `${landmarks[2 * k]} ${landmarks[2 * k + 1]}`;
     this.contours.forEach(([first, last, closed], k) => {
@@ -35,6 +42,19 @@ export class Portrait extends EventTarget {
       dot.setAttribute("cx", landmarks[2 * dot.dataset.k]);
       dot.setAttribute("cy", landmarks[2 * dot.dataset.k + 1]);
     }
+  }
+
+  // Show the untouched face (ImageData `original`) while `on`, without its landmarks.
+  compare(on) {
+    if (!this.original || on === this.comparing) return;
+    this.comparing = on;
+    this.svg.style.visibility = on ? "hidden" : "";
+    if (on || this.edited) this.#paint(on ? this.original : this.edited);
+  }
+
+  #paint(image) {
+    if (this.canvas.width !== image.width) this.canvas.width = this.canvas.height = image.width;
+    this.canvas.getContext("2d").putImageData(image, 0, 0);
   }
 
   // Move landmark `k` by (dx, dy). The other landmarks of its group move by a share that falls with their distance, or
