@@ -159,6 +159,7 @@ def photographs() -> Config:
         data="procedural_faces+diffusion_fer",
         augment=1.0,
         image=replace(recipe.image, steps=3_600, d_warmup=200, learning_rate=3e-4, ema_decay=0.998, emotion_weight=1.0),
+        avgan=replace(recipe.avgan, learning_rate=3e-4),
     )
 
 
