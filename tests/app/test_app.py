@@ -21,7 +21,7 @@ from avlgan_jax.app import server, session
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import video
 
-pytest_plugins = ("app_pages",)
+pytest_plugins = ("app_fixtures",)
 
 
 # --- the session, without a browser ---

@@ -16,7 +16,7 @@ from avlgan_jax.app import films
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import video
 
-pytest_plugins = ("app_pages",)
+pytest_plugins = ("app_fixtures",)
 KEY = "0123456789abcdef" * 2
 HAPPY = {"points": [[0.0, 0.8, 0.2]], "face": None}
 
