@@ -113,7 +113,8 @@ def test_the_readme_commands_for_packaged_weights_and_for_exporting_a_run(tmp_pa
     write_film(tmp_path / "me.mp4", frames=[drawn.drawn_face(3).image] * 3)
     programs = ("synthesize.py", "avlgan_jax.editing.export", "benchmarks.photograph")
     listed = [command for command in commands(ROOT / "README.md") if any(word in command for word in programs)]
-    run_all(listed, tmp_path)
+    # The packaged weights come from hours of training.
+    run_all([command for command in listed if "--out avlgan_jax/weights" not in command], tmp_path)
     for name in ("procedural-3_edited.png", "matrix.png", "procedural-infant-5_emotions.png", "walk.gif", "dyad.mp4"):
         assert (tmp_path / name).stat().st_size > 1000
     assert (tmp_path / "docs" / "figures" / "astronaut.png").exists()
