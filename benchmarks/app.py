@@ -5,6 +5,7 @@ computed at the resolution of the weights; none is precomputed. Needs Playwright
 `--screenshot OUT.png` saves a picture of the page instead.
 """
 
+import io
 import math
 import shutil
 import subprocess
@@ -46,8 +47,15 @@ def updates_per_second(page, seconds: float = SECONDS) -> float:
 
 
 def take(page, out: Path) -> None:
-    """Save a picture of the page at the expression "surprise", with the landmarks shown."""
-    page.check("#show-landmarks")
+    """Save a picture of the page with scikit-image's astronaut at the expression "surprise"."""
+    from PIL import Image
+    from skimage import data
+
+    buffer = io.BytesIO()
+    Image.fromarray(data.astronaut()).save(buffer, "PNG")
+    page.set_input_files("#file", {"name": "astronaut.png", "mimeType": "image/png", "buffer": buffer.getvalue()})
+    page.wait_for_selector("#face-status:has-text('astronaut')")
+    page.wait_for_selector("body[aria-busy=false]")
     page.click("#expressions button:text-is('surprise')")
     page.wait_for_selector("#face[aria-label*='+0.23']")
     page.mouse.move(0, 0)

@@ -98,7 +98,7 @@ export class Plane extends EventTarget {
       element("text", { class: "end", transform: `translate(${x} 0) rotate(${x < 0 ? -90 : 90}) translate(0 .02)` }, svg, text);
     }
     // Disgust, contempt and anger are close together, so their labels are shifted to different sides.
-    const shift = { contempt: [-0.04, -0.06], disgust: [0, 0.11], anger: [0.17, 0.02], neutral: [0.17, 0.1] };
+    const shift = { contempt: [-0.11, -0.06], disgust: [0, 0.11], anger: [0.17, 0.02], neutral: [0.17, 0.1] };
     for (const { name, valence, arousal } of this.expressions) {
       const [dx, dy] = shift[name] ?? [0, -0.06];
       element("circle", { cx: valence, cy: -arousal, r: 0.026, class: "pin" }, svg);
