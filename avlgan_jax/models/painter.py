@@ -1,4 +1,4 @@
-"""The generator that warps a face by its landmarks and then paints only what is new (`warped`; off in every preset).
+"""The generator that warps a face by its landmarks and then paints only what is new (`warped`; off in `paper`).
 
 Most pixels of a new expression are pixels of the source at other places, and the landmarks say where. So geometry
 moves them (`faces.warp`), and a network paints what the source does not show: the inside of a mouth that opens, an eye
