@@ -54,7 +54,7 @@ def edit(request: Edit) -> Path:
     """
     target, out = request.target(), request.destination("edited")
     session = EditingSession(request)
-    photo, faces = session.faces(request.photo, request.face)
+    photo, faces = session.faces(request.photo, request.face, request.infant)
     edited = [session.editor.edit_with_landmarks(face.image, *target, face.landmarks) for face in faces]
     crops = pictures.Picture(np.hstack([face.images for face in edited]))
     result = crops if request.crop_only else session.blend_all(photo, faces, edited)
@@ -119,7 +119,7 @@ def emotion_film(request: EmotionPath) -> Path:
         raise UserError(f"--seconds {request.seconds}, --fps {request.fps}: expected two numbers above 0")
     targets = emotion_path(points, max(2, round(request.seconds * request.fps)))
     session = EditingSession(request)
-    photo, faces = session.faces(request.photo, request.face)
+    photo, faces = session.faces(request.photo, request.face, request.infant)
     edited = [session.editor.edit_with_landmarks(face.image, *targets.T, face.landmarks) for face in faces]
 
     def frames():
@@ -161,7 +161,9 @@ def film(request: Film) -> Path:
         else:
             emotions = films.along_path(corners, source.times)
         with tqdm(total=len(source.times), desc="film", unit=" frames") as bar:
-            return films.edit_film(source, out, session.editor, session.detector, emotions, number, bar.update)
+            return films.edit_film(
+                source, out, session.editor, session.detector, emotions, number, request.infant, bar.update
+            )
 
 
 def transfer(request: Transfer) -> Path:
@@ -186,7 +188,7 @@ def transfer(request: Transfer) -> Path:
         )
     session = EditingSession(request)
     models, resolution = session.editor.models, session.editor.resolution
-    performers = [session.one_face(name) for name in (request.adult, request.infant)]
+    performers = [session.one_face(name, infant) for name, infant in ((request.adult, False), (request.infant, True))]
     drawn = named.seed_of(request.source)
     with tqdm(desc="source", unit=" frames") as bar:
         if drawn is not None:
@@ -238,7 +240,7 @@ class EditingSession:
 
         return detectors.create(self._landmarks)
 
-    def faces(self, name: str, chosen: int | None):
+    def faces(self, name: str, chosen: int | None, infants: bool = False):
         """Return a photograph and its faces, and note on stderr which data the weights were trained on.
 
         Drawn faces need no detector and print no note.
@@ -246,6 +248,7 @@ class EditingSession:
         Args:
             name: a picture file, or the name of a drawn face.
             chosen: number of one face, counted from 1 at the left; None for all faces.
+            infants: whether the faces are infants', as those of `procedural-infant` always are.
 
         Returns:
             The photograph as a `pictures.Picture`, and a list of `photograph.FaceCrop` from left to right.
@@ -260,10 +263,11 @@ class EditingSession:
         drawn = named.draw_by_name(name, dimensions=dimensions)
         if drawn is not None:
             image, landmarks = drawn
-            photo, faces = pictures.Picture(image), [photograph.uncropped_face(image, landmarks, resolution)]
+            infant = infants or named.seed_of(name)[1]
+            photo, faces = pictures.Picture(image), [photograph.uncropped_face(image, landmarks, resolution, infant)]
         else:
             photo = pictures.read(Path(name))
-            faces = photograph.faces(photo.pixels, self.detector, resolution, name, dimensions)
+            faces = photograph.faces(photo.pixels, self.detector, resolution, name, dimensions, infants)
             _print_training_data(self.editor)
         if chosen is None:
             return photo, faces
@@ -273,9 +277,9 @@ class EditingSession:
             )
         return photo, [faces[chosen - 1]]
 
-    def one_face(self, name: str):
+    def one_face(self, name: str, infant: bool):
         """Return a photograph of one face, and its face. Raises UserError as `faces` does, or for several faces."""
-        photo, faces = self.faces(name, None)
+        photo, faces = self.faces(name, None, infant)
         if len(faces) > 1:
             raise UserError(f"{name} has {len(faces)} faces; expected one: crop the picture to the face that performs")
         return photo, faces[0]
@@ -293,7 +297,7 @@ def _print_training_data(editor) -> None:
     note = f"note: these weights were trained on {editor.trained_on}"
     if editor.bundle.config.data == "procedural_faces":
         note += (
-            " (drawn faces): what opens in a photograph, a mouth or eyes, is painted as in a drawing; "
+            ": what opens in a photograph, a mouth or eyes, is painted as in a drawing; "
             "to train on photographs see docs/tutorial.md, and pass --weights RUN"
         )
     print(note, file=sys.stderr)

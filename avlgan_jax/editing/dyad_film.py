@@ -4,6 +4,7 @@ A source is two films of the same moments: those of a drawn dyad, or `DIR/parent
 of images with these names), the layout of `avlgan_jax.datasets.dyads`.
 """
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -166,7 +167,7 @@ def perform_track(
         views: view of each frame; `View(0.0, 1.0)` for no motion.
     """
     panel = crop.crop_square(photo, face.square, PANEL)
-    still = FaceCrop(face.image, face.landmarks, CropSquare(0.0, 0.0, float(PANEL)))
+    still = dataclasses.replace(face, square=CropSquare(0.0, 0.0, float(PANEL)))
     for start in range(0, len(emotions), _CHUNK):
         part = emotions[start : start + _CHUNK]
         edited = editor.edit_with_landmarks(face.image, *part.T, face.landmarks)

@@ -5,6 +5,7 @@ Frames in which the face is not seen stay as they are. Frame times and sound are
 """
 
 import contextlib
+import dataclasses
 import itertools
 import signal
 import sys
@@ -15,14 +16,14 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from avlgan_jax.editing import photograph
+from avlgan_jax.editing import opened_mouth, photograph
 from avlgan_jax.editing.editor import Editor, smooth
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import crop, film_writer
 from avlgan_jax.faces.detectors import Detector
 from avlgan_jax.faces.emotions import emotion_path
 from avlgan_jax.faces.footage import Footage
-from avlgan_jax.faces.tracking import Tracker
+from avlgan_jax.faces.tracking import OneEuro, Tracker
 from avlgan_jax.models import transfer
 
 Frame = UInt8[np.ndarray, "h w 3"]
@@ -31,6 +32,8 @@ Progress = Callable[[int], object]
 _TOGETHER = 16
 # Smoothing of the emotions that are read from another film: standard deviation in seconds.
 _EMOTION_SMOOTHING = 0.15
+# Frequency in hertz above which changes of the light are damped.
+_LIGHT_CUTOFF = 0.3
 
 
 def edit_film(
@@ -41,6 +44,7 @@ def edit_film(
     emotions: Float[np.ndarray, "n 2"],
     number: int | None = None,
     progress: Progress = lambda count: None,
+    infant: bool = False,
 ) -> Path:
     """Write a film in which one face has other emotions, and return its file. The file is complete or not written.
 
@@ -52,19 +56,24 @@ def edit_film(
         emotions: valence and arousal at the times of the film, in [-1, 1]; at other times they are interpolated.
         number: which face of the first frame that has any, counted from 0 at the left; None for the largest.
         progress: called with the number of frames after each group of edited frames. What it raises ends the film.
+        infant: whether the face is an infant's, whose mouth has no teeth.
 
     Raises:
         UserError: the film cannot be read, no frame of it has the face, or the landmarks have no third dimension.
     """
     if editor.landmark_dimensions == 3:
         raise UserError("these weights need 3-D landmarks, which are not tracked through films; use 2-D weights")
-    tracker, seen = Tracker(detector, number), []
+    tracker, light, seen = Tracker(detector, number), _Light(), []
 
     def frames() -> Iterator[tuple[float, Frame]]:
         read = film.timed_frames()
         while group := list(itertools.islice(read, _TOGETHER)):
             moments, pictures = zip(*group, strict=True)
             faces = [_face(tracker, frame, seconds, editor.resolution) for seconds, frame in group]
+            faces = [
+                face and dataclasses.replace(face, infant=infant, light=light.follow(frame, face, seconds))
+                for face, (seconds, frame) in zip(faces, group, strict=True)
+            ]
             seen.extend(face is not None for face in faces)
             changed = _edited(editor, pictures, faces, at_times(emotions, film.times, np.array(moments)))
             yield from zip(moments, changed, strict=True)
@@ -155,6 +164,20 @@ def _face(tracker: Tracker, frame: Frame, seconds: float, resolution: int) -> ph
         return None
     square = crop.square_around(points, frame.shape)
     return photograph.FaceCrop(crop.crop_square(frame, square, resolution), square.to_crop(points, resolution), square)
+
+
+class _Light:
+    """The light on the face, without the flicker of single frames. While both eyes are closed it stays."""
+
+    def __init__(self):
+        self._filter, self._last = OneEuro(_LIGHT_CUTOFF, 0.0), None
+
+    def follow(self, frame: Frame, face: photograph.FaceCrop, seconds: float) -> Float[np.ndarray, "3"] | None:
+        """Return the light in the next frame, or None before the eyes were open for the first time."""
+        found = opened_mouth.light(frame, face.square.to_photograph(face.landmarks, len(face.image)))
+        if found is not None:
+            self._last = self._filter(found, float(seconds))
+        return self._last
 
 
 def _edited(

@@ -8,20 +8,22 @@
 Drawn faces, named `procedural:SEED` or `procedural-infant:SEED`, need no detector: see `uncropped_face`.
 """
 
+import dataclasses
 import functools
 from dataclasses import dataclass
 
 import cv2
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
+from avlgan_jax.editing import opened_mouth
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import crop, warp
 from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces.crop import CropSquare
 from avlgan_jax.faces.detectors import Candidate, Detector, is_complete
+from avlgan_jax.faces.landmarks import in_plane
 
 Photo = UInt8[np.ndarray, "height width 3"]
 # Rotations to try on a photograph without an upright face: quarter turns counter-clockwise, and their name.
@@ -35,8 +37,6 @@ _FLOW_GRID = 96
 _COLOUR_OF_MOUTH, _COLOUR_OF_EYES = 0.5, 0.0
 # What is painted on a photograph falls to 0 at these distances outside lips and lids (`warp.features`).
 _EDGE = (0.0, 0.08)
-# `warp.revealed` is at most this where an opening stays as it is.
-_STAYED = 0.26
 _BRIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -51,21 +51,37 @@ class FaceCrop:
     image: UInt8[np.ndarray, "r r 3"]
     landmarks: Float[np.ndarray, "68 d"]
     square: CropSquare
+    infant: bool = False
+    """Whether a mouth that opens shows gums, not teeth."""
+    light: Float[np.ndarray, "3"] | None = None
+    """The light on the face (`opened_mouth.light`), for instance of earlier frames; None for that of the photograph."""
+
+    def light_on(self, photo: Photo) -> Float[np.ndarray, "3"]:
+        """Return the light on the face: `light`, or that of the photograph, or full light where its eyes are closed."""
+        if self.light is not None:
+            return self.light
+        found = opened_mouth.light(photo, self.square.to_photograph(in_plane(self.landmarks), len(self.image)))
+        return np.ones(3, np.float32) if found is None else found
 
 
-def uncropped_face(photo: Photo, landmarks: Float[np.ndarray, "68 d"], resolution: int) -> FaceCrop:
+def uncropped_face(
+    photo: Photo, landmarks: Float[np.ndarray, "68 d"], resolution: int, infant: bool = False
+) -> FaceCrop:
     """Return the face of a square picture that contains only a face, such as a drawn one: resized, not cropped.
 
     Args:
         photo: the picture.
         landmarks: in pixels of `photo`.
         resolution: side in pixels of the networks' images.
+        infant: whether it is an infant's.
     """
     square = CropSquare(0.0, 0.0, float(photo.shape[0]))
-    return FaceCrop(crop.crop_square(photo, square, resolution), square.to_crop(landmarks, resolution), square)
+    return FaceCrop(crop.crop_square(photo, square, resolution), square.to_crop(landmarks, resolution), square, infant)
 
 
-def faces(photo: Photo, detector: Detector, resolution: int, name: str, dimensions: int = 2) -> list[FaceCrop]:
+def faces(
+    photo: Photo, detector: Detector, resolution: int, name: str, dimensions: int = 2, infants: bool = False
+) -> list[FaceCrop]:
     """Detect the faces of a photograph and crop them as for training.
 
     Args:
@@ -74,6 +90,7 @@ def faces(photo: Photo, detector: Detector, resolution: int, name: str, dimensio
         resolution: side in pixels of the crops.
         name: name of the photograph in error messages.
         dimensions: number of coordinates of the landmarks, 2 or 3.
+        infants: whether they are infants, whose mouths have no teeth.
 
     Returns:
         The faces, ordered from left to right.
@@ -94,7 +111,8 @@ def faces(photo: Photo, detector: Detector, resolution: int, name: str, dimensio
         raise UserError(
             f"{name} ({width} x {height} pixels): {detector.name} found no face; try a larger or more frontal face"
         )
-    return [_crop_face(photo, candidate, detector.name, resolution, dimensions) for candidate in found]
+    cropped = (_crop_face(photo, candidate, detector.name, resolution, dimensions) for candidate in found)
+    return [dataclasses.replace(face, infant=infants) for face in cropped]
 
 
 def _crop_face(photo: Photo, found: Candidate, detector: str, resolution: int, dimensions: int) -> FaceCrop:
@@ -133,7 +151,7 @@ def blend(
     """Return a copy of the photograph in which a face is edited.
 
     With `moved`, the photograph's own pixels are moved with the landmarks, at their own size. What the networks painted
-    is enlarged. It replaces what a mouth that opens reveals, and is added in the rest of the mouth and in the eyes.
+    is enlarged and added in the mouth and in the eyes. The inside of a mouth that opens is drawn (`opened_mouth`).
     Without `moved`, all that the networks changed is enlarged and added. Either way the photograph keeps its sharpness
     and grain, and its pixels to the bit where nothing changed. What is added fades to 0 towards the edge of the square,
     which avoids a visible seam.
@@ -159,17 +177,20 @@ def blend(
         added = _enlarged(edited - source, places, cv2.INTER_CUBIC)
     else:
         geometry = _geometry()(*(lm.normalise(points, resolution) for points in (face.landmarks, moved)))
-        fine_flow, flow, mouth, eyes, revealed = (np.asarray(part) for part in geometry)
+        fine_flow, flow, mouth, eyes = (np.asarray(part) for part in geometry)
         shown = _moved(shown, _enlarged(fine_flow, places) * square.side)
         centres = (np.arange(resolution, dtype=np.float32) + 0.5) / resolution
         source = _moved(source, _enlarged(flow, np.meshgrid(centres, centres)) * resolution)
         painted = _enlarged(edited - source, places, cv2.INTER_CUBIC)
-        mouth, eyes, revealed = (_enlarged(part, places)[..., None] for part in (mouth, eyes, revealed))
+        mouth, eyes = (_enlarged(part, places)[..., None] for part in (mouth, eyes))
         added = mouth * _paler(painted, _COLOUR_OF_MOUTH) + (1.0 - mouth) * eyes * _paler(painted, _COLOUR_OF_EYES)
-        # A mouth that has opened shows no pixel of the photograph: it is painted, and no stretched lip is left in it.
-        added += revealed * (_enlarged(edited, places, cv2.INTER_CUBIC) - shown - added)
     output = photo.copy()
-    output[low[1] : high[1], low[0] : high[0]] = np.rint((shown + weight * added).clip(0.0, 255.0))
+    shown += weight * added
+    if moved is not None:
+        # In pixels of the part of the photograph that is shown.
+        before, after = (square.to_photograph(in_plane(p), resolution) - low for p in (face.landmarks, moved))
+        opened_mouth.draw(shown, before, after, face.light_on(photo), face.infant)
+    output[low[1] : high[1], low[0] : high[0]] = np.rint(shown.clip(0.0, 255.0))
     return output
 
 
@@ -183,21 +204,17 @@ def _paler(painted: Float[np.ndarray, "h w 3"], colour: float) -> Float[np.ndarr
 def _geometry():
     """Return the compiled function of two sets of landmarks that `blend` needs.
 
-    (source, target in [-1, 1]) -> displacement (g, g, 2) of the photograph (`fine_jaw`) and of the networks' input, in
-    sides of the crop, mouth, eyes and what has opened in the mouth (g, g), on a grid over the crop. All are smooth: a
-    grid holds them, and values between are interpolated.
+    (source, target in [-1, 1]) -> displacement (g, g, 2) of the photograph (`fine`) and of the networks' input, in
+    sides of the crop, mouth and eyes (g, g), on a grid over the crop. All are smooth: a grid holds them, and values
+    between are interpolated.
     """
 
     def geometry(source: Float[Array, "68 d"], target: Float[Array, "68 d"]):
         points = warp.pixel_centres(_FLOW_GRID, _FLOW_GRID)
-        flows = [warp.displacement(warp.fit(source, target, fine_jaw), points) for fine_jaw in (True, False)]
+        flows = [warp.displacement(warp.fit(source, target, fine), points) for fine in (True, False)]
         mouth, eyes = (warp.features(source, target, points, rings, _EDGE) for rings in (warp.MOUTH, warp.EYES))
         grid = (_FLOW_GRID, _FLOW_GRID)
-        opened = warp.revealed(source, target, points, flows[1], _FLOW_GRID / 4.0, (warp.INNER_LIPS,))
-        opened = jnp.clip((opened - _STAYED) / (1.0 - 2.0 * _STAYED), 0.0, 1.0)
-        return *(flow.reshape(*grid, 2) / 2.0 for flow in flows), *(
-            part.reshape(grid) for part in (mouth, eyes, opened)
-        )
+        return *(flow.reshape(*grid, 2) / 2.0 for flow in flows), mouth.reshape(grid), eyes.reshape(grid)
 
     return jax.jit(geometry)
 

@@ -55,6 +55,8 @@ class Edit(OnePhoto):
     """Target valence, from -1 (displeasure) to 1 (pleasure)."""
     arousal: float | None = None
     """Target arousal, from -1 (asleep) to 1 (frantic)."""
+    infant: bool = False
+    """The faces are infants': a mouth that opens shows gums. procedural-infant:SEED needs no --infant."""
     crop_only: bool = False
     """Write only the generated face crops, side by side, without blending them into the photograph."""
 
@@ -98,6 +100,8 @@ class EmotionPath(OnePhoto):
     """Length of the film in seconds."""
     fps: float = 25.0
     """Frames per second."""
+    infant: bool = False
+    """The faces are infants': a mouth that opens shows gums. procedural-infant:SEED needs no --infant."""
     crop_only: bool = False
     """Show only the generated face crops, side by side, without blending them into the photograph."""
 
@@ -118,6 +122,8 @@ class Film(CommonOptions):
     """File to write, .mp4, .mov or .mkv; by default next to the film, with _edited appended."""
     face: int | None = None
     """Face to edit, counted from 1 at the left of the first frame that has any; by default the largest."""
+    infant: bool = False
+    """The face is an infant's: a mouth that opens shows gums."""
 
     def corners(self) -> np.ndarray | None:
         """Return the points of the path, float (n, 2), one for --emotion, or None for --from-film.

@@ -5,9 +5,9 @@ interpolated between the target landmarks, where it is source minus target, by r
 
     displacement(p) = fade(p) * face(p) * sum_k coefficients_k kernel(|p - centre_k|)
 
-The centres are the landmarks. On a photograph, where no network mends what is warped, the middles between neighbours
-along the jaw are centres too (`fit`): the kernel is narrower than the jaw's landmarks are apart, and a chin that moves
-down would be scalloped.
+The centres are the landmarks. On a photograph, where no network mends what is warped, there are more (`fit`): the
+middles between neighbours along the jaw, since the kernel is narrower than its landmarks are apart and a chin that
+moves down would be scalloped; and the lower edges of the brows, which would be stretched or squeezed otherwise.
 
 The kernel is a Matern 3/2 function, whose peak is sharp enough for lips and lids, times Wendland's C2 function, which
 makes it exactly 0 from a distance of `SUPPORT`. `face` is 1 inside the face, with its forehead, before and after, and
@@ -48,7 +48,9 @@ FACE_MARGIN = 0.2
 # The hull is the intersection of half-planes in these directions (its support function).
 _TURN = 2.0 * np.pi * np.arange(32) / 32
 DIRECTIONS = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=-1).astype(np.float32)
-_BROWS, _BASE_OF_NOSE = slice(17, 27), 33
+_BROWS, _BRIDGE, _BASE_OF_NOSE = slice(17, 27), 27, 33
+# The lower edge of a brow is this far below its landmarks, over the distance of the outer eye corners.
+BROW_EDGE = 0.08
 # Mouth and eyes end between these distances outside lips and lids, over the distance of the outer eye corners.
 FEATURE_EDGE = (0.06, 0.18)
 # Rings of landmarks that open: the inner lips and both eyes.
@@ -67,7 +69,7 @@ class Flow(NamedTuple):
     """The flow between two sets of landmarks. It is linear in `coefficients`."""
 
     centres: Float[Array, "k 2"]
-    """The 68 target landmarks, and with `fine_jaw` the 16 middles along the jaw."""
+    """The 68 target landmarks; with `fine`, 16 middles along the jaw and 10 points under the brows too."""
     coefficients: Float[Array, "k 2"]
     reach: Float[Array, "32"]
     """How far the face, before and after, reaches in each of DIRECTIONS."""
@@ -75,7 +77,7 @@ class Flow(NamedTuple):
     """Width of the band outside the hull in which the displacement falls to 0."""
 
 
-def fit(source: Float[Array, "68 d"], target: Float[Array, "68 d"], fine_jaw: bool = False) -> Flow:
+def fit(source: Float[Array, "68 d"], target: Float[Array, "68 d"], fine: bool = False) -> Flow:
     """Return the flow that moves the pixels at the `source` landmarks to the `target` landmarks.
 
     Equal landmarks give coefficients that are exactly 0.
@@ -83,11 +85,11 @@ def fit(source: Float[Array, "68 d"], target: Float[Array, "68 d"], fine_jaw: bo
     Args:
         source: The landmarks of the image.
         target: The landmarks of the warped image.
-        fine_jaw: Whether the middles between neighbours along the jaw are centres too. A painter must see the warp that
-            it was trained with: without.
+        fine: Whether points along the jaw and under the brows are centres too. A painter must see the warp that it was
+            trained with: without.
     """
     source, target = in_plane(source), in_plane(target)
-    from_points, centres = (_with_jaw(points) if fine_jaw else points for points in (source, target))
+    from_points, centres = _with_jaw_and_brows(source, target) if fine else (source, target)
     matrix = _kernel(_distances(centres, centres)) + RIDGE * jnp.eye(len(centres))
     outline = jnp.concatenate([source, target, forehead(source), forehead(target)])
     # Not as a matrix product: jaxlib 0.10.2 on a CPU compiles its maximum, used by `face`, to wrong numbers.
@@ -256,10 +258,18 @@ def revealed(
     return found
 
 
-def _with_jaw(landmarks: Float[Array, "68 2"]) -> Float[Array, "84 2"]:
-    """Return the landmarks and the middles between neighbours along the jaw."""
-    jaw = landmarks[_JAW]
-    return jnp.concatenate([landmarks, 0.5 * (jaw[:-1] + jaw[1:])])
+def _with_jaw_and_brows(source: Float[Array, "68 2"], target: Float[Array, "68 2"]) -> list[Float[Array, "94 2"]]:
+    """Return both sets of landmarks with the middles between neighbours along the jaw and the lower edges of the brows.
+
+    A brow keeps its thickness: its lower edge moves as its landmarks do.
+    """
+    nose = source[_BASE_OF_NOSE] - source[_BRIDGE]
+    down = BROW_EDGE * _eye_distance(source) * nose / jnp.sqrt(jnp.sum(nose * nose) + 1e-12)
+    jaws = [0.5 * (points[_JAW][:-1] + points[_JAW][1:]) for points in (source, target)]
+    return [
+        jnp.concatenate([points, jaw, points[_BROWS] + down])
+        for points, jaw in zip((source, target), jaws, strict=True)
+    ]
 
 
 def _eye_distance(landmarks: Float[Array, "68 d"]) -> Float[Array, ""]:

@@ -117,15 +117,18 @@ def test_a_warp_moves_the_photographs_own_pixels():
     photo, face, moved, truth = surprised_at_native_size()
     points = [jnp.asarray(lm.normalise(p, 64)) for p in (face.landmarks, moved)]
 
-    def warped(image):
-        return np.asarray(image_to_uint8(jax.jit(warp.warp)(jnp.asarray(image, jnp.float32) / 127.5 - 1.0, *points)))
+    def warped(image, fine=False):
+        side = len(image)
+        flow = jax.jit(warp.fit, static_argnums=2)(*points, fine)
+        shift = warp.displacement(flow, warp.pixel_centres(side, side)).reshape(side, side, 2)
+        return np.asarray(image_to_uint8(warp.sample(jnp.asarray(image, jnp.float32) / 127.5 - 1.0, shift)))
 
     found = photograph.blend(photo, face, warped(face.image), moved)  # a network that paints nothing
     enlarged = photograph.blend(photo, face, warped(face.image))
-    # A mouth that opens shows what is painted.
+    # The inside of a mouth that opens is drawn.
     lips = face.square.to_photograph(moved[48:60], 64)
     rows, columns = (slice(int(lips[:, axis].min()), int(lips[:, axis].max()) + 2) for axis in (1, 0))
-    errors = [np.abs(made.astype(int) - warped(photo)) for made in (found, enlarged)]
+    errors = [np.abs(made.astype(int) - warped(photo, fine=True)) for made in (found, enlarged)]
     for error in errors:
         error[rows, columns] = 0
     near, far = (error.mean() for error in errors)
@@ -163,14 +166,28 @@ def test_paint_is_added_in_mouth_and_eyes_only_and_in_eyes_without_colour():
     np.testing.assert_allclose(at(*range(60, 68)), brightness + 0.5 * (colour - brightness), atol=6)
 
 
-def test_what_has_opened_is_painted_and_shows_nothing_of_the_stretched_lips():
+def test_what_has_opened_shows_nothing_of_the_stretched_lips_nor_of_what_the_networks_painted():
     photo, face, moved, _ = surprised_at_native_size()
     # Lips with lines, which a warp stretches over the opened mouth.
     striped = photo.copy()
     rows = np.arange(256) % 4 < 2
     striped[rows] = np.clip(striped[rows].astype(int) + 60, 0, 255)
-    painted = np.full((64, 64, 3), (60, 20, 20), np.uint8)
-    found = photograph.blend(striped, face, painted, moved)
+    lit = dataclasses.replace(face, light=np.ones(3, np.float32))
+    green = np.full((64, 64, 3), (20, 200, 20), np.uint8)
     points = face.square.to_photograph(moved, 64)
     x, y = np.rint(points[[61, 62, 63, 65, 66, 67]].mean(axis=0)).astype(int)
-    np.testing.assert_allclose(found[y - 2 : y + 3, x - 2 : x + 3], np.broadcast_to((60, 20, 20), (5, 5, 3)), atol=6)
+    inside = [
+        photograph.blend(*inputs, moved)[y - 2 : y + 3, x - 2 : x + 3].astype(int)
+        for inputs in ((striped, lit, green), (photo, lit, face.image))
+    ]
+    np.testing.assert_allclose(*inside, atol=1)
+
+
+def test_an_infants_mouth_has_gums():
+    photo, face, moved, _ = surprised_at_native_size()
+    adult, infant = (
+        photograph.blend(photo, dataclasses.replace(face, infant=infant), face.image, moved) for infant in (False, True)
+    )
+    x, y = np.rint(face.square.to_photograph(moved, 64)[62]).astype(int)
+    (red, green, _), tooth = infant[y + 3, x].astype(int), adult[y + 3, x].astype(int)
+    assert red > 1.4 * green and tooth[1] > 1.4 * green

@@ -80,8 +80,9 @@ def test_the_flow_meets_the_landmarks_as_far_as_the_ridge_lets_it(face):
 
 def test_conjugate_gradients_agree_with_a_direct_solver(face):
     _, (source, target) = face
-    flow = warp.fit(source, target, fine_jaw=True)
-    centres, moves = (np.asarray(points, np.float64) for points in (flow.centres, warp._with_jaw(source - target)))
+    flow = warp.fit(source, target, fine=True)
+    from_points, to_points = warp._with_jaw_and_brows(source, target)
+    centres, moves = (np.asarray(points, np.float64) for points in (flow.centres, from_points - to_points))
     distances = np.linalg.norm(centres[:, None] - centres, axis=-1)
     matrix = np.asarray(warp._kernel(jnp.asarray(distances, jnp.float32))) + warp.RIDGE * np.eye(len(centres))
     direct = np.linalg.solve(matrix.astype(np.float64), moves)
@@ -112,10 +113,25 @@ def test_a_fine_jaw_that_moves_down_is_not_scalloped():
     target = source.at[4:13, 1].add(0.1)
     along = jnp.concatenate([target[5:12], 0.5 * (target[5:11] + target[6:12])])
     least = {}
-    for fine_jaw in (False, True):
-        down = -np.asarray(warp.displacement(warp.fit(source, target, fine_jaw), along))[:, 1]
-        least[fine_jaw] = down[7:].min() / down[:7].min()
+    for fine in (False, True):
+        down = -np.asarray(warp.displacement(warp.fit(source, target, fine), along))[:, 1]
+        least[fine] = down[7:].min() / down[:7].min()
     assert least[True] > 0.97 and least[False] < 0.95
+
+
+def test_a_fine_brow_that_is_raised_keeps_its_thickness():
+    """Its lower edge moves nearly as its landmarks do; with landmarks alone it stays behind, and the brow grows."""
+    person = procedural.sample_face(5, 3, 0, False)
+    landmarks = procedural.render(person, 0.0, 0.0, SIDE).landmarks[:, :2]
+    source = jnp.asarray(lm.normalise(landmarks, SIDE), jnp.float32)
+    target = source.at[17:27, 1].add(-0.12)
+    edge = 0.8 * warp.BROW_EDGE * float(jnp.linalg.norm(source[36] - source[45]))
+    under = target[jnp.array([18, 19, 20, 23, 24, 25])] + jnp.array([0.0, edge])
+    moved = {
+        fine: np.asarray(warp.displacement(warp.fit(source, target, fine), under))[:, 1].mean()
+        for fine in (False, True)
+    }
+    assert moved[True] > 0.93 * 0.12 and moved[False] < 0.85 * 0.12
 
 
 def test_the_area_change_is_the_determinant_of_finite_differences(face):
