@@ -4,6 +4,7 @@ Every reply is a header (JSON) and a payload of bytes (pixels, or a file). Nothi
 a temporary file, which is deleted before the reply is sent.
 """
 
+import dataclasses
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -69,7 +70,10 @@ class Session:
             "choose": (self.choose, {"face": self._number, "keep": bool}),
             "edit": (self.edit, {"valence": _unit, "arousal": _unit, "offsets": self._offsets, "plain": bool}),
             "original": (self.original, {}),
-            "picture_file": (self.picture_file, {"valence": _unit, "arousal": _unit, "offsets": self._offsets}),
+            "picture_file": (
+                self.picture_file,
+                {"valence": _unit, "arousal": _unit, "offsets": self._offsets, "untouched": bool},
+            ),
             "matrix": (self.matrix, {}),
             "matrix_file": (self.matrix_file, {}),
             "film": (self.film, {"points": _points, "format": _format, "offsets": self._offsets}),
@@ -86,7 +90,7 @@ class Session:
     def draw(self, seed: int, infant: bool) -> Reply:
         """Show the drawn face of `seed`, an infant or an adult."""
         photo, landmarks = named.draw_face(seed, infant, SHOWN, dimensions=self._model.landmark_dimensions)
-        return self._open(Picture(photo), [photograph.uncropped_face(photo, landmarks, self._model.resolution)])
+        return self._open(Picture(photo), [photograph.uncropped_face(photo, landmarks, self._model.resolution, infant)])
 
     def upload(self, content: bytes) -> Reply:
         """Show the largest face of a picture file, given its bytes."""
@@ -126,7 +130,7 @@ class Session:
         side = int(np.clip(round(face.square.side), SHOWN, LARGEST_SHOWN))
         self._number_shown = number
         self._shown = crop.crop_square(self._picture.on_white(), face.square, side)
-        self._face = FaceCrop(face.image, face.landmarks, CropSquare(0.0, 0.0, float(side)))
+        self._face = dataclasses.replace(face, square=CropSquare(0.0, 0.0, float(side)))
         self._last = None
         header = {"valence": valence, "arousal": arousal, "landmarks": _flat(face.landmarks)}
         header |= {"face": number, "faces": len(self._faces), "side": len(face.image)}
@@ -154,13 +158,19 @@ class Session:
         """Return the untouched face, to compare, and its landmarks."""
         return Reply({"landmarks": _flat(self._face.landmarks), "side": len(self._shown)}, self._shown.tobytes())
 
-    def picture_file(self, valence: float, arousal: float, offsets: Float[np.ndarray, "68 d"]) -> Reply:
+    def picture_file(
+        self, valence: float, arousal: float, offsets: Float[np.ndarray, "68 d"], untouched: bool
+    ) -> Reply:
         """Return the complete picture as a PNG file at its full size, with its alpha and colour profile.
 
-        The face that is shown has the given emotion and offsets, as in `edit`; faces that `choose` kept are edited too.
+        The face that is shown has the given emotion and offsets, as in `edit`, unless it is `untouched`; faces that
+        `choose` kept are edited too.
         """
         pixels = self._picture.pixels
-        for number, edited in (self._kept | {self._number_shown: self._edited(valence, arousal, offsets)}).items():
+        edits = self._kept | {self._number_shown: None if untouched else self._edited(valence, arousal, offsets)}
+        for number, edited in edits.items():
+            if edited is None:
+                continue
             pixels = self._model.blend(pixels, self._faces[number], edited)
         return Reply({"type": "image/png"}, pictures.encode(self._picture.edited(pixels), ".png"))
 
@@ -220,7 +230,7 @@ class Session:
         films = [source.shown for source in sources]
         for k, track in enumerate(tracks):
             photo, landmarks = named.draw_face(2 * seed + k, bool(k), DYAD_SIDE, dimensions=model.landmark_dimensions)
-            face = photograph.uncropped_face(photo, landmarks, model.resolution)
+            face = photograph.uncropped_face(photo, landmarks, model.resolution, bool(k))
             edited = model.edit_with_landmarks(face.image, *track.T, face.landmarks)
             films.append(np.stack([model.blend(photo, face, edited.at(k)) for k in range(len(track))]))
         header = {

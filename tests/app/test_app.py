@@ -86,6 +86,7 @@ def test_the_picture_is_saved_at_full_size_with_the_edits_of_the_chosen_faces(pa
     assert changed(page_session.answer({"do": "picture_file"} | happy)) == [True, True]
     page_session.answer({"do": "choose", "face": shown, "keep": False})
     assert changed(page_session.answer({"do": "picture_file"} | happy)) == [shown == 0, shown == 1]
+    assert changed(page_session.answer({"do": "picture_file", "untouched": True} | happy)) == [False, False]
 
 
 def test_the_untouched_face_is_returned_to_compare(page_session):
@@ -341,6 +342,43 @@ def test_invalid_uploads_show_a_message_and_keep_the_face(page, tmp_path):
     wait_until(page, "document.querySelector('#message').hidden")
 
 
+def test_a_photograph_stays_as_it_is_until_it_is_edited(page, tmp_path):
+    path, pixels = group(tmp_path)
+    page.set_input_files("#file", path)
+    wait_until(page, "document.querySelector('#face').ariaLabel === 'The untouched face'")
+    wait_until(page, "document.body.ariaBusy === 'false'")
+    untouched = face_pixels(page)
+    page.keyboard.down("c")
+    assert face_pixels(page) == untouched
+    page.keyboard.up("c")
+    with page.expect_download() as download:
+        page.click("#save-picture")
+    assert download.value.suggested_filename == "group.png"
+    download.value.save_as(tmp_path / "saved.png")
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "saved.png"))[..., :3], pixels)
+    page.check("#plain")  # what the networks make of it is asked for
+    assert face_pixels(page) != untouched
+    page.uncheck("#plain")
+    assert face_pixels(page) == untouched
+    page.focus("#plane")
+    page.keyboard.press("ArrowRight")
+    assert face_pixels(page) != untouched
+
+
+def test_a_message_is_scrolled_into_view(address, browser, tmp_path):
+    page = browser.new_page(viewport={"width": 360, "height": 500})
+    page.set_default_timeout(TIMEOUT)
+    page.goto(address)
+    page.wait_for_selector("html[data-ready=yes]")
+    page.locator("#save-matrix").scroll_into_view_if_needed()
+    assert page.evaluate("scrollY") > 100
+    (tmp_path / "text.jpg").write_text("no image")
+    page.set_input_files("#file", tmp_path / "text.jpg")
+    wait_until(page, "!document.querySelector('#message').hidden")
+    assert page.locator("#message").bounding_box()["y"] >= 0
+    page.close()
+
+
 def test_a_camera_picture_is_uploaded(page):
     page.click("#camera")
     wait_until(page, "document.querySelector('#booth video').videoWidth > 0")
@@ -358,6 +396,8 @@ def test_picture_matrix_and_walk_are_saved(page, tmp_path):
         download.value.save_as(tmp_path / name)
         return tmp_path / name
 
+    page.focus("#plane")
+    page.keyboard.press("2")
     assert Image.open(saved("#save-picture", "adult-1_edited.png")).size == (session.SHOWN, session.SHOWN)
     assert min(Image.open(saved("#save-matrix", "matrix.png")).size) > 800
     page.click("#record")

@@ -18,13 +18,14 @@ const dyad = new Dyad(channel, showMessage);
 const film = new FilmTab(key, plane, about, showMessage);
 const shown = (panel) => !$(panel).hidden;
 
-// Show a message above the panels; an empty text hides it.
+// Show a message above the panels, and scroll to it; an empty text hides it.
 function showMessage(text) {
   $("#message").hidden = !text;
   $("#message").textContent = text;
+  if (text) $("#message").scrollIntoView({ block: "nearest" });
 }
 
-// Update the face to the current point. Only one request is sent at a time; points in between are skipped.
+// Update the face to the current point; one that nobody has touched yet stays as it is. Only one request is sent at a time; points in between are skipped.
 let stale = false, asking = false;
 let updates = 0;
 async function follow() {
@@ -35,10 +36,11 @@ async function follow() {
   while (stale) {
     stale = false;
     try {
-      const reply = await channel.ask({ do: "edit", plain: $("#plain").checked, ...current() });
+      const plain = $("#plain").checked, edits = touched() || plain;
+      const reply = await channel.ask(edits ? { do: "edit", plain, ...current() } : { do: "original" });
       portrait.show(pixels(reply.payload, reply.side), reply.landmarks);
       $("#face").dataset.updates = ++updates;
-      $("#face").setAttribute("aria-label", `The face at valence ${signed(plane.valence)}, arousal ${signed(plane.arousal)}`);
+      $("#face").setAttribute("aria-label", edits ? `The face at valence ${signed(plane.valence)}, arousal ${signed(plane.arousal)}` : "The untouched face");
     } catch (error) {
       showMessage(error.message);
     }
@@ -47,8 +49,12 @@ async function follow() {
   $("#face").setAttribute("aria-busy", false);
 }
 
-// The edit of each face of the picture that was moved: its emotion and its offsets of landmarks.
-let picture = { name: "", face: 0, edits: new Map(), moved: false };
+// `edits` has the edit of each face that was touched: its emotion and its offsets of landmarks. `placed` tells whether the
+// person has moved the point for the face that is shown.
+let picture = { name: "", face: 0, edits: new Map(), placed: false };
+// Whether the person has edited the face that is shown. Until then it is shown and saved as it was given: the point is
+// at the predicted emotion, but the networks' face of that emotion is another one.
+const touched = () => picture.placed || portrait.dragged;
 
 // Show a new picture. `reply` is the promise of its face.
 async function showNewPicture(reply, name) {
@@ -56,7 +62,7 @@ async function showNewPicture(reply, name) {
   try {
     const face = await reply;
     showMessage("");
-    picture = { name, face: face.face, edits: new Map(), moved: false };
+    picture = { name, face: face.face, edits: new Map(), placed: false };
     offerFaces(face);
     await showFace(face);
   } catch (error) {
@@ -66,13 +72,13 @@ async function showNewPicture(reply, name) {
   document.body.ariaBusy = "false";
 }
 
-// Show a face: at the edit that it had, else at the emotion that the regressor predicts for it.
+// Show a face: at the edit that it had, else as it is, with the point at the emotion that the regressor predicts for it.
 async function showFace(face) {
   $("#face").setAttribute("aria-busy", true); // until `follow` has drawn it
   const before = picture.edits.get(face.face);
   const many = face.faces > 1 ? ` (face ${face.face + 1} of ${face.faces} from the left)` : "";
   picture.face = face.face;
-  picture.moved = Boolean(before);
+  picture.placed = before?.placed ?? false;
   portrait.compare(false);
   portrait.reset();
   if (before?.offsets) portrait.restore(before.offsets);
@@ -106,8 +112,9 @@ function offerFaces({ faces, side, payload }) {
 async function chooseFace(number) {
   document.body.ariaBusy = "true";
   try {
-    if (picture.moved) picture.edits.set(picture.face, current());
-    await showFace(await channel.ask({ do: "choose", face: number, keep: picture.moved }));
+    if (touched()) picture.edits.set(picture.face, { ...current(), placed: picture.placed });
+    else picture.edits.delete(picture.face);
+    await showFace(await channel.ask({ do: "choose", face: number, keep: touched() }));
   } catch (error) {
     $("#face").setAttribute("aria-busy", false);
     showMessage(error.message);
@@ -141,10 +148,10 @@ async function upload(blob, name) {
 
 plane.addEventListener("move", () => {
   if (!shown("#face-panel")) return; // the point of a film
-  picture.moved = true;
+  picture.placed = true;
   follow();
 });
-portrait.addEventListener("drag", () => { picture.moved = true; $("#reset-landmarks").hidden = false; follow(); });
+portrait.addEventListener("drag", () => { $("#reset-landmarks").hidden = false; follow(); });
 hold($("#compare"), () => shown("#face-panel") && !$("#booth").open, (on) => {
   portrait.compare(on);
   $("#spoken").textContent = on ? "The untouched face is shown" : "The edited face is shown";
@@ -182,8 +189,10 @@ async function save(request, name) {
   }
 }
 $("#save-picture").addEventListener("click", () => {
-  if ($("#plain").checked) $("#face").toBlob((blob) => download(blob, "image/png", "face.png"));
-  else save({ do: "picture_file", ...current() }, `${picture.name.replace(/\.[^.]*$/, "").replaceAll(" ", "-")}_edited.png`);
+  if ($("#plain").checked) return $("#face").toBlob((blob) => download(blob, "image/png", "face.png"));
+  const others = [...picture.edits.keys()].some((face) => face !== picture.face);
+  const name = picture.name.replace(/\.[^.]*$/, "").replaceAll(" ", "-");
+  save({ do: "picture_file", untouched: !touched(), ...current() }, `${name}${touched() || others ? "_edited" : ""}.png`);
 });
 $("#save-matrix").addEventListener("click", () => save({ do: "matrix_file" }, "matrix.png"));
 

@@ -98,9 +98,10 @@ export class Plane extends EventTarget {
       element("text", { class: "end", transform: `translate(${x} 0) rotate(${x < 0 ? -90 : 90}) translate(0 .02)` }, svg, text);
     }
     // Disgust, contempt and anger are close together, so their labels are shifted to different sides.
-    const shift = { contempt: [-0.11, -0.06], disgust: [0, 0.11], anger: [0.17, 0.02], neutral: [0.17, 0.1] };
+    // All leave room for the point when it is on the pin.
+    const shift = { contempt: [-0.11, -0.085], disgust: [0, 0.13], anger: [0.18, 0.02], neutral: [0.2, 0.11] };
     for (const { name, valence, arousal } of this.expressions) {
-      const [dx, dy] = shift[name] ?? [0, -0.06];
+      const [dx, dy] = shift[name] ?? [0, -0.085];
       element("circle", { cx: valence, cy: -arousal, r: 0.026, class: "pin" }, svg);
       element("text", { x: valence + dx, y: -arousal + dy }, svg, name);
     }
