@@ -22,6 +22,7 @@ from safetensors.numpy import load_file, save_file
 from avlgan_jax import atomic_files
 from avlgan_jax import config as configuration
 from avlgan_jax.config import Config
+from avlgan_jax.data import mixed
 from avlgan_jax.errors import UserError, one_line
 from avlgan_jax.models.inference import NetworkParameters
 from avlgan_jax.training import states, workdir
@@ -32,6 +33,15 @@ CONFIG, WEIGHTS, CARD, PROGRAM = "config.json", "weights.safetensors", "README.m
 
 # Columns of the evaluation report's result table that a bundle stores.
 SCORES = ("rmse", "pcc_valence", "pcc_arousal", "truth_landmark_nme", "truth_psnr")
+
+# What the data sets are called in sentences; others by their name.
+_IN_WORDS = {
+    "procedural_faces": "drawn faces",
+    "diffusion_fer": "DiffusionFER",
+    "affectnet": "AffectNet",
+    "face_folder": "a folder of photographs",
+    "dyads": "filmed dyads",
+}
 
 # Folder of the bundles that come with the package, and the name of the default one.
 PACKAGED = Path(__file__).parents[1] / "weights"
@@ -55,9 +65,9 @@ class Bundle:
 
     @property
     def trained_on(self) -> str:
-        """Name and picture size of the training data, for messages."""
-        side = self.config.resolution
-        return f"{self.config.data.replace('+', ' and ')}, {side} x {side} px"
+        """What the training data are, and their picture size, for messages."""
+        side, names = self.config.resolution, mixed.names(self.config.data)
+        return f"{' and '.join(_IN_WORDS.get(name, name) for name in names)}, {side} x {side} px"
 
 
 def find(path_or_name: str | os.PathLike) -> Path:

@@ -92,7 +92,7 @@ class Editor:
 
     @property
     def trained_on(self) -> str:
-        """Name and picture size of the training data, for messages."""
+        """What the training data are, and their picture size, for messages."""
         return self.bundle.trained_on
 
     def edit(self, image: Images, valence: ArrayLike, arousal: ArrayLike, landmarks: Points | None = None) -> Images:

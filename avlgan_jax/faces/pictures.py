@@ -141,16 +141,23 @@ def decode(content: bytes, name: str) -> Picture:
     Raises:
         UserError: It is none of `FORMATS`, is damaged, or has more than `MEGAPIXELS` million pixels.
     """
+    known = None  # the format, once the header is read
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow: large pictures, whose size is checked, and damaged EXIF
             with _opened(content) as picture:
+                known = picture.format
                 _check_size(picture, name)
                 picture.load()
                 return _converted(_upright(picture))
     except UserError:
         raise
     except Exception as error:  # Pillow's decoders raise a dozen types: struct.error, KeyError, RuntimeError, ...
+        if known is not None:
+            raise UserError(
+                f"{name} cannot be decoded: it is a damaged {known} ({_reason(content, error)}); copy it again from "
+                "where it came, or choose another picture"
+            ) from error
         raise UserError(
             f"{name} cannot be decoded as a picture ({_reason(content, error)}); expected a format such as JPEG or PNG"
         ) from error

@@ -24,7 +24,7 @@ def test_the_packaged_weights_are_small_and_documented(packaged):
     folder = bundle.PACKAGED / bundle.DEFAULT
     assert sum(path.stat().st_size for path in folder.iterdir()) < 12e6
     assert all(leaf.dtype == np.float16 for leaf in load_file(folder / bundle.WEIGHTS).values())
-    assert packaged.trained_on.startswith("procedural_faces and diffusion_fer, ")
+    assert packaged.trained_on == "drawn faces and DiffusionFER, 64 x 64 px"
     assert len(packaged.data_digest) == 32
     card = (folder / bundle.CARD).read_text()
     assert "Photographs have no pairs" in card and "as in a drawing" not in card

@@ -17,7 +17,7 @@ def exported(trained_run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported") / "bundle"
     workdir, _, _ = trained_run
     done = run("-m", "avlgan_jax.editing.export", str(workdir), "--out", str(folder))
-    assert "trained on procedural_faces, 32 x 32 px" in done.stdout
+    assert "trained on drawn faces, 32 x 32 px" in done.stdout
     return folder, workdir
 
 

@@ -30,7 +30,7 @@ def test_edit_changes_all_faces_of_a_photograph_or_the_chosen_one(photo, capsys)
     out = commands.edit(requests.Edit(photo=str(photo), emotion="happy"))
     assert out == photo.with_name("two_edited.png") and changed(out, photo) == [True, True]
     note = capsys.readouterr().err
-    assert "trained on procedural_faces and diffusion_fer" in note and "as in a drawing" not in note
+    assert "trained on drawn faces and DiffusionFER" in note and "as in a drawing" not in note
     out = commands.edit(requests.Edit(photo=str(photo), valence=0.7, arousal=0.2, face=2))
     assert changed(out, photo) == [False, True]
     with pytest.raises(UserError, match=r"--face 3: .* has 2 face\(s\)"):
@@ -134,7 +134,7 @@ def test_a_real_photograph_changes_only_at_the_face(tmp_path, capsys):
     rows, columns = np.nonzero(np.abs(after - before).max(axis=-1))
     # Only the face at the top changes; the suit, the flag and the shuttle do not.
     assert rows.max() < 230 and 130 < columns.min() < columns.max() < 330
-    assert "trained on procedural_faces" in capsys.readouterr().err
+    assert "trained on drawn faces" in capsys.readouterr().err
 
 
 def test_a_transparent_photograph_with_an_odd_exif_field_stays_transparent(photo, tmp_path):

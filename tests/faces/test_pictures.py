@@ -237,7 +237,7 @@ def test_what_is_no_picture_is_one_line_that_names_it(tmp_path):
     for name, message in (
         ("text.jpg", "it has no known format"),
         ("empty.jpg", "the file is empty"),
-        ("cut.jpg", "cannot be decoded"),
+        ("cut.jpg", "cannot be decoded: it is a damaged JPEG"),
         ("phone.heic", "HEIC is not read here; save it as JPEG"),
         ("drawing.eps", "it has no known format"),
         ("folder.jpg", "is no file"),
