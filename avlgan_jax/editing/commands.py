@@ -32,7 +32,7 @@ from avlgan_jax.editing.requests import (
     parse_points,
     writable,
 )
-from avlgan_jax.errors import UserError, command
+from avlgan_jax.errors import UserError, command, command_line
 from avlgan_jax.faces import pictures
 from avlgan_jax.faces.emotions import TABLE_II, emotion_path
 
@@ -148,6 +148,8 @@ def film(request: Film) -> Path:
     if request.face is not None and request.face < 1:
         raise UserError(f"--face {request.face}: expected a number from 1 (leftmost)")
     source = footage.read_film(request.film)
+    if len(source.times) < 2:
+        raise UserError(f"{request.film} has one picture; expected a film: edit it with {command_line('edit')} edit")
     if out.exists() and out.samefile(request.film):
         raise UserError(f"--out {out} is the film itself; choose another file")
     other = None if request.from_film is None else footage.read_film(request.from_film)
@@ -225,13 +227,17 @@ def transfer(request: Transfer) -> Path:
 
 
 class EditingSession:
-    """Editor and landmark detector of one command. Raises UserError as `avlgan_jax.editing.editor.load` does."""
+    """Editor and landmark detector of one command, each created at first use."""
 
     def __init__(self, options: CommonOptions):
+        self._weights, self._landmarks = options.weights, options.landmarks
+
+    @functools.cached_property
+    def editor(self):
+        """The trained models. Raises UserError as `avlgan_jax.editing.editor.load` does."""
         from avlgan_jax.editing.editor import load
 
-        self.editor = load(options.weights)
-        self._landmarks = options.landmarks
+        return load(self._weights)
 
     @functools.cached_property
     def detector(self):
@@ -256,8 +262,11 @@ class EditingSession:
         Raises:
             UserError: the file is not a readable picture, it has no face, or there is no face of that number.
         """
-        from avlgan_jax.editing import photograph
         from avlgan_jax.faces.procedural import named
+
+        # Before the models are loaded, which takes long: a wrong name or a damaged file is reported at once.
+        photo = pictures.read(Path(name)) if named.seed_of(name) is None else None
+        from avlgan_jax.editing import photograph
 
         resolution, dimensions = self.editor.resolution, self.editor.landmark_dimensions
         drawn = named.draw_by_name(name, dimensions=dimensions)
@@ -266,7 +275,6 @@ class EditingSession:
             infant = infants or named.seed_of(name)[1]
             photo, faces = pictures.Picture(image), [photograph.uncropped_face(image, landmarks, resolution, infant)]
         else:
-            photo = pictures.read(Path(name))
             faces = photograph.faces(photo.pixels, self.detector, resolution, name, dimensions, infants)
             _print_training_data(self.editor)
         if chosen is None:

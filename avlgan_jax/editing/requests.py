@@ -41,8 +41,13 @@ class OnePhoto(CommonOptions):
         Raises:
             UserError: the file name has none of `endings`, or its folder does not exist.
         """
-        stem = Path(self.photo.replace(":", "-"))
-        return writable(self.out or Path(f"{stem.with_suffix('')}_{name}{endings[0]}"), endings)
+        from avlgan_jax.faces.procedural import (
+            named,
+        )  # imports JAX, which the check of a command line need not wait for
+
+        drawn = named.seed_of(self.photo) is not None
+        stem = self.photo.replace(":", "-") if drawn else Path(self.photo).with_suffix("")
+        return writable(self.out or Path(f"{stem}_{name}{endings[0]}"), endings)
 
 
 @dataclass(frozen=True)

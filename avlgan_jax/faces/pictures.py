@@ -77,6 +77,8 @@ _BITS_PER_SAMPLE = 258  # tag of TIFF
 _PNG = b"\x89PNG\r\n\x1a\n"
 # The entry of the EXIF block in the table of an AVIF file, up to the block's type.
 _AVIF_EXIF = re.compile(rb"(infe\x02.{7})Exif", re.DOTALL)
+# How the files of films begin, after how many bytes: MP4 and MOV, Matroska and WebM, AVI.
+_FILMS = ((4, b"ftyp"), (0, b"\x1aE\xdf\xa3"), (8, b"AVI "))
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
 
@@ -293,6 +295,8 @@ def _reason(content: bytes, error: Exception) -> str:
         return "the file is empty"
     if content[4:8] == b"ftyp" and content[8:12] in _HEIC:
         return "HEIC is not read here; save it as JPEG"
+    if any(content[at:].startswith(mark) for at, mark in _FILMS) and content[8:12] not in (b"avif", b"avis"):
+        return "it is a film; use the command film, or the page's tab of films"
     if isinstance(error, UnidentifiedImageError):
         return "it has no known format"
     # Pillow's messages name the stream in memory, which is none of the person's business.

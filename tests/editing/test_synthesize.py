@@ -126,6 +126,32 @@ def test_invalid_points_of_walk_are_user_errors(points, message):
         commands.emotion_film(requests.EmotionPath(photo="procedural:1", points=points, out=Path("x.mp4")))
 
 
+@pytest.mark.parametrize("name", ["none.jpg", "text.jpg"])
+def test_a_file_that_is_no_picture_is_reported_before_the_weights_are_loaded(name, tmp_path, monkeypatch):
+    (tmp_path / "text.jpg").write_text("no image")
+    monkeypatch.setattr("avlgan_jax.editing.editor.load", lambda weights: pytest.fail("the weights were loaded"))
+    for task, request in (
+        (commands.edit, requests.Edit(photo=str(tmp_path / name), emotion="happy")),
+        (commands.matrix, requests.Matrix(photo=str(tmp_path / name))),
+    ):
+        with pytest.raises(UserError, match=name):
+            task(request)
+
+
+def test_a_picture_is_no_film(tmp_path):
+    Image.fromarray(drawn_face(1).image).save(tmp_path / "me.png")
+    with pytest.raises(UserError, match=r"me\.png has one picture; expected a film: edit it with .* edit"):
+        commands.film(requests.Film(film=tmp_path / "me.png", emotion="happy"))
+
+
+def test_the_default_output_is_next_to_the_photograph_whatever_its_folder_is_called(tmp_path):
+    folder = tmp_path / "10:30 Köln"
+    folder.mkdir()
+    request = requests.Edit(photo=str(folder / "me.v2.jpg"), emotion="happy")
+    assert request.destination("edited") == folder / "me.v2_edited.png"
+    assert requests.Edit(photo="procedural:3").destination("edited") == Path("procedural-3_edited.png")
+
+
 def test_a_real_photograph_changes_only_at_the_face(tmp_path, capsys):
     data = pytest.importorskip("skimage.data")
     Image.fromarray(data.astronaut()).save(tmp_path / "astronaut.png")

@@ -231,6 +231,7 @@ def test_what_is_no_picture_is_one_line_that_names_it(tmp_path):
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "cut.jpg").write_bytes(saved(Image.fromarray(upright()), "JPEG")[:900])
     (tmp_path / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+    (tmp_path / "film.mp4").write_bytes(b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41" + bytes(100))
     (tmp_path / "drawing.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n")
     (tmp_path / "folder.jpg").mkdir()
     os.mkfifo(tmp_path / "pipe.jpg")
@@ -239,6 +240,7 @@ def test_what_is_no_picture_is_one_line_that_names_it(tmp_path):
         ("empty.jpg", "the file is empty"),
         ("cut.jpg", "cannot be decoded: it is a damaged JPEG"),
         ("phone.heic", "HEIC is not read here; save it as JPEG"),
+        ("film.mp4", "it is a film; use the command film"),
         ("drawing.eps", "it has no known format"),
         ("folder.jpg", "is no file"),
         ("pipe.jpg", "is no file"),
