@@ -5,6 +5,7 @@ from typing import NamedTuple
 from avlgan_jax.data.records import AGE_GROUPS
 from avlgan_jax.evaluation.experiments.comparison import DO_NOTHING
 from avlgan_jax.evaluation.report.names import ROW_NAMES
+from avlgan_jax.evaluation.report.tables import EMPTY, number
 from avlgan_jax.faces.drawing import signed
 from avlgan_jax.training.ablation.comparison import MODELS
 
@@ -107,9 +108,9 @@ def _name(name: str, seeds: dict[str, list[int]]) -> str:
 def _cell(value: list[float] | None, key: str, difference: bool = False) -> str:
     """Return "value [low, high]"; differences have a sign."""
     if value is None:
-        return "–"
+        return EMPTY
     decimals = MEASURES[key][1]
     middle, low, high = (
-        "–" if v is None else signed(v, decimals, zero=None) if difference else f"{v:.{decimals}f}" for v in value
+        signed(v, decimals, zero=None) if difference and v is not None else number(v, decimals) for v in value
     )
     return f"{middle} [{low}, {high}]"

@@ -68,7 +68,7 @@ def plane_maps(
             axis.set(
                 title=title, xlabel="valence →", ylabel="arousal →", aspect=1, xticks=[], yticks=[], frame_on=False
             )
-            scale = {"ticks": (-limit, 0.0, limit), "format": "%.2g"}
+            scale = {"ticks": (-limit, 0.0, limit), "format": lambda value, _: f"{value:.2g}".replace("-", "−")}
             bar = axis.figure.colorbar(mesh, ax=axis, orientation="horizontal", shrink=0.8, pad=0.13, **scale)
             bar.set_label(unit)
             bar.outline.set_visible(False)

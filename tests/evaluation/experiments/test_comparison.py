@@ -81,6 +81,8 @@ def test_the_table_names_trainings_and_leaves_out_groups_without_faces(measured)
     assert everyone.models[2].cells[-1] == "–"
     assert everyone.differences[0].cells[0].startswith("−0.")
     assert comparison_table.tables({}) == []
+    numbers["rows"]["recipe"]["all"]["pcc_valence"] = [0.01, -0.05, 0.07]
+    assert comparison_table.tables(numbers)[0].models[1].cells[1] == "0.01 [−0.05, 0.07]"
 
 
 def test_a_group_without_faces_has_no_scores(faces):

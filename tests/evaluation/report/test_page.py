@@ -13,11 +13,31 @@ from PIL import Image
 
 from avlgan_jax.evaluation import examples, suite
 from avlgan_jax.evaluation.experiments import baby, circumplex
+from avlgan_jax.evaluation.report import comparison_table, tables
 from avlgan_jax.evaluation.report import figures as report_figures
-from avlgan_jax.evaluation.report import tables
 from avlgan_jax.evaluation.report.names import WEIGHT_WORDS
 from avlgan_jax.evaluation.report.page import render_page, write_report
 from avlgan_jax.evaluation.trials import draw_trials
+
+pytest_plugins = ("app_fixtures",)
+PROTOCOL = {
+    "data": "procedural_faces",
+    "split": "validation",
+    "resolution": oracle.RESOLUTION,
+    "landmark_dimensions": 2,
+    "faces": 8,
+    "training_faces": 12,
+    "samples": 16,
+    "seed": 0,
+    "experiments": ["trials"],
+    "fid_mode": None,
+}
+PROVENANCE = {
+    "config_digest": "c0ffee",
+    "processor": "a processor",
+    "data_digest": "da7a",
+    "versions": {"python": "3"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -43,25 +63,8 @@ def written(tmp_path_factory):
             "landmark_nme": {"avlandmarkgan": 0.041, "do_nothing": 0.057, "real": 0.032},
             "identity_distance": {"avlandmarkgan": 0.11, "avgan": 0.22, "others": 0.87},
         },
-        "protocol": {
-            "data": "procedural_faces",
-            "split": "validation",
-            "resolution": oracle.RESOLUTION,
-            "landmark_dimensions": 2,
-            "faces": 8,
-            "training_faces": 12,
-            "samples": 16,
-            "seed": 0,
-            "experiments": ["trials"],
-            "fid_mode": None,
-        },
-        "provenance": {
-            "steps": models.steps,
-            "config_digest": "c0ffee",
-            "processor": "a processor",
-            "data_digest": "da7a",
-            "versions": {"python": "3"},
-        },
+        "protocol": PROTOCOL,
+        "provenance": PROVENANCE | {"steps": models.steps},
     }
     figures = [*result.figures, report_figures.baby({"infant": dyads})]
     directory = tmp_path_factory.mktemp("run") / "report"
@@ -300,6 +303,35 @@ def test_table_i_is_shown_with_the_papers_numbers(written, tmp_path):
     assert page.count("face feature centres") == 1
     pixels = np.asarray(Image.open(io.BytesIO(figure.png))).astype(int)
     assert (pixels[..., 2] > pixels[..., 0] + 60).sum() > 500  # this project's curves are blue
+
+
+def test_tables_and_headings_fit_the_window(browser, tmp_path):
+    row = {key: [-0.238, -0.280, -0.207] for key in comparison_table.MEASURES}
+    groups = {"all": row, "adult": row, "infant": row}
+    comparison = {
+        "trial_seeds": 4,
+        "seeds": {"recipe": [0]},
+        "rows": {"do_nothing": groups, "recipe": groups},
+        "differences": [{"first": "recipe", "second": "paper", **groups}],
+    }
+    report = {"protocol": PROTOCOL, "provenance": PROVENANCE | {"steps": {}}, "comparison": comparison}
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(picture, "PNG")
+    shown = [report_figures.Figure("comparison", "A figure", "A caption", "A picture", picture.getvalue(), (8, 8))]
+    (tmp_path / "index.html").write_text(render_page(report, shown, []), encoding="utf-8")
+    for width in (1280, 360):
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        page.goto((tmp_path / "index.html").as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        panels = page.locator(".panel:has(table)")
+        assert panels.count() == 3
+        first, second = (panels.nth(k).bounding_box() for k in range(2))
+        assert second["y"] > first["y"] + first["height"]  # panels do not touch
+        # On a wide window no table is cut off; on a phone the names of the rows leave room for numbers.
+        cut_off = page.evaluate("[...document.querySelectorAll('.scroll')].map((e) => e.scrollWidth > e.clientWidth)")
+        assert width < 1280 or not any(cut_off)
+        assert panels.nth(0).locator("th[scope=row]").last.bounding_box()["width"] < first["width"] / 2
+        page.close()
 
 
 def test_names_from_the_data_are_escaped(written):
