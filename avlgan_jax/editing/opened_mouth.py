@@ -34,9 +34,9 @@ _SHADOW, _BETWEEN = (0.34, 0.26, 0.25), (0.70, 0.60, 0.55)
 _BORDERS = np.array((0.0, 0.092, 0.163, 0.239, 0.304, 0.369))
 # The opening of closed lips: landmarks of a closed mouth differ by as much.
 _CLOSED = 0.012
-# The inside is drawn where the opening grows by the second of these factors or more, and kept below the first. In a
-# mouth that is open already, by the second of these openings, it is kept.
-_GROWTH, _SHOWN = (1.15, 1.6), (0.08, 0.14)
+# The inside is drawn where the opening grows by the second of these factors or more, and kept below the first. A mouth
+# that is open already, by the second of these openings, has to grow twice as much: its own teeth are shown.
+_GROWTH, _SHOWN = (1.15, 1.6), (0.06, 0.14)
 # The most that is seen of the upper teeth or gums: as high as this, and as this share of the opening.
 _HEIGHT, _SHARE = 0.085, 0.72
 # A tall mouth shows less of them, since its upper lip is low: less by _HIDDEN from the second ratio of height to width.
@@ -86,7 +86,7 @@ def novelty(source: Points, target: Points) -> float:
     """Return how new the inside of the mouth is: 0 where the photograph shows it, 1 where it has to be drawn."""
     unit = _eye_distance(source)
     before, after = _gap(source) / unit, _gap(target) / unit
-    return _rise(after / max(before, _CLOSED), *_GROWTH) * (1.0 - _rise(before, *_SHOWN))
+    return _rise(after / max(before, _CLOSED) / (1.0 + _rise(before, *_SHOWN)), *_GROWTH)
 
 
 def draw(photo: Photo, source: Points, target: Points, lit: Float[np.ndarray, "3"], infant: bool = False) -> None:
