@@ -41,16 +41,16 @@ def their_converter(config: Config, weights: NetworkParameters, device: str, bes
         config: The config of the networks.
         weights: JAX weights to copy.
         device: PyTorch's name of the device.
-        best: Whether to use the form `best` of `pytorch_reference` instead of `eager`.
+        best: Whether to use the form `best` of `pytorch.reference` instead of `eager`.
     """
     import torch
 
-    from benchmarks import pytorch_reference as reference
+    from benchmarks.pytorch import networks
 
-    paint = reference.ImageGenerator(config.image.width, config.image.blocks)
-    move = reference.LandmarkGenerator(config.landmark.width, config.landmark.blocks)
-    reference.carry_over(paint, weights["image"])
-    reference.carry_over(move, weights["landmark"])
+    paint = networks.ImageGenerator(config.image.width, config.image.blocks)
+    move = networks.LandmarkGenerator(config.landmark.width, config.landmark.blocks)
+    networks.carry_over(paint, weights["image"])
+    networks.carry_over(move, weights["landmark"])
     layout = torch.channels_last if best else torch.contiguous_format
     paint, move = paint.to(device, memory_format=layout), move.to(device)
     half = best and device == "cuda"
@@ -65,9 +65,9 @@ def their_converter(config: Config, weights: NetworkParameters, device: str, bes
                 for a in (images, landmarks, emotions)
             ]
             source = (part[0].permute(0, 3, 1, 2).float() / 127.5 - 1.0).contiguous(memory_format=layout)
-            moved = move(part[1] * (2.0 / config.resolution) - 1.0, reference.Condition(part[2]))
+            moved = move(part[1] * (2.0 / config.resolution) - 1.0, networks.Condition(part[2])).output
             with torch.autocast("cuda", torch.bfloat16, enabled=half):
-                painted = network(source, reference.Condition(part[2], moved))
+                painted = network(source, networks.Condition(part[2], moved)).output
             pixels = ((painted + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
             outputs.append(pixels.permute(0, 2, 3, 1).cpu().numpy())
         return np.concatenate(outputs)

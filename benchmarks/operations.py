@@ -142,7 +142,7 @@ def _theirs(config) -> Counter[str]:
     from torch.profiler import ProfilerActivity, profile
 
     from avlgan_jax.models import build
-    from benchmarks.pytorch_reference import image_reference
+    from benchmarks.pytorch.converters import image_reference
     from benchmarks.training import FACES, drawn_state, example_batches
 
     model = build.build("image", config, FACES)

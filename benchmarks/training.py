@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import jax
@@ -167,24 +167,51 @@ def image_step(setting: Setting) -> Iterator[Case]:
         runs = {"ours": OurRun(config, "image")}
         if setting.device == "gpu":
             runs["ours bf16"] = OurRun(config, "image", precision="bfloat16")
-        yield _image_case(setting, config, runs)
+        yield image_case(setting, config, runs)
 
 
-def image_step_at(precision: Precision, setting: Setting) -> Iterator[Case]:
-    """Yield the rate of the full step of the paper's image converter with everything at one precision, in images/s."""
+def image_step_at(
+    precision: Precision, setting: Setting, configure: Callable[[int, int, int], Config] = configured
+) -> Iterator[Case]:
+    """Yield the rate of the full step of an image converter with everything at one precision, in images/s.
+
+    Args:
+        precision: The precision.
+        setting: Device and sizes.
+        configure: Gives the config for a side, width and batch size; by default that of preset `paper`.
+    """
     side, width, _ = TINY if setting.tiny else (PAPER_SIDE, PAPER_WIDTH, None)
     for batch_size, steps in ({2: 2} if setting.tiny else PAPER_BATCHES).items():
-        config = configured(side, width, batch_size)
-        yield _image_case(setting, config, {"ours": OurRun(config, "image", steps, precision)}, precision)
+        config = configure(side, width, batch_size)
+        yield image_case(setting, config, {"ours": OurRun(config, "image", steps, precision)}, precision)
 
 
-def _image_case(setting: Setting, config: Config, runs: dict[str, OurRun], precision: Precision | None = None) -> Case:
-    """Measure JAX runs of the same number of steps, and PyTorch from the weights of the first one."""
-    from benchmarks.pytorch_reference import image_reference
+def image_case(
+    setting: Setting,
+    config: Config,
+    runs: dict[str, OurRun],
+    precision: Precision | None = None,
+    others: Mapping[str, OurRun] | None = None,
+    forms: Sequence[str] = ("eager", "best"),
+) -> Case:
+    """Measure image converters of the same number of steps in JAX, and PyTorch from the weights of "ours".
 
+    Args:
+        setting: Device and sizes.
+        config: The config of `runs`.
+        runs: The JAX runs by name; one is "ours".
+        precision: Precision in PyTorch; None for the form's own.
+        others: JAX runs of another config.
+        forms: Forms of the PyTorch reference.
+    """
+    import torch
+
+    from benchmarks.pytorch.converters import image_reference
+
+    torch.compiler.reset()  # PyTorch compiles only a few programs for the same code, and then no more
     ours, batch_size = runs["ours"], config.image.batch_size
-    contenders: dict[str, Callable[[], object]] = dict(runs)
-    for form in ("eager", "best"):
+    contenders: dict[str, Callable[[], object]] = runs | dict(others or {})
+    for form in forms:
         theirs = image_reference(config, ours.start, form, setting.torch_device, precision)
         contenders[f"pytorch {form}"] = _pytorch_run(theirs, ours)
     measured = alternate(contenders, rounds=setting.rounds, unit="images/s", items=ours.steps * batch_size)
@@ -208,7 +235,7 @@ def dispatches(setting: Setting) -> Iterator[Case]:
 
 def landmark_step(setting: Setting) -> Iterator[Case]:
     """Yield the steps/s of the landmark converter, as one run and as many runs, whose joint step counts as one."""
-    from benchmarks.pytorch_reference import landmark_reference
+    from benchmarks.pytorch.converters import landmark_reference
 
     config, runs = paper(), 2 if setting.tiny else GRID
     if setting.tiny:
@@ -232,7 +259,7 @@ def flop_per_image(config: Config) -> float:
     """
     from torch.utils.flop_counter import FlopCounterMode
 
-    from benchmarks.pytorch_reference import image_reference
+    from benchmarks.pytorch.converters import image_reference
 
     alone = dataclasses.replace(config, image=dataclasses.replace(config.image, batch_size=1))
     model = build.build("image", alone, FACES)
