@@ -33,6 +33,7 @@ ROOT = Path(__file__).parents[1]
 LIMITS = {
     "peaks": 40,
     "bfloat16": 120,
+    "modern": 120,
     "grid": 60,
     "TF32": 120,
     "float32": 120,
@@ -46,6 +47,7 @@ COLUMNS = (
     "float32",
     "TF32",
     "bfloat16",
+    "`modern`, bfloat16",
     "1, 5, 20 steps a dispatch",
     "24 landmark runs",
     "deterministic",
@@ -133,10 +135,11 @@ def report(part: Part, device: Literal["gpu", "cpu"], tiny: bool) -> None:
 
 def measure(part: Part, setting: Setting) -> Iterator[Case]:
     """Yield the cases of a part as they are measured."""
-    from benchmarks import training
+    from benchmarks import modern, training
 
     parts: dict[str, Callable[[Setting], Iterator[Case]]] = {
         "peaks": training.peaks,
+        "modern": lambda setting: training.image_step_at("bfloat16", setting, modern.configured),
         "grid": training.landmark_step,
         "dispatches": training.dispatches,
         "memory": training.memory,
@@ -192,6 +195,7 @@ def row(document: dict) -> list[str]:
     return [
         f"{document['machine']['device']}, jax {document['machine']['versions']['jax']}",
         *(_precision(parts.get(name, {}), peak.get(name)) for name in ("float32", "TF32", "bfloat16")),
+        _precision(parts.get("modern", {}), peak.get("bfloat16")),
         ", ".join(f"{rate:,.0f}" for rate in runs) or _MISSING,
         _facts(parts, "grid", "{:.1f} times one"),
         _facts(parts, "determinism", "{:.2f}"),
