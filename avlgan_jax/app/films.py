@@ -100,8 +100,9 @@ class Film:
         """Check a request to edit the film, and return the work to do in another thread.
 
         Args:
-            request: `points`, a list of (seconds, valence, arousal), between which emotions are interpolated; and
-                `face`, the number of the face in the first frame, counted from 0 at the left, or None for the largest.
+            request: `points`, a list of (seconds, valence, arousal), between which emotions are interpolated; `face`,
+                the number of the face in the first frame, counted from 0 at the left, or None for the largest; and
+                `infant`, whether the mouth has no teeth.
 
         Raises:
             UserError: there is no film, it is being edited already, or the request is invalid.
@@ -116,9 +117,9 @@ class Film:
             raise UserError(f"face {str(face)[:40]}: expected a number from 0, the leftmost face")
         self._cancelled.clear()
         self.result, self.status = None, Status("waiting", 0, len(self._footage.times))
-        return lambda: self._work(self._footage, emotions, face)
+        return lambda: self._work(self._footage, emotions, face, bool(request.get("infant")))
 
-    def _work(self, source: Footage, emotions: Float[np.ndarray, "n 2"], face: int | None) -> None:
+    def _work(self, source: Footage, emotions: Float[np.ndarray, "n 2"], face: int | None, infant: bool) -> None:
         """Edit the film, and set `status` and `result`."""
         total, done = len(source.times), 0
 
@@ -132,7 +133,7 @@ class Film:
         try:
             progress(0)
             out = self.new_file().with_suffix(".mp4")
-            self.result = film.edit_film(source, out, self._model, self._detector(), emotions, face, progress)
+            self.result = film.edit_film(source, out, self._model, self._detector(), emotions, face, progress, infant)
             self.status = Status("done", total, total)
         except _Cancelled:
             self.status = Status("ready", 0, total)

@@ -17,9 +17,9 @@ from avlgan_jax.editing import dyad_film, editor, photograph
 from avlgan_jax.editing.editor import Edited, Editor
 from avlgan_jax.editing.photograph import FaceCrop
 from avlgan_jax.errors import UserError
-from avlgan_jax.faces import crop, drawing, pictures, procedural, video
-from avlgan_jax.faces.crop import CropSquare
+from avlgan_jax.faces import drawing, pictures, procedural, video
 from avlgan_jax.faces.detectors import Detector
+from avlgan_jax.faces.emotions import matrix_emotions
 from avlgan_jax.faces.landmarks import in_plane
 from avlgan_jax.faces.pictures import Picture
 from avlgan_jax.faces.procedural import named
@@ -27,7 +27,7 @@ from avlgan_jax.models import transfer as transferring
 
 SHOWN = 256  # side of a drawn face on the page, in pixels
 LARGEST_SHOWN = 512  # side of a photographed face, which is shown at its own size up to this
-MATRIX = 9  # rows and columns of the face matrix
+MATRIX, MATRIX_SIDE = 9, 128  # rows and columns of the face matrix, and the side of its faces in the saved file
 FILM_FPS = 25
 LONGEST_FILM = 30 * FILM_FPS  # frames
 DYAD_SIDE, DYAD_SECONDS, DYAD_EVERY = 96, 9.0, 3  # every third frame: ten per second
@@ -68,6 +68,7 @@ class Session:
         actions = {
             "draw": (self.draw, {"seed": _seed, "infant": bool}),
             "choose": (self.choose, {"face": self._number, "keep": bool}),
+            "age": (self.age, {"infant": bool}),
             "edit": (self.edit, {"valence": _unit, "arousal": _unit, "offsets": self._offsets, "plain": bool}),
             "original": (self.original, {}),
             "picture_file": (
@@ -118,22 +119,27 @@ class Session:
             self._kept.pop(self._number_shown, None)
         return self._show(face)
 
+    def age(self, infant: bool) -> Reply:
+        """Make the face that is shown an infant's, whose mouth has no teeth, or an adult's."""
+        self._faces[self._number_shown] = dataclasses.replace(self._faces[self._number_shown], infant=infant)
+        self._face = dataclasses.replace(self._face, infant=infant)
+        return Reply({"infant": infant})
+
     def _show(self, number: int) -> Reply:
         """Make a face of the picture the current one.
 
         Returns:
-            Its landmarks, predicted emotion and number; the number of faces, and as payload all faces as the networks
-            see them.
+            Its landmarks, predicted emotion, number, and whether it is an infant's; the number of faces, and as payload
+            all faces as the networks see them.
         """
         face = self._faces[number]
         valence, arousal = self._model.predict(face.image).clip(-1.0, 1.0).tolist()
         side = int(np.clip(round(face.square.side), SHOWN, LARGEST_SHOWN))
         self._number_shown = number
-        self._shown = crop.crop_square(self._picture.on_white(), face.square, side)
-        self._face = dataclasses.replace(face, square=CropSquare(0.0, 0.0, float(side)))
+        self._shown, self._face = photograph.portrait(self._picture.on_white(), face, side)
         self._last = None
         header = {"valence": valence, "arousal": arousal, "landmarks": _flat(face.landmarks)}
-        header |= {"face": number, "faces": len(self._faces), "side": len(face.image)}
+        header |= {"face": number, "faces": len(self._faces), "side": len(face.image), "infant": face.infant}
         return Reply(header, b"".join(each.image.tobytes() for each in self._faces))
 
     def edit(self, valence: float, arousal: float, offsets: Float[np.ndarray, "68 d"], plain: bool) -> Reply:
@@ -190,8 +196,9 @@ class Session:
 
     def matrix_file(self) -> Reply:
         """Return the avImage matrix (Figure 5) as a PNG file."""
-        grid = self._model.matrix(self._face.image, MATRIX, self._face.landmarks)
-        return Reply({"type": "image/png"}, drawing.png(drawing.avimage_matrix(self._face.image, grid)))
+        grid = self._model.portraits(self._shown, self._face, matrix_emotions(MATRIX), MATRIX_SIDE)
+        grid = grid.reshape(MATRIX, MATRIX, *grid.shape[1:])
+        return Reply({"type": "image/png"}, drawing.png(drawing.avimage_matrix(self._shown, grid, MATRIX_SIDE)))
 
     def film(self, points: Float[np.ndarray, "n 2"], format: str, offsets: Float[np.ndarray, "68 d"]) -> Reply:
         """Return a film of the face at recorded emotions.
@@ -231,8 +238,7 @@ class Session:
         for k, track in enumerate(tracks):
             photo, landmarks = named.draw_face(2 * seed + k, bool(k), DYAD_SIDE, dimensions=model.landmark_dimensions)
             face = photograph.uncropped_face(photo, landmarks, model.resolution, bool(k))
-            edited = model.edit_with_landmarks(face.image, *track.T, face.landmarks)
-            films.append(np.stack([model.blend(photo, face, edited.at(k)) for k in range(len(track))]))
+            films.append(model.portraits(photo, face, track, DYAD_SIDE))
         header = {
             "frames": len(phases),
             "side": DYAD_SIDE,

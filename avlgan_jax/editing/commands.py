@@ -34,7 +34,10 @@ from avlgan_jax.editing.requests import (
 )
 from avlgan_jax.errors import UserError, command, command_line
 from avlgan_jax.faces import pictures
-from avlgan_jax.faces.emotions import TABLE_II, emotion_path
+from avlgan_jax.faces.emotions import TABLE_II, emotion_path, matrix_emotions
+
+# Side in pixels of the faces of a matrix, and of those of a sheet of expressions.
+_MATRIX_SIDE, _SHEET_SIDE = 128, 192
 
 Command = (
     Annotated[Edit, tyro.conf.subcommand("edit")]
@@ -70,15 +73,17 @@ def matrix(request: Matrix) -> Path:
     """
     from PIL import Image
 
+    from avlgan_jax.editing import photograph
     from avlgan_jax.faces import drawing
 
-    out = request.destination("matrix", (".png",))
+    points, out = matrix_emotions(request.n), request.destination("matrix", (".png",))
     session = EditingSession(request)
-    _, faces = session.faces(request.photo, request.face)
-    sheets = [
-        drawing.avimage_matrix(face.image, session.editor.matrix(face.image, request.n, face.landmarks))
-        for face in faces
-    ]
+    photo, faces = session.faces(request.photo, request.face, request.infant)
+    pixels, sheets = photo.on_white(), []
+    for face in faces:
+        grid = session.editor.portraits(pixels, face, points, _MATRIX_SIDE)
+        shown, _ = photograph.portrait(pixels, face, _MATRIX_SIDE)
+        sheets.append(drawing.avimage_matrix(shown, grid.reshape(request.n, request.n, *grid.shape[1:]), _MATRIX_SIDE))
     page = Image.new("RGBA", (sheets[0].width, sum(sheet.height for sheet in sheets)), (0, 0, 0, 0))
     for k, sheet in enumerate(sheets):
         page.paste(sheet, (0, k * sheets[0].height))
@@ -92,15 +97,16 @@ def emotions(request: Emotions) -> Path:
     Raises:
         UserError: an option is invalid, or the weights or the photograph cannot be used.
     """
+    from avlgan_jax.editing import photograph
     from avlgan_jax.faces import drawing
 
     out = request.destination("emotions", (".png",))
     session = EditingSession(request)
-    _, faces = session.faces(request.photo, request.face)
-    rows = [session.editor.edit(face.image, *TABLE_II.T, face.landmarks) for face in faces]
-    atomic_files.write_bytes(
-        out, drawing.png(drawing.expression_sheet(np.stack([face.image for face in faces]), np.stack(rows)))
-    )
+    photo, faces = session.faces(request.photo, request.face, request.infant)
+    pixels = photo.on_white()
+    rows = [session.editor.portraits(pixels, face, TABLE_II, _SHEET_SIDE) for face in faces]
+    inputs = [photograph.portrait(pixels, face, _SHEET_SIDE)[0] for face in faces]
+    atomic_files.write_bytes(out, drawing.png(drawing.expression_sheet(np.stack(inputs), np.stack(rows), _SHEET_SIDE)))
     return out
 
 

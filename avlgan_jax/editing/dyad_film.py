@@ -4,7 +4,6 @@ A source is two films of the same moments: those of a drawn dyad, or `DIR/parent
 of images with these names), the layout of `avlgan_jax.datasets.dyads`.
 """
 
-import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -166,13 +165,10 @@ def perform_track(
         emotions: valence and arousal of each frame, in [-1, 1].
         views: view of each frame; `View(0.0, 1.0)` for no motion.
     """
-    panel = crop.crop_square(photo, face.square, PANEL)
-    still = dataclasses.replace(face, square=CropSquare(0.0, 0.0, float(PANEL)))
     for start in range(0, len(emotions), _CHUNK):
-        part = emotions[start : start + _CHUNK]
-        edited = editor.edit_with_landmarks(face.image, *part.T, face.landmarks)
-        for k, view in enumerate(views[start : start + _CHUNK]):
-            yield motion.apply_view(editor.blend(panel, still, edited.at(k)), view)
+        part = slice(start, start + _CHUNK)
+        shown = editor.portraits(photo, face, emotions[part], PANEL)
+        yield from (motion.apply_view(image, view) for image, view in zip(shown, views[part], strict=True))
 
 
 # Near-white background, so that the film looks the same in every player.

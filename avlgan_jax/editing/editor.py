@@ -20,7 +20,7 @@ from tqdm import tqdm
 from avlgan_jax.editing import bundle, inputs, photograph
 from avlgan_jax.editing.photograph import FaceCrop, Photo
 from avlgan_jax.errors import UserError
-from avlgan_jax.faces.emotions import matrix_axis
+from avlgan_jax.faces.emotions import matrix_emotions
 from avlgan_jax.faces.procedural import named
 from avlgan_jax.models import inference, transfer
 
@@ -154,6 +154,29 @@ class Editor:
         moved = edited.landmarks if self.bundle.config.image.warped else None
         return photograph.blend(photo, face, edited.images, moved)
 
+    def portraits(
+        self, photo: Photo, face: FaceCrop, emotions: Float[np.ndarray, "n 2"], side: int
+    ) -> UInt8[np.ndarray, "n side side 3"]:
+        """Return a face of a photograph at several emotions, each cut from the edited photograph.
+
+        Faces that take longer than a second show their progress.
+
+        Args:
+            photo: The photograph.
+            face: One of `photograph.faces`.
+            emotions: Valence and arousal, each in [-1, 1].
+            side: Side in pixels to which the square of the face is resized.
+        """
+        picture, still = photograph.portrait(photo, face, side)
+        shown = []
+        with tqdm(total=len(emotions), unit=" faces", delay=1.0, leave=False) as progress:
+            for start in range(0, len(emotions), SIZES[-1]):
+                part = emotions[start : start + SIZES[-1]]
+                edited = self.edit_with_landmarks(face.image, *part.T, face.landmarks)
+                shown += [self.blend(picture, still, edited.at(k)) for k in range(len(part))]
+                progress.update(len(part))
+        return np.stack(shown)
+
     def predict(self, image: Images) -> Emotions:
         """Return the valence and arousal that the regressor predicts from faces.
 
@@ -212,9 +235,7 @@ class Editor:
         Raises:
             UserError: also if `n` is no integer from 2 to `emotions.LARGEST_MATRIX`.
         """
-        steps = matrix_axis(n)
-        points = self.read_landmarks(image) if landmarks is None else landmarks
-        grid = np.stack(np.broadcast_arrays(steps[None, :], steps[::-1, None]), axis=-1).reshape(-1, 2)
+        points, grid = self.read_landmarks(image) if landmarks is None else landmarks, matrix_emotions(n)
         parts = []
         with tqdm(total=len(grid), desc="matrix", unit=" faces", delay=1.0, leave=False) as progress:
             for start in range(0, len(grid), SIZES[-1]):

@@ -142,6 +142,12 @@ def _complete(detector: Detector, photo: Photo) -> list[Candidate]:
     return sorted(clear, key=lambda candidate: float(candidate.landmarks[:, 0].mean()))
 
 
+def portrait(photo: Photo, face: FaceCrop, side: int) -> tuple[Photo, FaceCrop]:
+    """Return the square of a face, cut out and resized to `side` pixels, and the face in this picture."""
+    picture, square = crop.crop_square(photo, face.square, side), CropSquare(0.0, 0.0, float(side))
+    return picture, dataclasses.replace(face, square=square, light=face.light_on(photo))
+
+
 def blend(
     photo: Photo,
     face: FaceCrop,

@@ -34,6 +34,8 @@ class OnePhoto(CommonOptions):
     """File to write; by default next to the photograph, with the name of the command appended."""
     face: int | None = None
     """Number of the face to edit, counted from 1 at the left; by default all faces."""
+    infant: bool = False
+    """The faces are infants': a mouth that opens shows gums. procedural-infant:SEED needs no --infant."""
 
     def destination(self, name: str, endings: tuple[str, ...] = WRITTEN_ENDINGS) -> Path:
         """Return the output file: `out`, or by default PHOTO_`name` with the first of `endings`.
@@ -60,8 +62,6 @@ class Edit(OnePhoto):
     """Target valence, from -1 (displeasure) to 1 (pleasure)."""
     arousal: float | None = None
     """Target arousal, from -1 (asleep) to 1 (frantic)."""
-    infant: bool = False
-    """The faces are infants': a mouth that opens shows gums. procedural-infant:SEED needs no --infant."""
     crop_only: bool = False
     """Write only the generated face crops, side by side, without blending them into the photograph."""
 
@@ -105,8 +105,6 @@ class EmotionPath(OnePhoto):
     """Length of the film in seconds."""
     fps: float = 25.0
     """Frames per second."""
-    infant: bool = False
-    """The faces are infants': a mouth that opens shows gums. procedural-infant:SEED needs no --infant."""
     crop_only: bool = False
     """Show only the generated face crops, side by side, without blending them into the photograph."""
 

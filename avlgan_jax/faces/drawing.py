@@ -27,15 +27,18 @@ def png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def avimage_matrix(image: UInt8[np.ndarray, "h w 3"], grid: UInt8[np.ndarray, "n n h w 3"]) -> Image.Image:
+def avimage_matrix(
+    image: UInt8[np.ndarray, "h w 3"], grid: UInt8[np.ndarray, "n n h w 3"], side: int = 92
+) -> Image.Image:
     """Draw Figure 5: the input image and its outputs at a grid of emotions.
 
     Args:
         image: The input.
         grid: The outputs at the emotions of `emotions.matrix_axis(n)`. Row 0 has the highest arousal, column 0 the
             lowest valence.
+        side: Side in pixels at which each face is drawn.
     """
-    side, steps, values = 92, len(grid), emotions.matrix_axis(len(grid))
+    steps, values = len(grid), emotions.matrix_axis(len(grid))
     left, top = side + 84, 4
     canvas = blank_canvas(left + steps * (side + GAP), top + steps * (side + GAP) + 64)
     draw = ImageDraw.Draw(canvas)
@@ -54,9 +57,13 @@ def avimage_matrix(image: UInt8[np.ndarray, "h w 3"], grid: UInt8[np.ndarray, "n
     return canvas
 
 
-def expression_sheet(images: UInt8[np.ndarray, "n h w 3"], outputs: UInt8[np.ndarray, "n 8 h w 3"]) -> Image.Image:
-    """Draw Figure 6: one row per face, with the input and the outputs for the eight expressions of Table II."""
-    side = 108
+def expression_sheet(
+    images: UInt8[np.ndarray, "n h w 3"], outputs: UInt8[np.ndarray, "n 8 h w 3"], side: int = 108
+) -> Image.Image:
+    """Draw Figure 6: one row per face, with the input and the outputs for the eight expressions of Table II.
+
+    Each face is drawn `side` pixels square.
+    """
     columns = ["input", *emotions.EXPRESSIONS]
     rows = [[image, *row] for image, row in zip(images, outputs, strict=True)]
     return sheet(columns, [[framed_face(face, side) for face in row] for row in rows], side, [None] * len(images))

@@ -54,6 +54,16 @@ def matrix_axis(n: int) -> Float[np.ndarray, "n"]:
     return np.linspace(-0.8, 0.8, n, dtype=np.float32)
 
 
+def matrix_emotions(n: int) -> Float[np.ndarray, "n*n 2"]:
+    """Return the emotions of an n x n matrix row by row: arousal falls from row to row, valence grows in each.
+
+    Raises:
+        UserError: As `matrix_axis`.
+    """
+    axis = matrix_axis(n)
+    return np.stack(np.broadcast_arrays(axis[None, :], axis[::-1, None]), axis=-1).reshape(-1, 2)
+
+
 def sample_disc(generator: np.random.Generator, count: int) -> Float[np.ndarray, "count 2"]:
     """Draw `count` emotions uniformly from the unit disc of the valence-arousal plane."""
     radius = np.sqrt(generator.uniform(size=count))

@@ -96,6 +96,19 @@ def test_the_untouched_face_is_returned_to_compare(page_session):
     assert before == again and len(again.payload) == len(edited.payload) and again.payload != edited.payload
 
 
+def test_a_face_made_an_infants_has_gums_until_it_is_an_adults_again(page_session):
+    offsets = np.zeros((68, 2))
+    offsets[[*range(55, 60), 65, 66, 67], 1] = 6.0  # the mouth opens
+    request = {"do": "edit", "valence": 0.6, "arousal": 0.2, "offsets": offsets.ravel().tolist()}
+    adult = page_session.answer(request)
+    assert page_session.answer({"do": "age", "infant": True}).header == {"infant": True}
+    infant = page_session.answer(request)
+    assert infant.header == adult.header and infant.payload != adult.payload
+    page_session.answer({"do": "age", "infant": False})
+    assert page_session.answer(request).payload == adult.payload
+    assert page_session.answer({"do": "draw", "seed": 1, "infant": True}).header["infant"]
+
+
 @pytest.mark.slow
 def test_3d_landmarks_are_shown_and_dragged_in_two_dimensions(trained_run_3d, tmp_path):
     page_session = session.Session(avlgan_jax.load(trained_run_3d[0]), make_detector)
@@ -303,7 +316,7 @@ def test_new_faces_and_dragged_landmarks(page):
     page.click("#new-infant")
     wait_until(page, "document.querySelector('#face-status').textContent.startsWith('infant')")
     infant = face_pixels(page)
-    assert infant != before
+    assert infant != before and page.is_checked("#infant")
     page.check("#show-landmarks")
     assert page.locator("#landmarks circle:visible").count() == 2 * 68
     group = page.locator("#landmarks g[aria-label^=mouth]")

@@ -92,7 +92,7 @@ export class FilmTab {
     this.#showResult(false);
     this.#work(true);
     try {
-      await this.#follow(await this.#ask("POST", "", JSON.stringify({ points, face })));
+      await this.#follow(await this.#ask("POST", "", JSON.stringify({ points, face, infant: $("#film-infant").checked })));
     } catch (error) {
       this.#say("");
       this.showMessage(error.message);

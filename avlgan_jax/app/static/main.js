@@ -83,6 +83,7 @@ async function showFace(face) {
   portrait.reset();
   if (before?.offsets) portrait.restore(before.offsets);
   $("#reset-landmarks").hidden = !before?.offsets;
+  $("#infant").checked = face.infant;
   $("#face-status").textContent = `${picture.name}${many}: predicted valence ${signed(face.valence)}, arousal ${signed(face.arousal)} before editing`;
   for (const chip of $("#which-face").children) chip.setAttribute("aria-pressed", Number(chip.dataset.face) === face.face);
   const original = await channel.ask({ do: "original" });
@@ -159,6 +160,10 @@ hold($("#compare"), () => shown("#face-panel") && !$("#booth").open, (on) => {
 hold($("#film-compare"), () => shown("#film-panel"), (on) => film.compare(on));
 $("#reset-landmarks").addEventListener("click", () => { portrait.reset(); $("#reset-landmarks").hidden = true; follow(); });
 $("#plain").addEventListener("change", follow);
+$("#infant").addEventListener("change", async (event) => {
+  await channel.ask({ do: "age", infant: event.target.checked });
+  await follow();
+});
 $("#show-faces").addEventListener("change", paintPlane);
 $("#show-landmarks").addEventListener("change", (event) => { $("#landmarks").toggleAttribute("hidden", !event.target.checked); });
 $("#new-adult").addEventListener("click", () => drawNewFace(false));
