@@ -18,7 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from avlgan_jax.faces import warp
+from avlgan_jax.faces import landmarks as lm
+from avlgan_jax.faces import openings
 from avlgan_jax.faces.procedural import painting
 from avlgan_jax.faces.procedural.painting import Box
 
@@ -72,7 +73,7 @@ def light(photo: Photo, landmarks: Points) -> Float[np.ndarray, "3"] | None:
         photo: RGB from 0 to 255.
         landmarks: Landmarks of the face.
     """
-    whites = [_brightest(photo, landmarks[list(ring)]) for ring in (warp.RIGHT_EYE, warp.LEFT_EYE)]
+    whites = [_brightest(photo, landmarks[list(ring)]) for ring in (openings.RIGHT_EYE, openings.LEFT_EYE)]
     whites = [white for white in whites if white is not None]
     if not whites:
         return None
@@ -84,7 +85,7 @@ def light(photo: Photo, landmarks: Points) -> Float[np.ndarray, "3"] | None:
 
 def novelty(source: Points, target: Points) -> float:
     """Return how new the inside of the mouth is: 0 where the photograph shows it, 1 where it has to be drawn."""
-    unit = _eye_distance(source)
+    unit = _unit(source)
     before, after = _gap(source) / unit, _gap(target) / unit
     return _rise(after / max(before, _CLOSED) / (1.0 + _rise(before, *_SHOWN)), *_GROWTH)
 
@@ -99,10 +100,10 @@ def draw(photo: Photo, source: Points, target: Points, lit: Float[np.ndarray, "3
         lit: The light, as from `light`.
         infant: Whether the mouth has gums instead of teeth.
     """
-    new, lips = novelty(source, target), target[list(warp.INNER_LIPS)]
+    new, lips = novelty(source, target), target[list(openings.INNER_LIPS)]
     height, width = photo.shape[:2]
-    low = np.floor(lips.min(axis=0) - 2.0 - 0.05 * _eye_distance(source)).astype(int).clip(0)
-    high = np.minimum(np.ceil(lips.max(axis=0) + 2.0 + 0.05 * _eye_distance(source)).astype(int), (width, height))
+    low = np.floor(lips.min(axis=0) - 2.0 - 0.05 * _unit(source)).astype(int).clip(0)
+    high = np.minimum(np.ceil(lips.max(axis=0) + 2.0 + 0.05 * _unit(source)).astype(int), (width, height))
     if new == 0.0 or (high <= low).any():
         return
     mouth, box = _mouth(source, target, low), Box(0, 0, *(high - low).tolist())
@@ -179,14 +180,12 @@ def _sideways(mouth: Mouth, box: Box) -> Float[np.ndarray, "h w"]:
 
 def _mouth(source: Points, target: Points, corner: np.ndarray) -> Mouth:
     """Return the mouth of `target` in pixels from a corner of the photograph."""
-    lips = (target - corner)[list(warp.INNER_LIPS)]
+    lips = (target - corner)[list(openings.INNER_LIPS)]
     (left, top, right, bottom), centre = lips[[0, 2, 4, 6]], 0.5 * (lips[2] + lips[6])
     across = (right - left) / max(float(np.linalg.norm(right - left)), 1e-6)
     halves = (max(float((centre - left) @ across), 1.0), max(float((right - centre) @ across), 1.0))
     ring = painting.curve(lips, 6, closed=True)
-    return Mouth(
-        ring, top, bottom, across, np.array([-across[1], across[0]]), halves, _gap(target), _eye_distance(source)
-    )
+    return Mouth(ring, top, bottom, across, np.array([-across[1], across[0]]), halves, _gap(target), _unit(source))
 
 
 def _brightest(photo: Photo, ring: Float[np.ndarray, "6 2"]) -> Float[np.ndarray, "3"] | None:
@@ -210,9 +209,9 @@ def _gap(landmarks: Points) -> float:
     return float(np.linalg.norm(landmarks[[61, 62, 63]] - landmarks[[67, 66, 65]], axis=-1).mean())
 
 
-def _eye_distance(landmarks: Points) -> float:
+def _unit(landmarks: Points) -> float:
     """Return the distance of the outer eye corners."""
-    return max(float(np.linalg.norm(landmarks[36] - landmarks[45])), 1e-6)
+    return max(float(lm.eye_distance(landmarks[None])[0]), 1e-6)
 
 
 def _rise(value: float, low: float, high: float) -> float:

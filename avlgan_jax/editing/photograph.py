@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, UInt8
 
 from avlgan_jax.editing import opened_mouth
 from avlgan_jax.errors import UserError
-from avlgan_jax.faces import crop, warp
+from avlgan_jax.faces import crop, openings, warp
 from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces.crop import CropSquare
 from avlgan_jax.faces.detectors import Candidate, Detector, is_complete
@@ -35,7 +35,7 @@ _FLOW_GRID = 96
 # How much of the painted colour is kept where the photograph's own pixels are moved; the rest of it is brightness. The
 # networks may never have seen a photograph: an iris then gets coloured specks, a mouth a colour of its own.
 _COLOUR_OF_MOUTH, _COLOUR_OF_EYES = 0.5, 0.0
-# What is painted on a photograph falls to 0 at these distances outside lips and lids (`warp.features`).
+# What is painted on a photograph falls to 0 at these distances outside lips and lids (`openings.features`).
 _EDGE = (0.0, 0.08)
 _BRIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -218,7 +218,8 @@ def _geometry():
     def geometry(source: Float[Array, "68 d"], target: Float[Array, "68 d"]):
         points = warp.pixel_centres(_FLOW_GRID, _FLOW_GRID)
         flows = [warp.displacement(warp.fit(source, target, fine), points) for fine in (True, False)]
-        mouth, eyes = (warp.features(source, target, points, rings, _EDGE) for rings in (warp.MOUTH, warp.EYES))
+        features = (openings.MOUTH, openings.EYES)
+        mouth, eyes = (openings.features(source, target, points, rings, _EDGE) for rings in features)
         grid = (_FLOW_GRID, _FLOW_GRID)
         return *(flow.reshape(*grid, 2) / 2.0 for flow in flows), mouth.reshape(grid), eyes.reshape(grid)
 

@@ -51,15 +51,6 @@ DIRECTIONS = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=-1).astype(np.float32
 _BROWS, _BRIDGE, _BASE_OF_NOSE = slice(17, 27), 27, 33
 # The lower edge of a brow is this far below its landmarks, over the distance of the outer eye corners.
 BROW_EDGE = 0.08
-# Mouth and eyes end between these distances outside lips and lids, over the distance of the outer eye corners.
-FEATURE_EDGE = (0.06, 0.18)
-# Rings of landmarks that open: the inner lips and both eyes.
-INNER_LIPS = tuple(range(60, 68))
-RIGHT_EYE, LEFT_EYE = tuple(range(36, 42)), tuple(range(42, 48))
-OUTER_LIPS = tuple(range(48, 60))
-
-# The rings of each feature.
-MOUTH, EYES = (OUTER_LIPS,), (RIGHT_EYE, LEFT_EYE)
 _JAW = slice(0, 17)
 
 Points = Float[Array, "n 2"]
@@ -94,7 +85,7 @@ def fit(source: Float[Array, "68 d"], target: Float[Array, "68 d"], fine: bool =
     outline = jnp.concatenate([source, target, forehead(source), forehead(target)])
     # Not as a matrix product: jaxlib 0.10.2 on a CPU compiles its maximum, used by `face`, to wrong numbers.
     reach = jnp.max(outline[:, :1] * DIRECTIONS[:, 0] + outline[:, 1:] * DIRECTIONS[:, 1], axis=0)
-    return Flow(centres, _solve(matrix, from_points - centres), reach, FACE_MARGIN * _eye_distance(source))
+    return Flow(centres, _solve(matrix, from_points - centres), reach, FACE_MARGIN * eye_distance(source))
 
 
 def displacement(flow: Flow, points: Points) -> Points:
@@ -112,7 +103,7 @@ def forehead(landmarks: Float[Array | np.ndarray, "*batch 68 2"]) -> Float[Array
 def face(flow: Flow, points: Points) -> Float[Array, "n"]:
     """Return 1 in the hull of the face before and after, 0 from `FACE_MARGIN` outside it, and smooth values between."""
     inside = jnp.min(flow.reach[:, None] - DIRECTIONS @ points.T, axis=0)
-    return _smooth_step(1.0 + inside / flow.margin)
+    return smooth_step(1.0 + inside / flow.margin)
 
 
 def area_change(flow: Flow, points: Points) -> Float[Array, "n"]:
@@ -192,79 +183,13 @@ def without_similarity(source: Float[Array, "68 d"], moved: Float[Array, "68 d"]
     return moved.at[..., :2].set(turned + to_mean)
 
 
-def opening(landmarks: Float[Array, "68 d"], ring: tuple[int, ...], points: Points) -> Float[Array, "n"]:
-    """Return how far each point lies inside a ring of landmarks: its distance to the ring, negative outside."""
-    corners = in_plane(landmarks)[jnp.array(ring)]
-    edge = jnp.roll(corners, -1, axis=0) - corners
-    # A row per edge, a column per point: XLA vectorises over the last axis.
-    edge_x, edge_y = edge[:, :1], edge[:, 1:]
-    to_x, to_y = points[:, 0] - corners[:, :1], points[:, 1] - corners[:, 1:]
-    squared_length = jnp.maximum(edge_x * edge_x + edge_y * edge_y, 1e-9)
-    along = jnp.clip((to_x * edge_x + to_y * edge_y) / squared_length, 0.0, 1.0)
-    off_x, off_y = to_x - along * edge_x, to_y - along * edge_y
-    distance = jnp.sqrt(jnp.min(off_x * off_x + off_y * off_y, axis=0) + 1e-12)
-    # Even-odd rule: a ray to the right crosses the ring an odd number of times from within.
-    straddles = (to_y < 0.0) != (to_y - edge_y < 0.0)
-    crossing = to_y * edge_x / jnp.where(jnp.abs(edge_y) < 1e-9, 1e-9, edge_y)
-    crossings = jnp.sum(straddles & (to_x < crossing), axis=0)
-    return jnp.where(crossings % 2 == 1, distance, -distance)
-
-
-def features(
-    source: Float[Array, "68 d"],
-    target: Float[Array, "68 d"],
-    points: Points,
-    rings: tuple[tuple[int, ...], ...] = MOUTH + EYES,
-    edge: tuple[float, float] = FEATURE_EDGE,
-) -> Float[Array, "n"]:
-    """Return 1 in the mouth and the eyes, or in some `rings`, before or after, 0 away from them, and smooth between.
-
-    The fall from 1 to 0 is at the distances `edge` outside the rings, over the distance of the outer eye corners.
-    """
-    (near, far), unit = edge, _eye_distance(source)
-    found = jnp.zeros(len(points))
-    for ring in rings:
-        for landmarks in (source, target):
-            inside = opening(landmarks, ring, points) / unit
-            found = jnp.maximum(found, _smooth_step((far + inside) / (far - near)))
-    return found
-
-
-def revealed(
-    source: Float[Array, "68 d"],
-    target: Float[Array, "68 d"],
-    points: Points,
-    moved: Points,
-    sharpness: float,
-    rings: tuple[tuple[int, ...], ...] = (INNER_LIPS, RIGHT_EYE, LEFT_EYE),
-) -> Float[Array, "n"]:
-    """Return where a mouth or an eye is open in the target and closed at the same pixels of the source, from 0 to 1.
-
-    Along the edges of an opening that stays as it is, it is 0.25.
-
-    Args:
-        source: The landmarks of the image.
-        target: The landmarks of the warped image.
-        points: Points of the warped image.
-        moved: The displacement at `points`.
-        sharpness: 1 over the width of the edges.
-        rings: The openings.
-    """
-    found = jnp.zeros(len(points))
-    for ring in rings:
-        now = jax.nn.sigmoid(4.0 * sharpness * opening(target, ring, points))
-        before = jax.nn.sigmoid(4.0 * sharpness * opening(source, ring, points + moved))
-        found = jnp.maximum(found, now * (1.0 - before))
-    return found
-
-
 def _with_jaw_and_brows(source: Float[Array, "68 2"], target: Float[Array, "68 2"]) -> list[Float[Array, "94 2"]]:
     """Return both sets of landmarks with the middles between neighbours along the jaw and the lower edges of the brows.
 
     A brow keeps its thickness: its lower edge moves as its landmarks do.
     """
     nose = source[_BASE_OF_NOSE] - source[_BRIDGE]
-    down = BROW_EDGE * _eye_distance(source) * nose / jnp.sqrt(jnp.sum(nose * nose) + 1e-12)
+    down = BROW_EDGE * eye_distance(source) * nose / jnp.sqrt(jnp.sum(nose * nose) + 1e-12)
     jaws = [0.5 * (points[_JAW][:-1] + points[_JAW][1:]) for points in (source, target)]
     return [
         jnp.concatenate([points, jaw, points[_BROWS] + down])
@@ -272,7 +197,7 @@ def _with_jaw_and_brows(source: Float[Array, "68 2"], target: Float[Array, "68 2
     ]
 
 
-def _eye_distance(landmarks: Float[Array, "68 d"]) -> Float[Array, ""]:
+def eye_distance(landmarks: Float[Array, "68 d"]) -> Float[Array, ""]:
     """Return the distance of the outer eye corners in the plane; the small constant keeps its slope at 0 finite."""
     return jnp.sqrt(jnp.sum(jnp.square(in_plane(landmarks)[36] - in_plane(landmarks)[45])) + 1e-12)
 
@@ -302,10 +227,10 @@ def _kernel_slope(distance: Float[Array, "n k"]) -> Float[Array, "n k"]:
 
 def _fade(points: Points) -> Float[Array, "n"]:
     """Return a smooth factor that is 0 at the border of the image and 1 inside."""
-    return _smooth_step((BORDER - jnp.max(jnp.abs(points), axis=-1)) / FADE)
+    return smooth_step((BORDER - jnp.max(jnp.abs(points), axis=-1)) / FADE)
 
 
-def _smooth_step(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
+def smooth_step(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
     """Return 0 for `x` of 0 or less, 1 for 1 or more, and a smooth rise between."""
     x = jnp.clip(x, 0.0, 1.0)
     return x * x * (3.0 - 2.0 * x)

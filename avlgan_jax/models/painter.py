@@ -14,7 +14,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from avlgan_jax.faces import landmarks as lm
-from avlgan_jax.faces import warp
+from avlgan_jax.faces import openings, warp
 from avlgan_jax.models.networks import Condition, Generated, Image, encode_and_decode, tile
 
 # Half the range of the logarithm by which shading changes the brightness of warped pixels (expression ratio images,
@@ -32,11 +32,11 @@ class Geometry(NamedTuple):
     area: Float[Array, "batch height width 1"]
     """Area of source pixels per area of the output, cut to [-1, 3]; below 0 in a fold."""
     revealed: Float[Array, "batch height width 1"]
-    """Where a mouth or an eye has opened, from 0 to 1 (`warp.revealed`)."""
+    """Where a mouth or an eye has opened, from 0 to 1 (`openings.revealed`)."""
     face: Float[Array, "batch height width 1"]
     """1 in the face, before or after, and 0 in the background, where nothing changes (`warp.face`)."""
     features: Float[Array, "batch height width 1"]
-    """1 in the mouth and the eyes, before or after, and 0 away from them (`warp.features`)."""
+    """1 in the mouth and the eyes, before or after, and 0 away from them (`openings.features`)."""
 
 
 def geometry(image: Image, source: lm.Array, target: lm.Array) -> Geometry:
@@ -49,9 +49,9 @@ def _geometry(image: Float[Array, "h w 3"], source: Float[Array, "68 d"], target
     flow, pixels = warp.fit(source, target), warp.pixel_centres(height, width)
     moved = warp.displacement(flow, pixels)
     area = jnp.clip(warp.area_change(flow, pixels), -1.0, 3.0)
-    revealed = warp.revealed(source, target, pixels, moved, sharpness=height / 2.0)  # edges are a pixel wide
+    revealed = openings.revealed(source, target, pixels, moved, sharpness=height / 2.0)  # edges are a pixel wide
     moved = moved.reshape(height, width, 2)
-    features = warp.features(source, target, pixels)
+    features = openings.features(source, target, pixels)
     return (
         warp.sample(image, moved),
         moved,

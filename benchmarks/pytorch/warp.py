@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avlgan_jax.faces import warp
+from avlgan_jax.faces import openings, warp
 
-RINGS = (warp.INNER_LIPS, warp.RIGHT_EYE, warp.LEFT_EYE)
+RINGS = (openings.INNER_LIPS, openings.RIGHT_EYE, openings.LEFT_EYE)
 
 
 class Geometry(NamedTuple):
@@ -109,7 +109,7 @@ class Warp(nn.Module):
         return _smooth_step(rise), slope
 
     def _revealed(self, source: Tensor, target: Tensor, moved: Tensor) -> Tensor:
-        """Return `warp.revealed` with edges that are a pixel wide, (batch, pixels)."""
+        """Return `openings.revealed` with edges that are a pixel wide, (batch, pixels)."""
         sharpness, found = 4.0 * self.side / 2.0, None
         for ring in RINGS:
             now = torch.sigmoid(sharpness * _opening(target, ring, self.pixels[None]))
@@ -154,7 +154,7 @@ def _kernel_and_slope(distance: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _opening(landmarks: Tensor, ring: tuple[int, ...], points: Tensor) -> Tensor:
-    """Return `warp.opening` of points (batch or 1, xy, n): the distance to a ring of landmarks, negative outside."""
+    """Return `openings.opening` of points (batch or 1, xy, n): the distance to a ring, negative outside."""
     corners = landmarks[:, ring]
     edge = corners.roll(-1, dims=1) - corners
     edge_x, edge_y = edge[..., :1], edge[..., 1:]

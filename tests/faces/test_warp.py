@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from avlgan_jax.faces import landmarks as lm
-from avlgan_jax.faces import procedural, warp
+from avlgan_jax.faces import openings, procedural, warp
 
 SIDE = 48
 
@@ -205,13 +205,13 @@ def test_inside_and_outside_of_an_opening():
         )
     )
     points = jnp.array([[0.0, 0.4], [0.0, 0.25], [0.5, 0.4], [0.0, 0.48]])
-    np.testing.assert_allclose(warp.opening(ring, warp.INNER_LIPS, points), [0.1, -0.05, -0.3, 0.02], atol=1e-5)
+    np.testing.assert_allclose(openings.opening(ring, openings.INNER_LIPS, points), [0.1, -0.05, -0.3, 0.02], atol=1e-5)
 
 
 def test_features_are_mouth_and_eyes_before_and_after(face):
     _, (source, target) = face
     unit = float(np.linalg.norm(source[36] - source[45]))
-    found = functools.partial(warp.features, source, target)
+    found = functools.partial(openings.features, source, target)
     for points in (source, target):
         np.testing.assert_array_equal(found(points[jnp.arange(36, 68)]), 1.0)
     lowest = jnp.maximum(source[57, 1], target[57, 1])
@@ -227,9 +227,9 @@ def test_what_opens_is_revealed_and_what_was_open_is_not(face):
 
     def revealed(before, after, points):
         moved = warp.displacement(warp.fit(before, after), points)
-        return np.asarray(warp.revealed(before, after, points, moved, sharpness))
+        return np.asarray(openings.revealed(before, after, points, moved, sharpness))
 
-    inside = target[jnp.array(warp.INNER_LIPS)].mean(axis=0, keepdims=True)
+    inside = target[jnp.array(openings.INNER_LIPS)].mean(axis=0, keepdims=True)
     elsewhere = target[jnp.array([0, 8, 16, 30, 57])]
     opened = revealed(source, target, jnp.concatenate([inside, elsewhere]))
     assert opened[0] > 0.8 and opened[1:].max() < 0.1
