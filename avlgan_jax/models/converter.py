@@ -149,11 +149,20 @@ class Converter:
 
         With `read_blurred` the logits are those of the source, emotions and landmarks those of the blurred source.
         """
-        if not getattr(self.training, "read_blurred", False):
+        if not self._reads_blurred:
             return self.discriminator.apply({"params": discriminator}, source)
-        both = self.discriminator.apply({"params": discriminator}, jnp.concatenate([source, _blurred(source)]))
-        sharp, blurred = (jax.tree.map(lambda leaf, half=half: jnp.split(leaf, 2)[half], both) for half in (0, 1))
+        sharp, blurred = self._discriminate_each(discriminator, source, _blurred(source))
         return blurred._replace(logits=sharp.logits)
+
+    @property
+    def _reads_blurred(self) -> bool:
+        """Whether D reads emotions and landmarks from blurred sources. The landmark converter has no such field."""
+        return getattr(self.training, "read_blurred", False)
+
+    def _discriminate_each(self, discriminator: Params, *batches: Source) -> list[DiscriminatorOutput]:
+        """Return D's outputs for several batches of the same size, computed as one batch."""
+        outputs = self.discriminator.apply({"params": discriminator}, jnp.concatenate(batches))
+        return [jax.tree.map(lambda leaf, k=k: jnp.split(leaf, len(batches))[k], outputs) for k in range(len(batches))]
 
     def generate(self, generator: Params, source: Source, condition: Condition):
         """Return G's output for a batch of sources and conditions."""
@@ -187,8 +196,11 @@ class Converter:
             mix: For each example, the share of `real` in [0, 1] at which the Wasserstein penalty is evaluated.
         """
         training = self.training
-        both = self.discriminate(discriminator, jnp.concatenate([real, fake]))
-        on_real, on_fake = (jax.tree.map(lambda leaf, half=half: jnp.split(leaf, 2)[half], both) for half in (0, 1))
+        # D learns no emotions from what is generated, so that is not blurred.
+        blurred = (_blurred(real),) if self._reads_blurred else ()
+        on_real, on_fake, *on_blurred = self._discriminate_each(discriminator, real, fake, *blurred)
+        if on_blurred:
+            on_real = on_blurred[0]._replace(logits=on_real.logits)
         total, parts = self._reading(on_real, own)
         parts["adversarial"] = losses.discriminator_adversarial(
             training.adversarial_loss, on_real.logits, on_fake.logits
