@@ -170,7 +170,7 @@ def film(request: Film) -> Path:
             emotions = films.along_path(corners, source.times)
         with tqdm(total=len(source.times), desc="film", unit=" frames") as bar:
             return films.edit_film(
-                source, out, session.editor, session.detector, emotions, number, request.infant, bar.update
+                source, out, session.editor, session.detector, emotions, number, bar.update, request.infant
             )
 
 

@@ -16,7 +16,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 
 from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces import openings
@@ -66,7 +66,7 @@ class Mouth(NamedTuple):
     """Distance of the outer eye corners."""
 
 
-def light(photo: Photo, landmarks: Points) -> Float[np.ndarray, "3"] | None:
+def light(photo: Num[np.ndarray, "h w 3"], landmarks: Points) -> Float[np.ndarray, "3"] | None:
     """Return the light on a face per channel, 1 where a white of the eye is fully lit; None where both eyes are closed.
 
     Args:
@@ -188,7 +188,7 @@ def _mouth(source: Points, target: Points, corner: np.ndarray) -> Mouth:
     return Mouth(ring, top, bottom, across, np.array([-across[1], across[0]]), halves, _gap(target), _unit(source))
 
 
-def _brightest(photo: Photo, ring: Float[np.ndarray, "6 2"]) -> Float[np.ndarray, "3"] | None:
+def _brightest(photo: Num[np.ndarray, "h w 3"], ring: Float[np.ndarray, "6 2"]) -> Float[np.ndarray, "3"] | None:
     """Return the median of the brightest fifth of the pixels in an eye, or None if it is closed or has none."""
     if np.linalg.norm(ring[[1, 2]] - ring[[5, 4]], axis=-1).mean() < _OPEN_EYE * np.linalg.norm(ring[0] - ring[3]):
         return None

@@ -97,7 +97,9 @@ def test_a_film_that_is_stopped_leaves_no_file_and_says_so(tmp_path, number):
     with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=ROOT, preexec_fn=_default_interrupts) as process:
         said = b""
         while not re.search(rb" [1-9][0-9]*/3000", said):
-            said += process.stderr.read1()
+            more = process.stderr.read1()
+            assert more, f"ended too early: {said.decode()}"
+            said += more
         process.send_signal(number)
         said += process.stderr.read()
     assert process.returncode == (130 if number == signal.SIGINT else 128 + number)
