@@ -5,8 +5,8 @@
 
 The networks paint it at their own size, where an opened mouth is a few pixels high: enlarged, its teeth are a grey
 smear. Here the outline is that of the converted landmarks, the teeth have the widths of an adult's, the shadows are
-those of drawn faces, and the brightness is that of the whites of the eyes. They are nobody's own teeth: what a mouth
-hides, a photograph does not tell.
+those of drawn faces, and the brightness is that of the whites of the eyes. These are not the teeth of the
+person, which a closed mouth hides.
 
 Points are (x, y) in pixels of the photograph; sizes are over the distance of its outer eye corners.
 """

@@ -67,7 +67,6 @@ def revealed(
     points: Points,
     moved: Points,
     sharpness: float,
-    rings: tuple[tuple[int, ...], ...] = (INNER_LIPS, RIGHT_EYE, LEFT_EYE),
 ) -> Float[Array, "n"]:
     """Return where a mouth or an eye is open in the target and closed at the same pixels of the source, from 0 to 1.
 
@@ -79,10 +78,9 @@ def revealed(
         points: Points of the warped image.
         moved: The displacement at `points`.
         sharpness: 1 over the width of the edges.
-        rings: The openings.
     """
     found = jnp.zeros(len(points))
-    for ring in rings:
+    for ring in (INNER_LIPS, RIGHT_EYE, LEFT_EYE):
         now = jax.nn.sigmoid(4.0 * sharpness * opening(target, ring, points))
         before = jax.nn.sigmoid(4.0 * sharpness * opening(source, ring, points + moved))
         found = jnp.maximum(found, now * (1.0 - before))

@@ -25,7 +25,7 @@ function showMessage(text) {
   if (text) $("#message").scrollIntoView({ block: "nearest" });
 }
 
-// Update the face to the current point; one that nobody has touched yet stays as it is. Only one request is sent at a time; points in between are skipped.
+// Update the face to the current point; one that was not touched yet stays as it is. Only one request is sent at a time; points in between are skipped.
 let stale = false, asking = false;
 let updates = 0;
 async function follow() {
