@@ -51,7 +51,7 @@ def modern() -> Config:
             ema_decay=0.999,
             adversarial_loss="nonsaturating",
             targets="uniform",
-            centre_weight=1.0,
+            centre_weight=0.0,
             residual=True,
         ),
         image=image,
@@ -126,6 +126,7 @@ def paired() -> Config:
             targets="paired",
             paired_weight=20.0,
             emotion_weight=1.0,
+            reconstruction_weight=0.0,
             vary_proportions=1.0,
         ),
         image=replace(

@@ -56,7 +56,9 @@ RECIPE_PARTS = {
     ),
     "averaged_weights": RecipePart(("image.ema_decay",), "averaged weights", "average"),
     "displacement": RecipePart(("landmark.residual",), "a landmark converter that outputs a displacement", "displaced"),
-    "light_centres": RecipePart(("landmark.centre_weight",), "a low weight of the face feature centre loss", "centres"),
+    "free_centres": RecipePart(
+        ("landmark.centre_weight",), "a landmark converter without the face feature centre loss", "centres"
+    ),
 }
 
 # Key of the workdir's own models, trained with every part.
