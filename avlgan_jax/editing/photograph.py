@@ -17,7 +17,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
-from avlgan_jax.editing import opened_mouth
+from avlgan_jax.editing import brows, opened_mouth
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import crop, openings, warp
 from avlgan_jax.faces import landmarks as lm
@@ -157,7 +157,8 @@ def blend(
     """Return a copy of the photograph in which a face is edited.
 
     With `moved`, the photograph's own pixels are moved with the landmarks, at their own size. What the networks painted
-    is enlarged and added in the mouth and in the eyes. The inside of a mouth that opens is drawn (`opened_mouth`).
+    is enlarged and added in the mouth and in the eyes. The inside of a mouth that opens is drawn (`opened_mouth`), and
+    lowered brows stop above the lids (`brows`).
     Without `moved`, all that the networks changed is enlarged and added. Either way the photograph keeps its sharpness
     and grain, and its pixels to the bit where nothing changed. What is added fades to 0 towards the edge of the square,
     which avoids a visible seam.
@@ -182,6 +183,7 @@ def blend(
     if moved is None:
         added = _enlarged(edited - source, places, cv2.INTER_CUBIC)
     else:
+        moved = brows.above_lids(face.landmarks, moved)
         geometry = _geometry()(*(lm.normalise(points, resolution) for points in (face.landmarks, moved)))
         fine_flow, flow, mouth, eyes = (np.asarray(part) for part in geometry)
         shown = _moved(shown, _enlarged(fine_flow, places) * square.side)

@@ -1,0 +1,69 @@
+"""Lowered brows of photographs stop above the lids."""
+
+import numpy as np
+import pytest
+
+from avlgan_jax.editing import brows
+from avlgan_jax.faces import procedural
+
+BROWS = slice(17, 27)
+
+
+@pytest.fixture(scope="module")
+def calm():
+    """Landmarks of a drawn adult at rest, 256 px."""
+    return procedural.render(procedural.sample_face(5, 3, 0, False), 0.0, 0.0, 256).landmarks[:, :2]
+
+
+def lowered(landmarks, distance):
+    """Return the landmarks with both brows lower by a distance in pixels."""
+    moved = landmarks.copy()
+    moved[BROWS, 1] += distance
+    return moved
+
+
+def turned(landmarks, degrees):
+    """Return the landmarks turned about the origin."""
+    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return landmarks @ np.array([[cosine, sine], [-sine, cosine]])
+
+
+def gaps(landmarks):
+    """Return the heights of the brows' inner points above the inner corners of the eyes, in eye distances."""
+    return (landmarks[[39, 42], 1] - landmarks[[21, 22], 1]) / np.linalg.norm(landmarks[36] - landmarks[45])
+
+
+def test_brows_with_room_and_all_other_landmarks_stay_to_the_bit(calm):
+    raised = lowered(calm, -9.0)
+    np.testing.assert_array_equal(brows.above_lids(calm, raised), raised)
+    np.testing.assert_array_equal(brows.above_lids(calm, calm), calm)
+    far = lowered(calm, 60.0)
+    stopped = brows.above_lids(calm, far)
+    others = np.setdiff1d(np.arange(68), np.arange(17, 27))
+    np.testing.assert_array_equal(stopped[others], far[others])
+
+
+def test_a_brow_stops_above_the_lid(calm):
+    assert (gaps(lowered(calm, 60.0)) < 0.0).all()
+    stopped = gaps(brows.above_lids(calm, lowered(calm, 60.0)))
+    assert (stopped > brows.ROOM - 0.03).all() and (stopped < brows.ROOM + 0.03).all()
+
+
+def test_a_brow_that_is_near_the_lid_is_not_lowered_further(calm):
+    near = lowered(calm, 0.35 * np.linalg.norm(calm[36] - calm[45]))
+    stopped = brows.above_lids(near, lowered(near, 10.0))
+    np.testing.assert_allclose(stopped[[20, 21, 22, 23]], near[[20, 21, 22, 23]], atol=1e-4)
+
+
+@pytest.mark.parametrize("degrees", [-40.0, 90.0])
+def test_the_rule_turns_with_the_face(calm, degrees):
+    before, after = (turned(points, degrees) for points in (calm, lowered(calm, 60.0)))
+    expected = turned(brows.above_lids(calm, lowered(calm, 60.0)), degrees)
+    np.testing.assert_allclose(brows.above_lids(before, after), expected, atol=1e-3)
+
+
+def test_depth_stays_and_unmarked_faces_are_left_alone(calm):
+    deep = np.concatenate([calm, np.arange(68.0)[:, None]], axis=1)
+    np.testing.assert_array_equal(brows.above_lids(deep, lowered(deep, 60.0))[:, 2], deep[:, 2])
+    nowhere = np.zeros((68, 2))
+    np.testing.assert_array_equal(brows.above_lids(nowhere, lowered(nowhere, 1.0)), lowered(nowhere, 1.0))
