@@ -115,9 +115,12 @@ class Film:
         face = request.get("face")
         if face is not None and (isinstance(face, bool) or not isinstance(face, int) or not 0 <= face < 100):
             raise UserError(f"face {str(face)[:40]}: expected a number from 0, the leftmost face")
+        infant = request.get("infant", False)
+        if not isinstance(infant, bool):
+            raise UserError(f"infant {str(infant)[:40]}: expected true, for a mouth without teeth, or false")
         self._cancelled.clear()
         self.result, self.status = None, Status("waiting", 0, len(self._footage.times))
-        return lambda: self._work(self._footage, emotions, face, bool(request.get("infant")))
+        return lambda: self._work(self._footage, emotions, face, infant)
 
     def _work(self, source: Footage, emotions: Float[np.ndarray, "n 2"], face: int | None, infant: bool) -> None:
         """Edit the film, and set `status` and `result`."""

@@ -253,20 +253,44 @@ class EditingSession:
         return detectors.create(self._landmarks)
 
     def faces(self, name: str, chosen: int | None, infants: bool = False):
-        """Return a photograph and its faces, and note on stderr which data the weights were trained on.
+        """Return a photograph and its faces, and note on stderr if there are several, and all of them are edited.
+
+        Args, returns and raises as `_found`, and:
+
+        Args:
+            chosen: number of one face, counted from 1 at the left; None for all faces.
+
+        Raises:
+            UserError: there is no face of that number.
+        """
+        photo, faces = self._found(name, infants)
+        if chosen is None:
+            if len(faces) > 1:
+                print(
+                    f"{name}: all {len(faces)} faces are edited; --face N edits one, counted from the left",
+                    file=sys.stderr,
+                )
+            return photo, faces
+        if not 1 <= chosen <= len(faces):
+            raise UserError(
+                f"--face {chosen}: {name} has {len(faces)} face(s); expected a number from 1 (leftmost) to {len(faces)}"
+            )
+        return photo, [faces[chosen - 1]]
+
+    def _found(self, name: str, infants: bool):
+        """Return a photograph and all of its faces, and note on stderr which data the weights were trained on.
 
         Drawn faces need no detector and print no note.
 
         Args:
             name: a picture file, or the name of a drawn face.
-            chosen: number of one face, counted from 1 at the left; None for all faces.
             infants: whether the faces are infants', as those of `procedural-infant` always are.
 
         Returns:
             The photograph as a `pictures.Picture`, and a list of `photograph.FaceCrop` from left to right.
 
         Raises:
-            UserError: the file is not a readable picture, it has no face, or there is no face of that number.
+            UserError: the file is not a readable picture, or it has no face.
         """
         from avlgan_jax.faces.procedural import named
 
@@ -283,17 +307,11 @@ class EditingSession:
         else:
             faces = photograph.faces(photo.pixels, self.detector, resolution, name, dimensions, infants)
             _print_training_data(self.editor)
-        if chosen is None:
-            return photo, faces
-        if not 1 <= chosen <= len(faces):
-            raise UserError(
-                f"--face {chosen}: {name} has {len(faces)} face(s); expected a number from 1 (leftmost) to {len(faces)}"
-            )
-        return photo, [faces[chosen - 1]]
+        return photo, faces
 
     def one_face(self, name: str, infant: bool):
-        """Return a photograph of one face, and its face. Raises UserError as `faces` does, or for several faces."""
-        photo, faces = self.faces(name, None, infant)
+        """Return a photograph of one face, and its face. Raises UserError as `_found` does, or for several faces."""
+        photo, faces = self._found(name, infant)
         if len(faces) > 1:
             raise UserError(f"{name} has {len(faces)} faces; expected one: crop the picture to the face that performs")
         return photo, faces[0]

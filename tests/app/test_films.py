@@ -96,7 +96,8 @@ def test_what_cannot_be_edited_is_one_line_with_the_name_of_the_film(film, filme
 @pytest.mark.parametrize(
     "request_",
     [{}, {"points": []}, {"points": [[0, 0]]}, {"points": [[0, 0, float("nan")]]}, {"points": {"a": 1}}]
-    + [HAPPY | {"face": face} for face in (-1, 1.5, True, "left", [0])],
+    + [HAPPY | {"face": face} for face in (-1, 1.5, True, "left", [0])]
+    + [HAPPY | {"infant": infant} for infant in (1, "yes", None)],
 )
 def test_invalid_requests_are_user_errors(film, filmed, request_):
     received(film, filmed)

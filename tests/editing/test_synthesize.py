@@ -31,7 +31,9 @@ def test_edit_changes_all_faces_of_a_photograph_or_the_chosen_one(photo, capsys)
     assert out == photo.with_name("two_edited.png") and changed(out, photo) == [True, True]
     note = capsys.readouterr().err
     assert "trained on drawn faces and DiffusionFER" in note and "as in a drawing" not in note
+    assert "all 2 faces are edited; --face N" in note
     out = commands.edit(requests.Edit(photo=str(photo), valence=0.7, arousal=0.2, face=2))
+    assert "faces are edited" not in capsys.readouterr().err
     assert changed(out, photo) == [False, True]
     with pytest.raises(UserError, match=r"--face 3: .* has 2 face\(s\)"):
         commands.edit(requests.Edit(photo=str(photo), emotion="happy", face=3))
