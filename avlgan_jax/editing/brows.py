@@ -12,6 +12,8 @@ from avlgan_jax.faces.landmarks import in_plane
 # The smallest distance of a lowered brow from the upper lid below it, in distances of the outer eye corners. Drawn and
 # photographed faces at rest have 0.2 (`docs/experiments.md`).
 ROOM = 0.11
+# The points that are lowered most: by at least this share of the largest lowering.
+_MOST = 0.5
 # Points of a brow and of the upper lid below it; the eyes' corners belong to it.
 _BROWS_AND_LIDS = ((slice(17, 22), slice(36, 40)), (slice(22, 27), slice(42, 46)))
 _OUTER_CORNERS = (36, 45)
@@ -20,8 +22,9 @@ _OUTER_CORNERS = (36, 45)
 def above_lids(before: Float[np.ndarray, "68 d"], after: Float[np.ndarray, "68 d"]) -> Float[np.ndarray, "68 d"]:
     """Return the landmarks after an edit, with brows that stop above the lids.
 
-    A brow that was nearer than `ROOM` before is not lowered further. Raised brows and all other landmarks stay to the
-    bit.
+    All of a brow's lowering gets the same factor, so that the brow keeps its shape: the largest one, up to 1, with
+    which the points that are lowered most keep `ROOM`, or stay where they were if they had less. Raised points and all
+    other landmarks stay to the bit.
 
     Args:
         before: Landmarks of the photograph, in any unit.
@@ -35,10 +38,14 @@ def above_lids(before: Float[np.ndarray, "68 d"], after: Float[np.ndarray, "68 d
     down = np.array([-along[1], along[0]])
     stopped = after.copy()
     for brow, lid in _BROWS_AND_LIDS:
+        lowering = np.maximum((in_plane(after)[brow] - in_plane(before)[brow]) @ down, 0.0)
+        most = (lowering > 0.0) & (lowering >= _MOST * lowering.max())
+        if not most.any():
+            continue
         across = in_plane(after)[lid] @ along
         order = np.argsort(across)
         lid_height = np.interp(in_plane(after)[brow] @ along, across[order], (in_plane(after)[lid] @ down)[order])
-        was, lowered = in_plane(before)[brow] @ down, in_plane(after)[brow] @ down
-        lowest = np.maximum(was, lid_height - ROOM * unit)
-        stopped[brow, :2] -= np.maximum(lowered - lowest, 0.0)[:, None] * down
+        room = np.maximum(lid_height - ROOM * unit - in_plane(before)[brow] @ down, 0.0)
+        factor = min(1.0, float((room[most] / lowering[most]).min()))
+        stopped[brow, :2] -= ((1.0 - factor) * lowering)[:, None] * down
     return stopped

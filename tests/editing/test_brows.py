@@ -45,8 +45,18 @@ def test_brows_with_room_and_all_other_landmarks_stay_to_the_bit(calm):
 
 def test_a_brow_stops_above_the_lid(calm):
     assert (gaps(lowered(calm, 60.0)) < 0.0).all()
-    stopped = gaps(brows.above_lids(calm, lowered(calm, 60.0)))
-    assert (stopped > brows.ROOM - 0.03).all() and (stopped < brows.ROOM + 0.03).all()
+    stopped = brows.above_lids(calm, lowered(calm, 60.0))
+    assert (gaps(stopped) > brows.ROOM - 0.03).all() and (gaps(stopped) < gaps(calm)).all()
+
+
+def test_a_brow_that_stops_keeps_its_shape(calm):
+    shares = np.array([0.1, 0.3, 0.5, 0.9, 1.0])
+    after = calm.copy()
+    after[BROWS, 1] += 60.0 * np.concatenate([shares, shares[::-1]])
+    moved = np.linalg.norm(brows.above_lids(calm, after) - calm, axis=1)[BROWS].reshape(2, 5)
+    assert (moved.max(axis=1) < 45.0).all()
+    np.testing.assert_allclose(moved[0] / moved[0, 4], shares, atol=0.05)
+    np.testing.assert_allclose(moved[1] / moved[1, 0], shares[::-1], atol=0.05)
 
 
 def test_a_brow_that_is_near_the_lid_is_not_lowered_further(calm):
