@@ -98,6 +98,14 @@ def test_both_precisions_are_trained_and_printed(trained_run, tmp_path):
     assert found["g/emotion"]["float32"] != found["g/emotion"]["bfloat16"], "bfloat16 was not used"
 
 
+@pytest.mark.slow
+def test_the_edit_of_a_large_photograph_is_timed_by_part():
+    printed = run("-m", "benchmarks.megapixels", "--width", "640", "--landmarks", "dlib", "--rounds", "1").stdout
+    assert "640 x 480 pixels, landmarks of dlib" in printed and "largest memory" in printed
+    for part in ("read", "find the face", "networks", "blend", "JPEG", "all"):
+        assert f"  {part}: " in printed
+
+
 def test_a_missing_gpu_is_a_one_line_error(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.run", "--device", "gpu", "--out", str(tmp_path / "x.json")],
