@@ -10,9 +10,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 USAGE_EXIT_CODE = 2
 _INTERRUPTED = 130  # as a shell reports a program that Ctrl-C ended
+_PAUSE = 0.05  # seconds until an interrupt that came at a bad moment is sent again
 # The extra of the package (`pip install 'avlgan_jax[EXTRA]'`) that installs a module which only some commands need.
 EXTRAS = {
     "tensorflow": "prepare",
@@ -115,7 +117,12 @@ def _interrupts() -> Iterator[list[int]]:
     """
     received: list[int] = []
 
-    def interrupt(number: int, frame: object) -> None:
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if _is_importing(frame):
+            # An exception in the middle of loading an extension module can crash it. Wait for the import. A timer of
+            # the system, not a thread: the import may hold the locks that starting a thread needs.
+            signal.setitimer(signal.ITIMER_REAL, _PAUSE)
+            return
         received.append(number)
         raise KeyboardInterrupt
 
@@ -127,17 +134,29 @@ def _interrupts() -> Iterator[list[int]]:
     def lost(unraisable) -> None:
         # Python prints and forgets what a callback of the garbage collector raises. Send it again, a little later.
         if unraisable.exc_type is KeyboardInterrupt:
-            threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+            threading.Timer(_PAUSE, os.kill, (os.getpid(), signal.SIGINT)).start()
         else:
             hook(unraisable)
 
     hook, sys.unraisablehook = sys.unraisablehook, lost
     signal.signal(signal.SIGINT, interrupt)
+    alarm = signal.signal(signal.SIGALRM, interrupt)
     try:
         yield received
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, alarm)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.unraisablehook = hook
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Return whether the code of a frame runs within an import."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _exit_code(error: BaseException) -> int | None:

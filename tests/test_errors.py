@@ -1,4 +1,5 @@
 import errno
+import importlib
 import os
 import signal
 import subprocess
@@ -148,6 +149,28 @@ def test_an_interrupt_that_a_callback_swallows_is_not_lost(capsys):
         with pytest.raises(SystemExit) as ended:
             errors.command(main)()
         assert ended.value.code == 130 and capsys.readouterr().err == ""
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_waits_for_an_import(tmp_path, monkeypatch, capsys):
+    """An exception in the middle of loading an extension module can crash it."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "interrupted_module.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(0.2)\nloaded = True\n"
+    )
+    found = []
+
+    def main():
+        found.append(importlib.import_module("interrupted_module").loaded)
+        time.sleep(5)
+        found.append("not interrupted")
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            errors.command(main)()
+        assert ended.value.code == 130 and capsys.readouterr().err == "" and found == [True]
     finally:
         signal.signal(signal.SIGINT, before)
 
