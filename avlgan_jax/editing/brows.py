@@ -9,8 +9,8 @@ from jaxtyping import Float
 
 from avlgan_jax.faces.landmarks import in_plane
 
-# The smallest distance of a lowered brow from the upper lid below it, in distances of the outer eye corners. Photographs
-# at rest have about 0.2, and drawn faces 0.04 more (`data.proportions`).
+# The smallest distance of a lowered brow from the upper lid below it, in distances of the outer eye corners.
+# Photographs at rest have about 0.2, and drawn faces 0.04 more (`data.proportions`).
 ROOM = 0.11
 # The points that are lowered most: by at least this share of the largest lowering.
 _MOST = 0.5

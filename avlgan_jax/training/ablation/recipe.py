@@ -56,7 +56,7 @@ RECIPE_PARTS = {
     ),
     "averaged_weights": RecipePart(("image.ema_decay",), "averaged weights", "average"),
     "displacement": RecipePart(("landmark.residual",), "a landmark converter that outputs a displacement", "displaced"),
-    "free_centres": RecipePart(("landmark.centre_weight",), "face feature centres that are free to move", "centres"),
+    "free_centres": RecipePart(("landmark.centre_weight",), "face feature centres free to move", "centres"),
 }
 
 # Key of the workdir's own models, trained with every part.
