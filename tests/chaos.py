@@ -252,7 +252,7 @@ def soak(lab: Lab, minutes: float) -> Outcome:
     """a long run that logs, saves and validates as often as preset `demo`, with its memory monitored"""
     run, megabytes = lab.fresh(), []
     usual = demo()
-    often = ("--log-every", usual.log_every, "--checkpoint-every", usual.checkpoint_every)
+    often = ("--log-every", usual.log_every, "--checkpoint-every", checkpoint_every)
     often += ("--sample-every", usual.sample_every)
     process = start(lab.data, run, "landmark", "--landmark.steps", 10**9, *often, devices=2)
     until = time.monotonic() + 60 * minutes
@@ -274,10 +274,19 @@ def soak(lab: Lab, minutes: float) -> Outcome:
 
 def measure_goodput(lab: Lab, minutes: float) -> Outcome:
     """an image converter as large as the demo's, killed five times, with the time that counts"""
+    return _goodput(lab, minutes, demo().checkpoint_every)
+
+
+def measure_goodput_of_saving(lab: Lab, minutes: float) -> Outcome:
+    """the same with `--checkpoint-every 0`"""
+    return _goodput(lab, minutes, 0)
+
+
+def _goodput(lab: Lab, minutes: float, checkpoint_every: int) -> Outcome:
     run, usual = lab.fresh(), demo()
     size = {name: getattr(usual.image, name) for name in ("width", "blocks", "d_width", "batch_size")}
     options = [part for name, value in size.items() for part in (f"--image.{name.replace('_', '-')}", value)]
-    often = ("--log-every", usual.log_every, "--checkpoint-every", usual.checkpoint_every)
+    often = ("--log-every", usual.log_every, "--checkpoint-every", checkpoint_every)
     often += ("--sample-every", usual.sample_every)
     lab.run(run, *options)  # the landmark converter that an image converter needs
     begin, kills = time.monotonic(), 5
@@ -312,10 +321,11 @@ FAULTS: dict[str, Callable[[Lab, int], Outcome]] = {
     "four": functools.partial(kill_process, processes=4),
     "preempt": preempt_process,
     "goodput": measure_goodput,
+    "saving": measure_goodput_of_saving,
     "soak": soak,
 }
 # These take minutes instead of a number of injections.
-LONG = {"goodput": "goodput_minutes", "soak": "soak_minutes"}
+LONG = {"goodput": "goodput_minutes", "saving": "goodput_minutes", "soak": "soak_minutes"}
 
 
 def main() -> None:

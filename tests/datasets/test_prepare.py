@@ -49,7 +49,7 @@ def test_the_first_run_prints_progress_and_the_number_of_faces(prepared):
     assert "faces/s" in done.stderr and "train: 100%" in done.stderr
     assert len(done.stderr.splitlines()) < 30  # TensorFlow's log is not shown
     assert "tensorflow" not in (done.stdout + done.stderr).lower()
-    manifest = json.loads((data_dir / "procedural_faces/32px/1.0.0/manifest.json").read_text())
+    manifest = json.loads((data_dir / "procedural_faces/32px/2.0.0/manifest.json").read_text())
     assert manifest["command"].startswith("python prepare.py procedural_faces --faces 24")
     assert sorted(path.name for path in data_dir.iterdir()) == ["procedural_faces"]
 
@@ -88,7 +88,7 @@ def test_records_with_a_flipped_byte_are_prepared_again(prepared, tmp_path):
 
 def test_replaced_records_take_their_decoded_arrays_along_and_no_others(prepared, tmp_path):
     data_dir = shutil.copytree(prepared[0], tmp_path / "data")
-    other = shutil.copytree(data_dir / "procedural_faces/32px", data_dir / "another/32px") / "1.0.0" / "manifest.json"
+    other = shutil.copytree(data_dir / "procedural_faces/32px", data_dir / "another/32px") / "2.0.0" / "manifest.json"
     other.write_text(json.dumps(json.loads(other.read_text()) | {"name": "another"}))
     for name in ("procedural_faces", "another"):
         records.load(data_dir, name, 32, "validation")
@@ -110,7 +110,7 @@ def test_no_decoded_arrays_are_removed_while_a_manifest_is_damaged(prepared, tmp
     unused = data_dir / ".cache" / ("0" * 32)
     (unused / "train").mkdir(parents=True)
     (unused / "train" / "images.npy").write_bytes(b"12345")
-    damaged = data_dir / "another" / "48px" / "1.0.0" / "manifest.json"
+    damaged = data_dir / "another" / "48px" / "2.0.0" / "manifest.json"
     damaged.parent.mkdir(parents=True)
     damaged.write_text('{"name": "another"')
     assert records.drop_unused_caches(data_dir) == (0, 0) and unused.is_dir()

@@ -166,6 +166,18 @@ def test_expressions_follow_facs():
     assert units((-0.8, 0.5))["AU43"] < 0.3, "a distressed adult does not shut the eyes"
 
 
+@pytest.mark.parametrize("infant", [False, True])
+def test_a_frown_lowers_whole_brows_and_draws_them_together(infant):
+    """The corrugator and the depressors of FACS's AU4; brows that turn about their outer ends are a mask of anger."""
+    face = sample_face(5, 3, 0, infant)
+    rest, angry = (render(face, *emotion, 64).landmarks for emotion in (NEUTRAL, ANGER))
+    brows = landmarks.GROUPS["right_brow"], landmarks.GROUPS["left_brow"]
+    for brow in brows:
+        lowered = angry[brow, 1] - rest[brow, 1]
+        assert lowered.min() > 0.25 * lowered.max() > 0.0
+    assert angry[22, 0] - angry[21, 0] < rest[22, 0] - rest[21, 0]
+
+
 # -- Landmarks ---------------------------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ class Builder(FacesBuilder):
     The records do not depend on the number of workers.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("2.0.0")  # a frown lowers whole brows; it lowered their inner ends
     Options = plan.Options
 
     def _info(self) -> tfds.core.DatasetInfo:
