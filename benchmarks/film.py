@@ -66,7 +66,7 @@ def jitter(name: str, count: int) -> tuple[float, float, float]:
             raw.append(tracker.found.landmarks)
             smooth.append(points)
     kept = slice(round(SETTLED * FPS), None)
-    results = [np.stack(points)[kept] / lm.eye_distance(raw[0][None])[0] for points in (raw, smooth)]
+    results = [np.stack(points)[kept] / lm.eye_distance(raw[0]) for points in (raw, smooth)]
     return *(100.0 * float(points.std(axis=0).mean()) for points in results), 1e3 * used / count
 
 

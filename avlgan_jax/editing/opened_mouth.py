@@ -211,7 +211,7 @@ def _gap(landmarks: Points) -> float:
 
 def _unit(landmarks: Points) -> float:
     """Return the distance of the outer eye corners."""
-    return max(float(lm.eye_distance(landmarks[None])[0]), 1e-6)
+    return max(float(lm.eye_distance(landmarks)), 1e-6)
 
 
 def _rise(value: float, low: float, high: float) -> float:

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
-from avlgan_jax.editing import brows, opened_mouth
+from avlgan_jax.editing import brows, furrows, opened_mouth
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import crop, openings, warp
 from avlgan_jax.faces import landmarks as lm
@@ -157,8 +157,8 @@ def blend(
     """Return a copy of the photograph in which a face is edited.
 
     With `moved`, the photograph's own pixels are moved with the landmarks, at their own size. What the networks painted
-    is enlarged and added in the mouth and in the eyes. The inside of a mouth that opens is drawn (`opened_mouth`), and
-    lowered brows stop above the lids (`brows`).
+    is enlarged and added in the mouth and in the eyes. The inside of a mouth that opens is drawn (`opened_mouth`),
+    lowered brows stop above the lids (`brows`), and furrows are shaded between those that come together (`furrows`).
     Without `moved`, all that the networks changed is enlarged and added. Either way the photograph keeps its sharpness
     and grain, and its pixels to the bit where nothing changed. What is added fades to 0 towards the edge of the square,
     which avoids a visible seam.
@@ -198,6 +198,7 @@ def blend(
         # In pixels of the part of the photograph that is shown.
         before, after = (square.to_photograph(in_plane(p), resolution) - low for p in (face.landmarks, moved))
         opened_mouth.draw(shown, before, after, face.light_on(photo), face.infant)
+        furrows.draw(shown, before, after, face.infant)
     output[low[1] : high[1], low[0] : high[0]] = np.rint(shown.clip(0.0, 255.0))
     return output
 

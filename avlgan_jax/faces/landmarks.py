@@ -115,7 +115,7 @@ def _darkness(depth: Float[Array, "batch 68"]) -> Float[Array, "batch 68"]:
 
 def eye_distance(landmarks: Float[np.ndarray, "*batch 68 d"]) -> Float[np.ndarray, "*batch"]:
     """Return the distance between the outer corners of the eyes, by which 300-W normalises landmark errors."""
-    return np.linalg.norm(in_plane(landmarks[..., 36, :] - landmarks[..., 45, :]), axis=-1)
+    return np.asarray(np.linalg.norm(in_plane(landmarks[..., 36, :] - landmarks[..., 45, :]), axis=-1))
 
 
 def shape_measures(landmarks: Float[np.ndarray, "n 68 d"]) -> dict[str, Float[np.ndarray, "n"]]:

@@ -86,7 +86,7 @@ class Tracker:
             return None
         if seconds - self._seen > _FORGET:
             self._filter = OneEuro(CUTOFF, SLOPE)
-            self._scale = float(lm.eye_distance(found.landmarks[None])[0])
+            self._scale = float(lm.eye_distance(found.landmarks))
         self.found, self._seen = found, seconds
         return (self._filter(found.landmarks / self._scale, seconds) * self._scale).astype(np.float32)
 
