@@ -184,14 +184,15 @@ def blend(
         added = _enlarged(edited - source, places, cv2.INTER_CUBIC)
     else:
         moved = brows.above_lids(face.landmarks, moved)
-        geometry = _geometry()(*(lm.normalise(points, resolution) for points in (face.landmarks, moved)))
+        geometry = _geometry(resolution)(*(lm.normalise(points, resolution) for points in (face.landmarks, moved)))
         fine_flow, flow, mouth, eyes = (np.asarray(part) for part in geometry)
         shown = _moved(shown, _enlarged(fine_flow, places) * square.side)
-        centres = (np.arange(resolution, dtype=np.float32) + 0.5) / resolution
-        source = _moved(source, _enlarged(flow, np.meshgrid(centres, centres)) * resolution)
+        source = _moved(source, flow * resolution)
         painted = _enlarged(edited - source, places, cv2.INTER_CUBIC)
         mouth, eyes = (_enlarged(part, places)[..., None] for part in (mouth, eyes))
-        added = mouth * _paler(painted, _COLOUR_OF_MOUTH) + (1.0 - mouth) * eyes * _paler(painted, _COLOUR_OF_EYES)
+        eyes = (1.0 - mouth) * eyes
+        colour = _COLOUR_OF_MOUTH * mouth + _COLOUR_OF_EYES * eyes
+        added = colour * painted + (mouth + eyes - colour) * cv2.transform(painted, _BRIGHTNESS[None])[..., None]
     output = photo.copy()
     shown += weight * added
     if moved is not None:
@@ -203,28 +204,25 @@ def blend(
     return output
 
 
-def _paler(painted: Float[np.ndarray, "h w 3"], colour: float) -> Float[np.ndarray, "h w 3"]:
-    """Return a painted difference with all of its brightness and a share of its colour."""
-    brightness = (painted @ _BRIGHTNESS)[..., None]
-    return brightness + colour * (painted - brightness)
-
-
 @functools.cache
-def _geometry():
+def _geometry(resolution: int):
     """Return the compiled function of two sets of landmarks that `blend` needs.
 
-    (source, target in [-1, 1]) -> displacement (g, g, 2) of the photograph (`fine`) and of the networks' input, in
-    sides of the crop, mouth and eyes (g, g), on a grid over the crop. All are smooth: a grid holds them, and values
-    between are interpolated.
+    (source, target in [-1, 1]) -> displacement (g, g, 2) of the photograph (`fine`) on a grid over the crop, that of
+    the networks' input at each of its pixels, both in sides of the crop, and mouth and eyes (g, g) on the grid. All are
+    smooth: a grid holds them, and values between are interpolated.
     """
 
     def geometry(source: Float[Array, "68 d"], target: Float[Array, "68 d"]):
-        points = warp.pixel_centres(_FLOW_GRID, _FLOW_GRID)
-        flows = [warp.displacement(warp.fit(source, target, fine), points) for fine in (True, False)]
-        features = (openings.MOUTH, openings.EYES)
-        mouth, eyes = (openings.features(source, target, points, rings, _EDGE) for rings in features)
+        points, pixels = (warp.pixel_centres(side, side) for side in (_FLOW_GRID, resolution))
+        fine_flow = warp.displacement(warp.fit(source, target, fine=True), points)
+        flow = warp.displacement(warp.fit(source, target), pixels)
+        mouth, eyes = (
+            openings.features(source, target, points, rings, _EDGE) for rings in (openings.MOUTH, openings.EYES)
+        )
         grid = (_FLOW_GRID, _FLOW_GRID)
-        return *(flow.reshape(*grid, 2) / 2.0 for flow in flows), mouth.reshape(grid), eyes.reshape(grid)
+        sides = (fine_flow.reshape(*grid, 2) / 2.0, flow.reshape(resolution, resolution, 2) / 2.0)
+        return *sides, mouth.reshape(grid), eyes.reshape(grid)
 
     return jax.jit(geometry)
 
