@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from avlgan_jax.editing import dyad_film, editor, photograph
+from avlgan_jax.editing import brows, dyad_film, editor, photograph
 from avlgan_jax.editing.editor import Edited, Editor
 from avlgan_jax.editing.photograph import FaceCrop
 from avlgan_jax.errors import UserError
@@ -153,7 +153,8 @@ class Session:
         """
         self._last = edited = self._edited(valence, arousal, offsets)
         shown = edited.images if plain else self._model.blend(self._shown, self._face, edited)
-        return Reply({"landmarks": _flat(edited.landmarks), "side": len(shown)}, shown.tobytes())
+        landmarks = edited.landmarks if plain else brows.above_lids(self._face.landmarks, edited.landmarks)
+        return Reply({"landmarks": _flat(landmarks), "side": len(shown)}, shown.tobytes())
 
     def _edited(self, valence: float, arousal: float, offsets: Float[np.ndarray, "68 d"]) -> Edited:
         """Return the face at an emotion, with offsets added to its converted landmarks."""

@@ -45,6 +45,18 @@ def test_edit_uses_the_emotion_and_the_landmark_offsets(page_session, model):
     assert dragged.payload != large.payload
 
 
+def test_the_landmarks_over_the_face_are_those_that_its_pixels_are_at(page_session):
+    """Lowered brows stop above the lids in the picture, so their landmarks stop there too."""
+    low = np.zeros((68, 2))
+    low[17:27, 1] = 20.0
+    request = {"do": "edit", "valence": 0.0, "arousal": 0.0, "offsets": low.ravel().tolist()}
+    heights = {}
+    for plain in (False, True):
+        points = np.array(page_session.answer(request | {"plain": plain}).header["landmarks"]).reshape(68, 2)
+        heights[plain] = points[[37, 38, 43, 44], 1].min() - points[19:25, 1].max()
+    assert heights[False] > 0.0 > heights[True]
+
+
 def test_an_upload_stays_in_its_own_session(page_session, model, tmp_path):
     Image.fromarray(np.hstack([drawn_face(1).image, drawn_face(2).image])).save(tmp_path / "two.jpg", quality=95)
     reply = page_session.upload((tmp_path / "two.jpg").read_bytes())
