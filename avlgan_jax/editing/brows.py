@@ -22,9 +22,9 @@ _OUTER_CORNERS = (36, 45)
 def above_lids(before: Float[np.ndarray, "68 d"], after: Float[np.ndarray, "68 d"]) -> Float[np.ndarray, "68 d"]:
     """Return the landmarks after an edit, with brows that stop above the lids.
 
-    All of a brow's lowering gets the same factor, so that the brow keeps its shape: the largest one, up to 1, with
-    which the points that are lowered most keep `ROOM`, or stay where they were if they had less. Raised points and all
-    other landmarks stay to the bit.
+    All lowered points of a brow move by the same share of what is asked, sideways too, so that the brow keeps its shape
+    and brows that are hardly lowered do not meet: the largest share, up to 1, with which the points that are lowered
+    most keep `ROOM`, or stay where they were if they had less. Raised points and all other landmarks stay to the bit.
 
     Args:
         before: Landmarks of the photograph, in any unit.
@@ -38,7 +38,8 @@ def above_lids(before: Float[np.ndarray, "68 d"], after: Float[np.ndarray, "68 d
     down = np.array([-along[1], along[0]])
     stopped = after.copy()
     for brow, lid in _BROWS_AND_LIDS:
-        lowering = np.maximum((in_plane(after)[brow] - in_plane(before)[brow]) @ down, 0.0)
+        moved = in_plane(after)[brow] - in_plane(before)[brow]
+        lowering = np.maximum(moved @ down, 0.0)
         most = (lowering > 0.0) & (lowering >= _MOST * lowering.max())
         if not most.any():
             continue
@@ -47,5 +48,5 @@ def above_lids(before: Float[np.ndarray, "68 d"], after: Float[np.ndarray, "68 d
         lid_height = np.interp(in_plane(after)[brow] @ along, across[order], (in_plane(after)[lid] @ down)[order])
         room = np.maximum(lid_height - ROOM * unit - in_plane(before)[brow] @ down, 0.0)
         factor = min(1.0, float((room[most] / lowering[most]).min()))
-        stopped[brow, :2] -= ((1.0 - factor) * lowering)[:, None] * down
+        stopped[brow, :2] -= (1.0 - factor) * (lowering > 0.0)[:, None] * moved
     return stopped

@@ -17,14 +17,14 @@ from avlgan_jax.faces.procedural import painting
 from avlgan_jax.faces.procedural.painting import Box
 
 # Furrows are drawn where the inner ends of the brows come nearer by more than the first of these distances, and in full
-# from the second one: those of an angry drawn face come nearer by 0.1.
-_NEARER = (0.02, 0.10)
+# from the second one: those of an angry drawn face come nearer by 0.1, and what a fearful one shows is slight.
+_NEARER = (0.03, 0.13)
 # Knots of the furrow on the picture's right, from its top: distance from the middle line and height below the ends of
 # the brows. The other furrow is its mirror image.
 _KNOTS = np.array(((0.066, -0.075), (0.050, 0.0), (0.058, 0.085)))
-_WIDTH, _BLUR = 0.034, 0.013
+_WIDTH, _BLUR = 0.030, 0.016
 # Factors of the skin's RGB in the middle of a full furrow.
-_SHADE = (0.62, 0.50, 0.46)
+_SHADE = (0.62, 0.54, 0.52)
 _INFANT = 0.6
 _INNER_ENDS = [21, 22]
 

@@ -59,6 +59,16 @@ def test_a_brow_that_stops_keeps_its_shape(calm):
     np.testing.assert_allclose(moved[1] / moved[1, 0], shares[::-1], atol=0.05)
 
 
+def test_a_brow_that_stops_comes_no_nearer_to_the_other_than_its_share(calm):
+    after = lowered(calm, 60.0)
+    after[17:22, 0] += 12.0
+    after[22:27, 0] -= 12.0
+    moved = brows.above_lids(calm, after) - calm
+    share = moved[BROWS, 1] / 60.0
+    assert (share < 0.8).all()
+    np.testing.assert_allclose(np.abs(moved[BROWS, 0]) / 12.0, share, atol=1e-6)
+
+
 def test_a_brow_that_is_near_the_lid_is_not_lowered_further(calm):
     near = lowered(calm, 0.4 * np.linalg.norm(calm[36] - calm[45]))
     stopped = brows.above_lids(near, lowered(near, 10.0))
