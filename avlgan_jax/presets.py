@@ -91,7 +91,7 @@ def demo() -> Config:
     return replace(
         recipe,
         resolution=36,
-        regressor=replace(recipe.regressor, steps=2_000, batch_size=32, learning_rate=2e-3, width=16),
+        regressor=replace(recipe.regressor, steps=2_000, batch_size=32, learning_rate=2e-3, ema_decay=0.998, width=16),
         landmark=replace(recipe.landmark, steps=10_000, batch_size=32, learning_rate=5e-4),
         image=image,
         avgan=replace(
