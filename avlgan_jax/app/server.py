@@ -11,6 +11,7 @@ import functools
 import json
 import logging
 import struct
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -26,7 +27,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from avlgan_jax.app.film_server import FilmServer
 from avlgan_jax.app.films import LARGEST_FILM, LONGEST
-from avlgan_jax.app.session import FILM_FPS, LONGEST_FILM, Reply, Session
+from avlgan_jax.app.session import FILM_FPS, LONGEST_FILM, Reply, Session, prepare
 from avlgan_jax.editing.editor import Editor
 from avlgan_jax.errors import UserError, one_line
 from avlgan_jax.faces import emotions, landmarks
@@ -55,6 +56,8 @@ def create(model: Editor, detector: Callable[[], Detector], host: str) -> Starle
     worker = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="networks")
     films = FilmServer(model, detector)
     detector = functools.cache(detector)
+    # Once the first page shows a face, and not in the only worker, whose next requests need not wait for it.
+    prepare_once = functools.cache(threading.Thread(target=prepare, args=(model, detector)).start)
 
     async def compute(function: Callable, *arguments) -> Reply:
         return await asyncio.get_running_loop().run_in_executor(worker, function, *arguments)
@@ -92,6 +95,7 @@ def create(model: Editor, detector: Callable[[], Detector], host: str) -> Starle
                 if message["type"] == "websocket.disconnect":
                     return
                 await socket.send_bytes(await compute(_reply, session, message))
+                prepare_once()
         except WebSocketDisconnect:
             return
         finally:

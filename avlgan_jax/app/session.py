@@ -264,6 +264,11 @@ class Session:
         return offsets
 
 
+def prepare(model: Editor, detector: Callable[[], Detector]) -> None:
+    """Compile the programs of an edit, which takes a second, so that the first one of a page does not wait for them."""
+    Session(model, detector).answer({"do": "edit", "valence": 0.5, "arousal": 0.5})
+
+
 def _flat(landmarks: Float[np.ndarray, "68 d"]) -> list[float]:
     """Return x and y of all landmarks as one list of 136 numbers, for JSON."""
     return in_plane(landmarks).astype(float).round(2).ravel().tolist()

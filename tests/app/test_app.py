@@ -18,6 +18,7 @@ from websockets.sync.client import connect
 
 import avlgan_jax
 from avlgan_jax.app import server, session
+from avlgan_jax.editing import photograph
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import video
 
@@ -55,6 +56,16 @@ def test_the_landmarks_over_the_face_are_those_that_its_pixels_are_at(page_sessi
         points = np.array(page_session.answer(request | {"plain": plain}).header["landmarks"]).reshape(68, 2)
         heights[plain] = points[[37, 38, 43, 44], 1].min() - points[19:25, 1].max()
     assert heights[False] > 0.0 > heights[True]
+
+
+def test_the_programs_of_an_edit_are_compiled_in_advance(model):
+    def no_detector():
+        raise AssertionError("nothing was uploaded")
+
+    photograph._geometry.cache_clear()
+    session.prepare(model, no_detector)
+    assert photograph._geometry.cache_info().currsize == 1
+    assert photograph._geometry(model.resolution)._cache_size() == 1
 
 
 def test_an_upload_stays_in_its_own_session(page_session, model, tmp_path):
