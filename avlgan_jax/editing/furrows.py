@@ -16,8 +16,8 @@ from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces.procedural import painting
 from avlgan_jax.faces.procedural.painting import Box
 
-# Furrows are drawn where the inner ends of the brows come nearer by more than the first of these distances, and in full
-# from the second one: those of an angry drawn face come nearer by 0.1, and what a fearful one shows is slight.
+# Furrows begin where the inner ends of the brows come nearer by the first of these distances, and are full from the
+# second one. An angry drawn face, whose brows come nearer by 0.1, has most of a furrow, and a fearful one little.
 _NEARER = (0.03, 0.13)
 # Knots of the furrow on the picture's right, from its top: distance from the middle line and height below the ends of
 # the brows. The other furrow is its mirror image.
@@ -25,6 +25,7 @@ _KNOTS = np.array(((0.066, -0.075), (0.050, 0.0), (0.058, 0.085)))
 _WIDTH, _BLUR = 0.030, 0.016
 # Factors of the skin's RGB in the middle of a full furrow.
 _SHADE = (0.62, 0.54, 0.52)
+# How strong an infant's furrows are beside an adult's, as in drawn faces.
 _INFANT = 0.6
 _INNER_ENDS = [21, 22]
 
