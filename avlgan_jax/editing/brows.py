@@ -12,6 +12,8 @@ from avlgan_jax.faces.landmarks import in_plane
 # The smallest distance of a lowered brow from the upper lid below it, in distances of the outer eye corners.
 # Photographs at rest have about 0.2, and drawn faces 0.04 more (`data.proportions`).
 ROOM = 0.11
+# A brow that rests nearer may still lose the rest of this share of its distance.
+SHARE = 0.7
 # The points that are lowered most: by at least this share of the largest lowering.
 _MOST = 0.5
 # Points of a brow and of the upper lid below it; the eyes' corners belong to it.
@@ -24,7 +26,8 @@ def above_lids(before: Float[np.ndarray, "68 d"], after: Float[np.ndarray, "68 d
 
     All lowered points of a brow move by the same share of what is asked, sideways too, so that the brow keeps its shape
     and brows that are hardly lowered do not meet: the largest share, up to 1, with which the points that are lowered
-    most keep `ROOM`, or stay where they were if they had less. Raised points and all other landmarks stay to the bit.
+    most keep `ROOM`, or `SHARE` of their distance at rest if that is less. An upper lid that is raised towards a
+    lowered brow gives way, at most until it is where it was. Raised brows and all other landmarks stay to the bit.
 
     Args:
         before: Landmarks of the photograph, in any unit.
@@ -43,10 +46,27 @@ def above_lids(before: Float[np.ndarray, "68 d"], after: Float[np.ndarray, "68 d
         most = (lowering > 0.0) & (lowering >= _MOST * lowering.max())
         if not most.any():
             continue
-        across = in_plane(after)[lid] @ along
-        order = np.argsort(across)
-        lid_height = np.interp(in_plane(after)[brow] @ along, across[order], (in_plane(after)[lid] @ down)[order])
-        room = np.maximum(lid_height - ROOM * unit - in_plane(before)[brow] @ down, 0.0)
-        factor = min(1.0, float((room[most] / lowering[most]).min()))
-        stopped[brow, :2] -= (1.0 - factor) * (lowering > 0.0)[:, None] * moved
+        rise = np.maximum((in_plane(before)[lid] - in_plane(after)[lid]) @ down, 0.0)
+        lowest = in_plane(after)[lid] + rise[:, None] * down
+        distance = _height(lowest, in_plane(after)[brow], along, down) - in_plane(before)[brow] @ down
+        kept = np.minimum(ROOM * unit, SHARE * np.maximum(distance, 0.0))
+        share = float(((distance - kept)[most] / lowering[most]).clip(0.0, 1.0).min())
+        stopped[brow, :2] -= (1.0 - share) * (lowering > 0.0)[:, None] * moved
+        # Both points of a lid give way by the same share of their rise, so that the eye keeps its shape.
+        room = in_plane(after)[lid] @ down - _height(in_plane(stopped)[brow], in_plane(after)[lid], along, down)
+        risen = rise > 0.0
+        lacking = (kept[most].min() - room)[risen] / rise[risen]
+        stopped[lid, :2] += float(lacking.clip(0.0, 1.0).max(initial=0.0)) * rise[:, None] * down
     return stopped
+
+
+def _height(
+    line: Float[np.ndarray, "n 2"],
+    places: Float[np.ndarray, "k 2"],
+    along: Float[np.ndarray, "2"],
+    down: Float[np.ndarray, "2"],
+) -> Float[np.ndarray, "k"]:
+    """Return how far down a line through points lies where it passes under or over each of `places`."""
+    across = line @ along
+    order = np.argsort(across)
+    return np.interp(places @ along, across[order], (line @ down)[order])

@@ -7,6 +7,7 @@ from avlgan_jax.editing import brows
 from avlgan_jax.faces import procedural
 
 BROWS = slice(17, 27)
+LIDS = [37, 38, 43, 44]
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +70,31 @@ def test_a_brow_that_stops_comes_no_nearer_to_the_other_than_its_share(calm):
     np.testing.assert_allclose(np.abs(moved[BROWS, 0]) / 12.0, share, atol=1e-6)
 
 
-def test_a_brow_that_is_near_the_lid_is_not_lowered_further(calm):
-    near = lowered(calm, 0.4 * np.linalg.norm(calm[36] - calm[45]))
-    stopped = brows.above_lids(near, lowered(near, 10.0))
-    across = near[45] - near[36]
+def test_a_raised_lid_gives_way_and_no_further_than_to_its_place(calm):
+    after = lowered(calm, 60.0)
+    after[LIDS, 1] -= 8.0
+    stopped = brows.above_lids(calm, after)
+    np.testing.assert_allclose(stopped[BROWS], brows.above_lids(calm, lowered(calm, 60.0))[BROWS], atol=0.3)
+    np.testing.assert_allclose(stopped[LIDS], calm[LIDS], atol=0.7)
+    little = lowered(calm, 2.0)
+    little[LIDS, 1] -= 2.0
+    np.testing.assert_array_equal(brows.above_lids(calm, little), little)
+
+
+def test_a_brow_that_rests_near_the_lid_keeps_a_share_of_its_distance(calm):
+    unit = np.linalg.norm(calm[36] - calm[45])
+    near = calm.copy()
+    near[BROWS, 1] = calm[[37, 37, 37, 38, 38, 43, 43, 44, 44, 44], 1] - 0.1 * unit
+    moved = (brows.above_lids(near, lowered(near, 60.0)) - near)[BROWS, 1] / unit
+    assert (moved >= 0.02).all() and (moved <= 0.1 * (1.0 - brows.SHARE) + 1e-3).all()
+
+
+def test_a_brow_below_the_lid_is_not_lowered_further(calm):
+    below = lowered(calm, 0.4 * np.linalg.norm(calm[36] - calm[45]))
+    stopped = brows.above_lids(below, lowered(below, 10.0))
+    across = below[45] - below[36]
     down = np.array([-across[1], across[0]]) / np.linalg.norm(across)
-    np.testing.assert_allclose((stopped @ down)[BROWS], (near @ down)[BROWS], atol=1e-4)
+    np.testing.assert_allclose((stopped @ down)[BROWS], (below @ down)[BROWS], atol=1e-4)
 
 
 @pytest.mark.parametrize("degrees", [-40.0, 90.0])
