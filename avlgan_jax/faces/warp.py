@@ -114,15 +114,20 @@ def area_change(flow: Flow, points: Points) -> Float[Array, "n"]:
     """
 
     distances = _distances(flow.centres, points)
-    moved, slope = flow.coefficients.T @ _kernel(distances), _kernel_slope(distances)
+    moved = flow.coefficients.T @ _kernel(distances)
+    # The slope of the sum over centres k, coefficients_k slope_k (p - centre_k), is taken apart so that one matrix
+    # product sums it: arrays of centres by points take most of the time.
+    weights = flow.coefficients
+    parts = jnp.concatenate([weights, weights * flow.centres[:, :1], weights * flow.centres[:, 1:]], axis=1)
+    at_point, at_x, at_y = jnp.split(parts.T @ _kernel_slope(distances), 3)
 
-    def along(axis: int) -> Float[Array, "2 n"]:
+    def along(axis: int, at_centre: Float[Array, "2 n"]) -> Float[Array, "2 n"]:
         """Return the slope of the displacement along x (0) or y (1), by the product rule."""
         direction = jnp.broadcast_to(jnp.eye(2)[axis], points.shape)
         inside, rise = jax.jvp(lambda p: _fade(p) * face(flow, p), (points,), (direction,))
-        return inside * (flow.coefficients.T @ (slope * (points[:, axis] - flow.centres[:, axis, None]))) + rise * moved
+        return inside * (points[:, axis] * at_point - at_centre) + rise * moved
 
-    along_x, along_y = along(0), along(1)
+    along_x, along_y = along(0, at_x), along(1, at_y)
     return (1.0 + along_x[0]) * (1.0 + along_y[1]) - along_x[1] * along_y[0]
 
 
