@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.choices import output
-from benchmarks.timing import Case, Setting
+from benchmarks.timing import Case, Setting, warm_up
 from benchmarks.training import TINY, OurRun, configured
 
 CASES = ((64, 16, 16), (64, 32, 16), (128, 64, 4))
@@ -75,8 +75,8 @@ def _ours(run: OurRun, dump: Path) -> Counter[str]:
     """Return the milliseconds of a JAX step by kind, from a profile and XLA's dump."""
     import jax
 
-    for _ in range(2):
-        run()
+    run()
+    warm_up(run)
     with tempfile.TemporaryDirectory() as folder:
         with jax.profiler.trace(folder):
             for _ in range(STEPS):
@@ -148,8 +148,7 @@ def _theirs(config) -> Counter[str]:
     model = build.build("image", config, FACES)
     reference = image_reference(config, drawn_state(model, config), "best")
     batch = jax.tree.map(lambda leaf: leaf[0], example_batches(config, model, 1))
-    for _ in range(2):
-        reference.step(batch)
+    warm_up(lambda: reference.step(batch))
     with profile(activities=[ProfilerActivity.CPU]) as found:
         for _ in range(STEPS):
             reference.step(batch)

@@ -28,8 +28,19 @@ def test_contenders_take_turns_after_a_warm_up():
     calls = []
     contenders = {name: lambda name=name: calls.append(name) for name in ("ours", "theirs")}
     measured = timing.alternate(contenders, rounds=3, unit="images/s", items=5)
-    assert calls == ["ours", "theirs"] * 5
+    assert calls[:2] == ["ours", "theirs"] and calls[-6:] == ["ours", "theirs"] * 3
     assert all(m.low <= m.median <= m.high and m.rounds == 3 for m in measured.values())
+
+
+def test_a_warm_up_goes_on_while_calls_take_new_memory():
+    kept = []
+
+    def call():
+        if len(kept) < 5:
+            kept.append(b"x" * 2**26)  # 16,384 pages of 4 kB
+
+    assert timing.warm_up(call) == 5 + 3
+    assert timing.warm_up(lambda: kept.append(b"x" * 2**26)) == 24  # never warm
 
 
 def test_a_ratio_says_how_many_times_faster_ours_is():
