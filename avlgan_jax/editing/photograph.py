@@ -17,7 +17,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
-from avlgan_jax.editing import brows, furrows, opened_mouth
+from avlgan_jax.editing import brows, closing_eyes, furrows, opened_mouth
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import crop, openings, warp
 from avlgan_jax.faces import landmarks as lm
@@ -186,11 +186,13 @@ def blend(
         moved = brows.above_lids(face.landmarks, moved)
         geometry = _geometry(resolution)(*(lm.normalise(points, resolution) for points in (face.landmarks, moved)))
         fine_flow, flow, mouth, eyes = (np.asarray(part) for part in geometry)
-        shown = _moved(shown, _enlarged(fine_flow, places) * square.side)
+        original, displacement = shown, _enlarged(fine_flow, places) * square.side
+        shown = _moved(original, displacement)
         source = _moved(source, flow * resolution)
         painted = _enlarged(edited - source, places, cv2.INTER_CUBIC)
         mouth, eyes = (_enlarged(part, places)[..., None] for part in (mouth, eyes))
-        eyes = (1.0 - mouth) * eyes
+        # An eye that closes keeps its own pixels (`closing_eyes`).
+        eyes = (1.0 - closing_eyes.closed(*map(in_plane, (face.landmarks, moved))).mean()) * (1.0 - mouth) * eyes
         colour = _COLOUR_OF_MOUTH * mouth + _COLOUR_OF_EYES * eyes
         added = colour * painted + (mouth + eyes - colour) * cv2.transform(painted, _BRIGHTNESS[None])[..., None]
     output = photo.copy()
@@ -198,6 +200,7 @@ def blend(
     if moved is not None:
         # In pixels of the part of the photograph that is shown.
         before, after = (square.to_photograph(in_plane(p), resolution) - low for p in (face.landmarks, moved))
+        closing_eyes.draw(shown, original, displacement, before, after)
         opened_mouth.draw(shown, before, after, face.light_on(photo), face.infant)
         furrows.draw(shown, before, after, face.infant)
     output[low[1] : high[1], low[0] : high[0]] = np.rint(shown.clip(0.0, 255.0))

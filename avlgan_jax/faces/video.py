@@ -262,7 +262,8 @@ def _write_gif(path: Path, frames: Iterator[np.ndarray], shape: tuple[int, ...],
     """Encode frames as an endlessly repeated GIF."""
     from PIL import Image
 
-    first, *others = [Image.fromarray(frame).quantize(256) for frame in frames]
+    # The palette that covers all colours, then fitted: a median cut gives green teeth to a face before a green wall.
+    first, *others = [Image.fromarray(frame).quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1) for frame in frames]
     times = np.round(100.0 * np.arange(len(others) + 2) / fps)
     # Browsers slow down GIFs with frame durations under 20 ms.
     durations = [10 * max(2, int(hundredths)) for hundredths in np.diff(times)]

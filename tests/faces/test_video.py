@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from avlgan_jax.faces import video
+from avlgan_jax.faces.procedural import named
 
 
 def _frames(count: int, height: int = 48, width: int = 64) -> list[np.ndarray]:
@@ -57,6 +58,15 @@ def test_odd_sides_become_even_by_repeating_the_edge(tmp_path):
     for frame in video.read_frames(tmp_path / "a.mp4"):
         assert frame.shape == (34, 48, 3)
         assert np.abs(frame.astype(int) - 120).max() <= 2
+
+
+def test_a_gif_keeps_the_colours_of_small_parts(tmp_path):
+    """The teeth of this face were as green as the wall behind it."""
+    image = named.draw_face(3, False, 256, 0.7, 0.3)[0]
+    video.write_video(tmp_path / "a.gif", [image] * 2, 10.0)
+    with Image.open(tmp_path / "a.gif") as film:
+        found = np.asarray(film.convert("RGB")).astype(int)
+    assert np.abs(found - image).max() < 24
 
 
 def test_a_gif_has_all_frames_and_the_right_duration(tmp_path):
