@@ -12,7 +12,7 @@ from avlgan_jax.faces.landmarks import in_plane
 # The smallest distance of a lowered brow from the upper lid below it, in distances of the outer eye corners.
 # Photographs at rest have about 0.2, and drawn faces 0.04 more (`data.proportions`).
 ROOM = 0.11
-# A brow that rests nearer may still lose the rest of this share of its distance.
+# A brow whose distance at rest is small keeps this share of it instead.
 SHARE = 0.7
 # The points that are lowered most: by at least this share of the largest lowering.
 _MOST = 0.5

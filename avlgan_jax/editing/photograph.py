@@ -191,7 +191,7 @@ def blend(
         source = _moved(source, flow * resolution)
         painted = _enlarged(edited - source, places, cv2.INTER_CUBIC)
         mouth, eyes = (_enlarged(part, places)[..., None] for part in (mouth, eyes))
-        # An eye that closes keeps its own pixels (`closing_eyes`).
+        # `closing_eyes` draws an eye that closes; nothing painted is added to it.
         eyes = (1.0 - closing_eyes.closed(*map(in_plane, (face.landmarks, moved))).mean()) * (1.0 - mouth) * eyes
         colour = _COLOUR_OF_MOUTH * mouth + _COLOUR_OF_EYES * eyes
         added = colour * painted + (mouth + eyes - colour) * cv2.transform(painted, _BRIGHTNESS[None])[..., None]
