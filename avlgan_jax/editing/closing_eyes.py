@@ -55,7 +55,7 @@ def closed(source: Points, target: Points) -> Float[np.ndarray, "2"]:
     """Return how much the eyes on the picture's left and right close from `source` to `target`: 0 for not at all."""
     found = []
     for eye in EYES:
-        before, after = (_opening(points[list(eye)]) for points in (source, target))
+        before, after = (lm.lid_distance(points[list(eye)]) for points in (source, target))
         lost = 1.0 - after / max(before, 1e-6)
         open_before = before >= _OPEN * np.linalg.norm(np.subtract(*source[[eye[0], eye[3]]]))
         found.append(open_before * np.clip((lost - _LOST[0]) / (_LOST[1] - _LOST[0]), 0.0, 1.0))
@@ -148,8 +148,3 @@ def _closed_outline(ring: Ring) -> Float[np.ndarray, "25 2"]:
     """Return the outline with its first point again at its end."""
     outline = _outline(ring)
     return np.concatenate([outline, outline[:1]])
-
-
-def _opening(ring: Ring) -> float:
-    """Return the mean distance of the lids of an eye."""
-    return float(np.linalg.norm(ring[[1, 2]] - ring[[5, 4]], axis=-1).mean())

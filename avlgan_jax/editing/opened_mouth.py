@@ -190,7 +190,7 @@ def _mouth(source: Points, target: Points, corner: np.ndarray) -> Mouth:
 
 def _brightest(photo: Num[np.ndarray, "h w 3"], ring: Float[np.ndarray, "6 2"]) -> Float[np.ndarray, "3"] | None:
     """Return the median of the brightest fifth of the pixels in an eye, or None if it is closed or has none."""
-    if np.linalg.norm(ring[[1, 2]] - ring[[5, 4]], axis=-1).mean() < _OPEN_EYE * np.linalg.norm(ring[0] - ring[3]):
+    if lm.lid_distance(ring) < _OPEN_EYE * np.linalg.norm(ring[0] - ring[3]):
         return None
     (left, top), (right, bottom) = np.floor(ring.min(axis=0)).astype(int), np.ceil(ring.max(axis=0)).astype(int)
     part = photo[max(top, 0) : bottom, max(left, 0) : right]

@@ -113,6 +113,11 @@ def _darkness(depth: Float[Array, "batch 68"]) -> Float[Array, "batch 68"]:
     return 0.25 + 0.75 * jax.nn.sigmoid(4.0 * depth)
 
 
+def lid_distance(ring: Float[np.ndarray, "6 2"]) -> float:
+    """Return the mean distance between the lids of an eye, from its six landmarks."""
+    return float(np.linalg.norm(ring[[1, 2]] - ring[[5, 4]], axis=-1).mean())
+
+
 def eye_distance(landmarks: Float[np.ndarray, "*batch 68 d"]) -> Float[np.ndarray, "*batch"]:
     """Return the distance between the outer corners of the eyes, by which 300-W normalises landmark errors."""
     return np.asarray(np.linalg.norm(in_plane(landmarks[..., 36, :] - landmarks[..., 45, :]), axis=-1))
