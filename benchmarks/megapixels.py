@@ -17,10 +17,10 @@ import numpy as np
 import tyro
 from PIL import Image
 
-from avlgan_jax.editing import photograph
 from avlgan_jax.editing.editor import load
 from avlgan_jax.errors import command
 from avlgan_jax.faces import detectors, pictures
+from avlgan_jax.photographs import cropping
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def main() -> None:
             photo = timed("read", lambda: pictures.read(path))
             found = timed(
                 "find the face",
-                lambda p=photo: photograph.faces(p.pixels, detector, editor.resolution, path.name)[0],
+                lambda p=photo: cropping.faces(p.pixels, detector, editor.resolution, path.name)[0],
             )
             edited = timed("networks", lambda f=found: editor.edit_with_landmarks(f.image, 0.7, 0.3, f.landmarks))
             result = timed("blend", lambda p=photo, f=found, e=edited: editor.blend(p.pixels, f, e))

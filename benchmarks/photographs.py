@@ -22,11 +22,11 @@ from tqdm import tqdm
 
 from avlgan_jax import atomic_files
 from avlgan_jax.datasets.diffusion_fer.diffusion_fer_dataset_builder import photographs_in
-from avlgan_jax.editing import photograph
 from avlgan_jax.editing.editor import Editor, load
 from avlgan_jax.errors import UserError, command
 from avlgan_jax.faces import detectors, drawing, pictures
 from avlgan_jax.faces.emotions import EXPRESSIONS, TABLE_II
+from avlgan_jax.photographs import cropping
 from benchmarks.expressions import Instruments, Seen, luminance, outline, turn
 
 # Distance from the middle of the plane at which an expression is asked for, in the direction of Table II, and half.
@@ -75,10 +75,10 @@ class Subject:
 
     def __init__(self, path: Path, editor: Editor, detector: detectors.Detector):
         self.photo = pictures.read(path).pixels
-        found = photograph.faces(self.photo, detector, editor.resolution, str(path), editor.landmark_dimensions)
+        found = cropping.faces(self.photo, detector, editor.resolution, str(path), editor.landmark_dimensions)
         self.face, self._editor = max(found, key=lambda face: face.square.side), editor
 
-    def edits(self, emotions: Float[np.ndarray, "n 2"]) -> list[photograph.Photo]:
+    def edits(self, emotions: Float[np.ndarray, "n 2"]) -> list[cropping.Photo]:
         """Return the photograph at each emotion."""
         edited = self._editor.edit_with_landmarks(self.face.image, *emotions.T, self.face.landmarks)
         return [self._editor.blend(self.photo, self.face, edited.at(k)) for k in range(len(emotions))]

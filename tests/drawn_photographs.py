@@ -55,3 +55,9 @@ def diffusion_fer(folder: Path, count: int = 12) -> list[list]:
 def write_sheet(folder: Path, rows: list[list]) -> None:
     """Write the sheet of DiffusionFER: path, valence, arousal and expression of each image."""
     write_csv(folder / "dataset_sheet.csv", ["subDirectory_filePath", "valence", "arousal", "expression"], rows)
+
+
+def drawn_pair():
+    """Return a photograph of two people side by side, and the landmarks of the one at the right."""
+    left, right = drawn_face(1), drawn_face(2)
+    return np.hstack([left.image, right.image]), right.landmarks + np.array([224, 0])

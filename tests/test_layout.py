@@ -15,7 +15,7 @@ from conftest import ROOT
 RANKS = (
     ("root files",),
     ("faces",),
-    ("data",),
+    ("data", "photographs"),
     ("runtime", "datasets"),
     ("models",),
     ("training",),

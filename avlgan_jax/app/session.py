@@ -13,9 +13,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from avlgan_jax.editing import brows, dyad_film, editor, photograph
+from avlgan_jax.editing import dyad_film, editor
 from avlgan_jax.editing.editor import Edited, Editor
-from avlgan_jax.editing.photograph import FaceCrop
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import drawing, pictures, procedural, video
 from avlgan_jax.faces.detectors import Detector
@@ -24,6 +23,8 @@ from avlgan_jax.faces.landmarks import in_plane
 from avlgan_jax.faces.pictures import Picture
 from avlgan_jax.faces.procedural import named
 from avlgan_jax.models import transfer as transferring
+from avlgan_jax.photographs import blending, cropping
+from avlgan_jax.photographs.cropping import FaceCrop
 
 SHOWN = 256  # side of a drawn face on the page, in pixels
 LARGEST_SHOWN = 512  # side of a photographed face, which is shown at its own size up to this
@@ -91,14 +92,14 @@ class Session:
     def draw(self, seed: int, infant: bool) -> Reply:
         """Show the drawn face of `seed`, an infant or an adult."""
         photo, landmarks = named.draw_face(seed, infant, SHOWN, dimensions=self._model.landmark_dimensions)
-        return self._open(Picture(photo), [photograph.uncropped_face(photo, landmarks, self._model.resolution, infant)])
+        return self._open(Picture(photo), [cropping.uncropped_face(photo, landmarks, self._model.resolution, infant)])
 
     def upload(self, content: bytes) -> Reply:
         """Show the largest face of a picture file, given its bytes."""
         picture = pictures.decode(content, "the file")
         resolution, dimensions = self._model.resolution, self._model.landmark_dimensions
         return self._open(
-            picture, photograph.faces(picture.on_white(), self._detector(), resolution, "the picture", dimensions)
+            picture, cropping.faces(picture.on_white(), self._detector(), resolution, "the picture", dimensions)
         )
 
     def _open(self, picture: Picture, faces: list[FaceCrop]) -> Reply:
@@ -136,7 +137,7 @@ class Session:
         valence, arousal = self._model.predict(face.image).clip(-1.0, 1.0).tolist()
         side = int(np.clip(round(face.square.side), SHOWN, LARGEST_SHOWN))
         self._number_shown = number
-        self._shown, self._face = photograph.portrait(self._picture.on_white(), face, side)
+        self._shown, self._face = cropping.portrait(self._picture.on_white(), face, side)
         self._last = None
         header = {"valence": valence, "arousal": arousal, "landmarks": _flat(face.landmarks)}
         header |= {"face": number, "faces": len(self._faces), "side": len(face.image), "infant": face.infant}
@@ -153,7 +154,7 @@ class Session:
         """
         self._last = edited = self._edited(valence, arousal, offsets)
         shown = edited.images if plain else self._model.blend(self._shown, self._face, edited)
-        landmarks = edited.landmarks if plain else brows.above_lids(self._face.landmarks, edited.landmarks)
+        landmarks = edited.landmarks if plain else blending.shown_landmarks(self._face.landmarks, edited.landmarks)
         return Reply({"landmarks": _flat(landmarks), "side": len(shown)}, shown.tobytes())
 
     def _edited(self, valence: float, arousal: float, offsets: Float[np.ndarray, "68 d"]) -> Edited:
@@ -238,7 +239,7 @@ class Session:
         films = [source.shown for source in sources]
         for k, track in enumerate(tracks):
             photo, landmarks = named.draw_face(2 * seed + k, bool(k), DYAD_SIDE, dimensions=model.landmark_dimensions)
-            face = photograph.uncropped_face(photo, landmarks, model.resolution, bool(k))
+            face = cropping.uncropped_face(photo, landmarks, model.resolution, bool(k))
             films.append(model.portraits(photo, face, track, DYAD_SIDE))
         header = {
             "frames": len(phases),

@@ -73,8 +73,8 @@ def matrix(request: Matrix) -> Path:
     """
     from PIL import Image
 
-    from avlgan_jax.editing import photograph
     from avlgan_jax.faces import drawing
+    from avlgan_jax.photographs import cropping
 
     points, out = matrix_emotions(request.n), request.destination("matrix", (".png",))
     session = EditingSession(request)
@@ -82,7 +82,7 @@ def matrix(request: Matrix) -> Path:
     pixels, sheets = photo.on_white(), []
     for face in faces:
         grid = session.editor.portraits(pixels, face, points, _MATRIX_SIDE)
-        shown, _ = photograph.portrait(pixels, face, _MATRIX_SIDE)
+        shown, _ = cropping.portrait(pixels, face, _MATRIX_SIDE)
         sheets.append(drawing.avimage_matrix(shown, grid.reshape(request.n, request.n, *grid.shape[1:]), _MATRIX_SIDE))
     page = Image.new("RGBA", (sheets[0].width, sum(sheet.height for sheet in sheets)), (0, 0, 0, 0))
     for k, sheet in enumerate(sheets):
@@ -97,15 +97,15 @@ def emotions(request: Emotions) -> Path:
     Raises:
         UserError: an option is invalid, or the weights or the photograph cannot be used.
     """
-    from avlgan_jax.editing import photograph
     from avlgan_jax.faces import drawing
+    from avlgan_jax.photographs import cropping
 
     out = request.destination("emotions", (".png",))
     session = EditingSession(request)
     photo, faces = session.faces(request.photo, request.face, request.infant)
     pixels = photo.on_white()
     rows = [session.editor.portraits(pixels, face, TABLE_II, _SHEET_SIDE) for face in faces]
-    inputs = [photograph.portrait(pixels, face, _SHEET_SIDE)[0] for face in faces]
+    inputs = [cropping.portrait(pixels, face, _SHEET_SIDE)[0] for face in faces]
     atomic_files.write_bytes(out, drawing.png(drawing.expression_sheet(np.stack(inputs), np.stack(rows), _SHEET_SIDE)))
     return out
 
@@ -287,7 +287,7 @@ class EditingSession:
             infants: whether the faces are infants', as those of `procedural-infant` always are.
 
         Returns:
-            The photograph as a `pictures.Picture`, and a list of `photograph.FaceCrop` from left to right.
+            The photograph as a `pictures.Picture`, and a list of `cropping.FaceCrop` from left to right.
 
         Raises:
             UserError: the file is not a readable picture, or it has no face.
@@ -296,16 +296,16 @@ class EditingSession:
 
         # Before the models are loaded, which takes long: a wrong name or a damaged file is reported at once.
         photo = pictures.read(Path(name)) if named.seed_of(name) is None else None
-        from avlgan_jax.editing import photograph
+        from avlgan_jax.photographs import cropping
 
         resolution, dimensions = self.editor.resolution, self.editor.landmark_dimensions
         drawn = named.draw_by_name(name, dimensions=dimensions)
         if drawn is not None:
             image, landmarks = drawn
             infant = infants or named.seed_of(name)[1]
-            photo, faces = pictures.Picture(image), [photograph.uncropped_face(image, landmarks, resolution, infant)]
+            photo, faces = pictures.Picture(image), [cropping.uncropped_face(image, landmarks, resolution, infant)]
         else:
-            faces = photograph.faces(photo.pixels, self.detector, resolution, name, dimensions, infants)
+            faces = cropping.faces(photo.pixels, self.detector, resolution, name, dimensions, infants)
             _print_training_data(self.editor)
         return photo, faces
 

@@ -17,13 +17,13 @@ from scipy.ndimage import gaussian_filter1d
 
 from avlgan_jax.editing import motion
 from avlgan_jax.editing.editor import Editor
-from avlgan_jax.editing.photograph import FaceCrop, Photo
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import crop, footage, procedural
 from avlgan_jax.faces.crop import CropSquare
 from avlgan_jax.faces.detectors import Detector
 from avlgan_jax.faces.footage import Footage
 from avlgan_jax.faces.procedural.dyads import PERSONS
+from avlgan_jax.photographs.cropping import FaceCrop, Photo
 
 PANEL = 192  # side of a face in the film, in pixels
 FPS = procedural.FRAMES_PER_SECOND

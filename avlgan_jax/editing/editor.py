@@ -4,7 +4,7 @@
     image, landmarks = model.draw(seed=1)
     smiling = model.edit(image, valence=0.7, arousal=0.3)
 
-Faces are uint8 RGB at the resolution of the weights (`model.resolution`). `avlgan_jax.editing.photograph` crops them
+Faces are uint8 RGB at the resolution of the weights (`model.resolution`). `avlgan_jax.photographs.cropping` crops them
 from photographs.
 """
 
@@ -17,12 +17,13 @@ from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter1d
 from tqdm import tqdm
 
-from avlgan_jax.editing import bundle, inputs, photograph
-from avlgan_jax.editing.photograph import FaceCrop, Photo
+from avlgan_jax.editing import bundle, inputs
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces.emotions import matrix_emotions
 from avlgan_jax.faces.procedural import named
 from avlgan_jax.models import inference, transfer
+from avlgan_jax.photographs import blending, cropping
+from avlgan_jax.photographs.cropping import FaceCrop, Photo
 
 # Batch sizes for which the networks are compiled: a single face (interactive use), a few faces, a film.
 SIZES = (1, 16, 64)
@@ -144,15 +145,15 @@ class Editor:
         return self.models.paint(images, points, moved, emotions).reshape(image.shape)
 
     def blend(self, photo: Photo, face: FaceCrop, edited: Edited) -> Photo:
-        """Return a copy of a photograph in which one of its faces is edited: see `photograph.blend`.
+        """Return a copy of a photograph in which one of its faces is edited: see `blending.blend`.
 
         Args:
             photo: The photograph.
-            face: The face whose `image` was edited, one of `photograph.faces`.
+            face: The face whose `image` was edited, one of `cropping.faces`.
             edited: One face of `edit_with_landmarks`.
         """
         moved = edited.landmarks if self.bundle.config.image.warped else None
-        return photograph.blend(photo, face, edited.images, moved)
+        return blending.blend(photo, face, edited.images, moved)
 
     def portraits(
         self, photo: Photo, face: FaceCrop, emotions: Float[np.ndarray, "n 2"], side: int
@@ -163,11 +164,11 @@ class Editor:
 
         Args:
             photo: The photograph.
-            face: One of `photograph.faces`.
+            face: One of `cropping.faces`.
             emotions: Valence and arousal, each in [-1, 1].
             side: Side in pixels to which the square of the face is resized.
         """
-        picture, still = photograph.portrait(photo, face, side)
+        picture, still = cropping.portrait(photo, face, side)
         shown = []
         with tqdm(total=len(emotions), unit=" faces", delay=1.0, leave=False) as progress:
             for start in range(0, len(emotions), SIZES[-1]):

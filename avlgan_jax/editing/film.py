@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from avlgan_jax.editing import opened_mouth, photograph
 from avlgan_jax.editing.editor import Editor, smooth
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import crop, film_writer
@@ -25,6 +24,7 @@ from avlgan_jax.faces.emotions import emotion_path
 from avlgan_jax.faces.footage import Footage
 from avlgan_jax.faces.tracking import OneEuro, Tracker
 from avlgan_jax.models import transfer
+from avlgan_jax.photographs import cropping, opened_mouth
 
 Frame = UInt8[np.ndarray, "h w 3"]
 Progress = Callable[[int], object]
@@ -157,13 +157,13 @@ def at_times(
     return np.stack([np.interp(times, moments, column) for column in values.T], axis=-1).astype(np.float32)
 
 
-def _face(tracker: Tracker, frame: Frame, seconds: float, resolution: int) -> photograph.FaceCrop | None:
+def _face(tracker: Tracker, frame: Frame, seconds: float, resolution: int) -> cropping.FaceCrop | None:
     """Return the tracked face of a frame as input of the networks, or None if it is not seen."""
     points = tracker.follow(frame, float(seconds))
     if points is None or (points.max(axis=0) <= 0.0).any() or (points.min(axis=0) >= frame.shape[1::-1]).any():
         return None
     square = crop.square_around(points, frame.shape)
-    return photograph.FaceCrop(crop.crop_square(frame, square, resolution), square.to_crop(points, resolution), square)
+    return cropping.FaceCrop(crop.crop_square(frame, square, resolution), square.to_crop(points, resolution), square)
 
 
 class _Light:
@@ -172,7 +172,7 @@ class _Light:
     def __init__(self):
         self._filter, self._last = OneEuro(_LIGHT_CUTOFF, 0.0), None
 
-    def follow(self, frame: Frame, face: photograph.FaceCrop, seconds: float) -> Float[np.ndarray, "3"] | None:
+    def follow(self, frame: Frame, face: cropping.FaceCrop, seconds: float) -> Float[np.ndarray, "3"] | None:
         """Return the light in the next frame, or None before the eyes were open for the first time."""
         found = opened_mouth.light(frame, face.square.to_photograph(face.landmarks, len(face.image)))
         if found is not None:
@@ -181,7 +181,7 @@ class _Light:
 
 
 def _edited(
-    editor: Editor, frames: Sequence[Frame], faces: list[photograph.FaceCrop | None], emotions: Float[np.ndarray, "n 2"]
+    editor: Editor, frames: Sequence[Frame], faces: list[cropping.FaceCrop | None], emotions: Float[np.ndarray, "n 2"]
 ) -> Iterable[Frame]:
     """Yield the frames with their faces at the emotions."""
     known = [k for k, face in enumerate(faces) if face is not None]

@@ -14,7 +14,7 @@ def images(found: ArrayLike, side: int) -> UInt8[np.ndarray, "*batch h w 3"]:
     if image.dtype != np.uint8 or image.shape[-3:] != (side, side, 3):
         raise UserError(
             f"an image of shape {image.shape} and type {image.dtype}: these weights take uint8 faces of "
-            f"({side}, {side}, 3); crop them from photographs with avlgan_jax.editing.photograph"
+            f"({side}, {side}, 3); crop them from photographs with avlgan_jax.photographs.cropping"
         )
     return image
 

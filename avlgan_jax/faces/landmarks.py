@@ -118,6 +118,12 @@ def lid_distance(ring: Float[np.ndarray, "6 2"]) -> float:
     return float(np.linalg.norm(ring[[1, 2]] - ring[[5, 4]], axis=-1).mean())
 
 
+def lip_distance(landmarks: Float[np.ndarray, "68 d"]) -> float:
+    """Return the mean distance between the inner lips at their middle."""
+    upper, lower = in_plane(landmarks[[61, 62, 63]]), in_plane(landmarks[[67, 66, 65]])
+    return float(np.linalg.norm(upper - lower, axis=-1).mean())
+
+
 def eye_distance(landmarks: Float[np.ndarray, "*batch 68 d"]) -> Float[np.ndarray, "*batch"]:
     """Return the distance between the outer corners of the eyes, by which 300-W normalises landmark errors."""
     return np.asarray(np.linalg.norm(in_plane(landmarks[..., 36, :] - landmarks[..., 45, :]), axis=-1))

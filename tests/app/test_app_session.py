@@ -11,9 +11,9 @@ from PIL import Image
 
 import avlgan_jax
 from avlgan_jax.app import session
-from avlgan_jax.editing import photograph
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import video
+from avlgan_jax.photographs import blending
 
 pytest_plugins = ("app_fixtures",)
 
@@ -52,10 +52,10 @@ def test_the_programs_of_an_edit_are_compiled_in_advance(model):
     def no_detector():
         raise AssertionError("nothing was uploaded")
 
-    photograph._geometry.cache_clear()
+    blending._geometry.cache_clear()
     session.prepare(model, no_detector)
-    assert photograph._geometry.cache_info().currsize == 1
-    assert photograph._geometry(model.resolution)._cache_size() == 1
+    assert blending._geometry.cache_info().currsize == 1
+    assert blending._geometry(model.resolution)._cache_size() == 1
 
 
 def test_an_upload_stays_in_its_own_session(page_session, model, tmp_path):

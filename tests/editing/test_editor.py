@@ -3,11 +3,12 @@ import numpy as np
 import pytest
 
 import avlgan_jax
-from avlgan_jax.editing import editor, photograph
+from avlgan_jax.editing import editor
 from avlgan_jax.errors import UserError
 from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces.emotions import TABLE_II
 from avlgan_jax.faces.procedural import named
+from avlgan_jax.photographs import cropping
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +190,7 @@ def test_a_film_without_frames_and_a_smoothing_without_a_number_are_answered(mod
 
 def test_portraits_are_as_sharp_as_the_photograph(model):
     photo, landmarks = named.draw_by_name("procedural:3")
-    face = photograph.uncropped_face(photo, landmarks, model.resolution)
+    face = cropping.uncropped_face(photo, landmarks, model.resolution)
     emotions = np.array([[0.7, 0.2], [-0.5, 0.5]], np.float32)
     shown = model.portraits(photo, face, emotions, 128)
     assert shown.shape == (2, 128, 128, 3) and (shown[0] != shown[1]).any()
@@ -197,7 +198,7 @@ def test_portraits_are_as_sharp_as_the_photograph(model):
     def sharpness(picture):
         return np.abs(np.diff(picture.astype(float), axis=1)).mean()
 
-    picture, _ = photograph.portrait(photo, face, 128)
+    picture, _ = cropping.portrait(photo, face, 128)
     enlarged = cv2.resize(face.image, (128, 128), interpolation=cv2.INTER_LINEAR)
     for image in shown:
         assert sharpness(image) > 0.9 * sharpness(picture) > sharpness(enlarged)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from avlgan_jax.editing import brows
 from avlgan_jax.faces import procedural
+from avlgan_jax.photographs import brows
 
 BROWS = slice(17, 27)
 LIDS = [37, 38, 43, 44]

@@ -86,7 +86,7 @@ def light(photo: Num[np.ndarray, "h w 3"], landmarks: Points) -> Float[np.ndarra
 def novelty(source: Points, target: Points) -> float:
     """Return how new the inside of the mouth is: 0 where the photograph shows it, 1 where it has to be drawn."""
     unit = _unit(source)
-    before, after = _gap(source) / unit, _gap(target) / unit
+    before, after = lm.lip_distance(source) / unit, lm.lip_distance(target) / unit
     return _rise(after / max(before, _CLOSED) / (1.0 + _rise(before, *_SHOWN)), *_GROWTH)
 
 
@@ -185,7 +185,8 @@ def _mouth(source: Points, target: Points, corner: np.ndarray) -> Mouth:
     across = (right - left) / max(float(np.linalg.norm(right - left)), 1e-6)
     halves = (max(float((centre - left) @ across), 1.0), max(float((right - centre) @ across), 1.0))
     ring = painting.curve(lips, 6, closed=True)
-    return Mouth(ring, top, bottom, across, np.array([-across[1], across[0]]), halves, _gap(target), _unit(source))
+    down = np.array([-across[1], across[0]])
+    return Mouth(ring, top, bottom, across, down, halves, lm.lip_distance(target), _unit(source))
 
 
 def _brightest(photo: Num[np.ndarray, "h w 3"], ring: Float[np.ndarray, "6 2"]) -> Float[np.ndarray, "3"] | None:
@@ -202,11 +203,6 @@ def _brightest(photo: Num[np.ndarray, "h w 3"], ring: Float[np.ndarray, "6 2"]) 
         return None
     bright = pixels @ _BRIGHTNESS
     return np.median(pixels[bright >= np.quantile(bright, 0.8)], axis=0)
-
-
-def _gap(landmarks: Points) -> float:
-    """Return the mean distance between the inner lips at their middle."""
-    return float(np.linalg.norm(landmarks[[61, 62, 63]] - landmarks[[67, 66, 65]], axis=-1).mean())
 
 
 def _unit(landmarks: Points) -> float:

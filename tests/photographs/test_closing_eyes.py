@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from avlgan_jax.editing import closing_eyes, photograph
+from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces import procedural
+from avlgan_jax.photographs import blending, closing_eyes, cropping
 
 SIDE = 256
 
@@ -34,11 +35,11 @@ def eye_box(landmarks):
 def edited(awake, landmarks):
     """Return the picture with its pixels moved to landmarks, by a network that paints nothing."""
     image, before = awake
-    face = photograph.uncropped_face(image, before, 64, True)
+    face = cropping.uncropped_face(image, before, 64, True)
     moved = face.square.to_crop(landmarks, 64)
-    geometry = photograph._geometry(64)(*(photograph.lm.normalise(p, 64) for p in (face.landmarks, moved)))
-    source = photograph._moved(face.image.astype(np.float32), np.asarray(geometry[1]) * 64)
-    return photograph.blend(image, face, source, moved).astype(np.float32)
+    geometry = blending._geometry(64)(*(lm.normalise(p, 64) for p in (face.landmarks, moved)))
+    source = blending._moved(face.image.astype(np.float32), np.asarray(geometry[1]) * 64)
+    return blending.blend(image, face, source, moved).astype(np.float32)
 
 
 def error(image, truth, box):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from avlgan_jax.editing import opened_mouth
 from avlgan_jax.faces import procedural
+from avlgan_jax.photographs import opened_mouth
 
 SIDE = 256
 BRIGHTNESS = np.array([0.299, 0.587, 0.114])

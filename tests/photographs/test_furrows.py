@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from avlgan_jax.editing import furrows
 from avlgan_jax.faces import procedural
+from avlgan_jax.photographs import furrows
 
 SIDE = 256
 
