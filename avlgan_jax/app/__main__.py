@@ -24,8 +24,8 @@ class Arguments:
 
     weights: str = "faces64"
     """Weights: name of a packaged bundle, folder of a bundle, or folder of a training run."""
-    landmarks: str = "dlib"
-    """Landmark detector for uploaded photographs: dlib, fan, fan3d or mediapipe."""
+    landmarks: str = "auto"
+    """Detector for photographs: dlib, fan, fan3d, mediapipe, or auto (mediapipe where its file is, else dlib)."""
     host: str = "127.0.0.1"
     """Address to listen on. At any other address than 127.0.0.1 other machines of the network can use the page."""
     port: int = 8765
@@ -49,9 +49,10 @@ def main() -> None:
         from avlgan_jax.runtime import devices
 
         devices.use_compilation_cache(atomic_files.user_cache() / "programs")
-        detectors.kind(arguments.landmarks)
+        landmarks = detectors.for_photographs(arguments.landmarks)
+        detectors.kind(landmarks)
         model = editor.load(arguments.weights)
-        app = server.create(model, lambda: detectors.create(arguments.landmarks), arguments.host)
+        app = server.create(model, lambda: detectors.create(landmarks), arguments.host)
         config = uvicorn.Config(
             app,
             log_level="warning",

@@ -250,7 +250,10 @@ class EditingSession:
         """The landmark detector, created at first use. Raises UserError if it is unknown or its files are missing."""
         from avlgan_jax.faces import detectors
 
-        return detectors.create(self._landmarks)
+        name = detectors.for_photographs(self._landmarks)
+        if name != self._landmarks:
+            print(f"landmarks: {name}", file=sys.stderr)
+        return detectors.create(name)
 
     def faces(self, name: str, chosen: int | None, infants: bool = False):
         """Return a photograph and its faces, and note on stderr if there are several, and all of them are edited.

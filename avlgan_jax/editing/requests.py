@@ -20,8 +20,8 @@ class CommonOptions:
 
     weights: str = "faces64"
     """Weights: name of a packaged bundle, folder of a bundle, or folder of a training run."""
-    landmarks: str = "dlib"
-    """Landmark detector for photographs: dlib, fan, fan3d or mediapipe. Use the one that prepared the training data."""
+    landmarks: str = "auto"
+    """Detector for photographs: dlib, fan, fan3d, mediapipe, or auto (mediapipe where its file is, else dlib)."""
 
 
 @dataclass(frozen=True)

@@ -112,9 +112,9 @@ def _moved_and_drawn(
 ) -> Float[np.ndarray, "h w 3"]:
     """Return the part with its pixels moved, what the networks painted, and what is drawn at its own size."""
     resolution, side = len(edited), face.square.side
-    normalised = [lm.normalise(points, resolution) for points in (face.landmarks, moved)]
-    fine_flow, flow, mouth, eyes = (np.asarray(found) for found in _geometry(resolution)(*normalised))
-    displacement = _enlarged(fine_flow, part) * side
+    source, target = (in_plane(lm.normalise(points, resolution)) for points in (face.landmarks, moved))
+    flow, mouth, eyes = (np.asarray(found) for found in _geometry(resolution)(source, target))
+    displacement = _enlarged(np.asarray(_fine_flow(source, target)), part) * side
     shown = _moved(part.pixels, displacement)
     painted = _enlarged(edited - _moved(face.image.astype(np.float32), flow * resolution), part, cv2.INTER_CUBIC)
     mouth, eyes = (_enlarged(found, part)[..., None] for found in (mouth, eyes))
@@ -129,9 +129,8 @@ def _moved_and_drawn(
     before, after = (face.square.to_photograph(in_plane(p), resolution) - part.low for p in (face.landmarks, moved))
     closing_eyes.draw(shown, part.pixels, displacement, before, after)
     if closing > 0.0:
-        sources = (lm.normalise(p, resolution) for p in closing_mouth.sources(face.landmarks, moved))
-        target = in_plane(normalised[1])
-        flows = tuple(_enlarged(np.asarray(_fine_flow(source, target)), part) * side for source in sources)
+        lips = (lm.normalise(points, resolution) for points in closing_mouth.sources(face.landmarks, moved))
+        flows = tuple(_enlarged(np.asarray(_fine_flow(lip, target)), part) * side for lip in lips)
         closing_mouth.draw(shown, part.pixels, flows, before, after)
     opened_mouth.draw(shown, before, after, light, face.infant)
     furrows.draw(shown, before, after, face.infant)
@@ -139,7 +138,7 @@ def _moved_and_drawn(
 
 
 @jax.jit
-def _fine_flow(source: Float[Array, "68 d"], target: Float[Array, "68 d"]) -> Float[Array, "g g 2"]:
+def _fine_flow(source: Float[Array, "68 2"], target: Float[Array, "68 2"]) -> Float[Array, "g g 2"]:
     """Return the displacement of the photograph on a grid over the crop, in sides of the crop."""
     flow = warp.fit(source, target, fine=True)
     return warp.displacement(flow, warp.pixel_centres(_FLOW_GRID, _FLOW_GRID)).reshape(_FLOW_GRID, _FLOW_GRID, 2) / 2.0
@@ -149,12 +148,12 @@ def _fine_flow(source: Float[Array, "68 d"], target: Float[Array, "68 d"]) -> Fl
 def _geometry(resolution: int):
     """Return the compiled function of two sets of landmarks that `blend` needs.
 
-    (source, target in [-1, 1]) -> displacement (g, g, 2) of the photograph (`fine`) on a grid over the crop, that of
-    the networks' input at each of its pixels, both in sides of the crop, and mouth and eyes (g, g) on the grid. All are
-    smooth: a grid holds them, and values between are interpolated.
+    (source, target in [-1, 1]) -> displacement (r, r, 2) of the networks' input at each of its pixels, in sides of the
+    crop, and mouth and eyes (g, g) on a grid over it. They are smooth: a grid holds them, and values between are
+    interpolated.
     """
 
-    def geometry(source: Float[Array, "68 d"], target: Float[Array, "68 d"]):
+    def geometry(source: Float[Array, "68 2"], target: Float[Array, "68 2"]):
         points, pixels = (warp.pixel_centres(side, side) for side in (_FLOW_GRID, resolution))
         flow = warp.displacement(warp.fit(source, target), pixels)
         mouth, eyes = (
@@ -162,7 +161,7 @@ def _geometry(resolution: int):
         )
         grid = (_FLOW_GRID, _FLOW_GRID)
         flow = flow.reshape(resolution, resolution, 2) / 2.0
-        return _fine_flow(source, target), flow, mouth.reshape(grid), eyes.reshape(grid)
+        return flow, mouth.reshape(grid), eyes.reshape(grid)
 
     return jax.jit(geometry)
 

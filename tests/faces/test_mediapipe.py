@@ -51,6 +51,26 @@ def test_the_environment_variable_has_the_path_of_the_file(tmp_path, monkeypatch
         detectors.create("mediapipe")
 
 
+def test_photographs_use_it_where_its_file_is_and_dlib_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.delenv(mediapipe.VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert detectors.for_photographs("auto") == "dlib"
+    assert detectors.for_photographs("fan") == "fan"
+    (tmp_path / "avlgan_jax").mkdir()
+    (tmp_path / "avlgan_jax" / mediapipe.FILE).write_bytes(b"")
+    assert detectors.for_photographs("auto") == "mediapipe"
+    # A file that is stated but missing is told, not passed over.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
+    monkeypatch.setenv(mediapipe.VARIABLE, str(tmp_path / "gone.task"))
+    assert detectors.for_photographs("auto") == "mediapipe"
+
+
+def test_without_a_program_for_its_networks_photographs_use_dlib(tmp_path, monkeypatch):
+    monkeypatch.setenv(mediapipe.VARIABLE, str(tmp_path / "there.task"))
+    monkeypatch.setattr(mediapipe.importlib.util, "find_spec", lambda name: None)
+    assert detectors.for_photographs("auto") == "dlib"
+
+
 def test_a_damaged_file_is_a_user_error(tmp_path, monkeypatch):
     path = tmp_path / mediapipe.FILE
     path.write_bytes(b"PK\x03\x04 cut off")

@@ -38,7 +38,7 @@ def edited(awake, landmarks):
     face = cropping.uncropped_face(image, before, 64, True)
     moved = face.square.to_crop(landmarks, 64)
     geometry = blending._geometry(64)(*(lm.normalise(p, 64) for p in (face.landmarks, moved)))
-    source = blending._moved(face.image.astype(np.float32), np.asarray(geometry[1]) * 64)
+    source = blending._moved(face.image.astype(np.float32), np.asarray(geometry[0]) * 64)
     return blending.blend(image, face, source, moved).astype(np.float32)
 
 

@@ -48,7 +48,7 @@ def edited(face, landmarks):
     crop = cropping.uncropped_face(image, before, 64)
     moved = crop.square.to_crop(landmarks, 64)
     geometry = blending._geometry(64)(*(lm.normalise(p, 64) for p in (crop.landmarks, moved)))
-    source = blending._moved(crop.image.astype(np.float32), np.asarray(geometry[1]) * 64)
+    source = blending._moved(crop.image.astype(np.float32), np.asarray(geometry[0]) * 64)
     return blending.blend(image, crop, source, moved).astype(np.float32)
 
 

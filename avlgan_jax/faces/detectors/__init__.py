@@ -26,6 +26,7 @@ CLASSES = {
     "dlib": ("avlgan_jax.faces.detectors.dlib", "Dlib"),
     "mediapipe": ("avlgan_jax.faces.detectors.mediapipe", "Mediapipe"),
 }
+AUTO = "auto"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +84,18 @@ def kind(name: str) -> type[Detector]:
         raise UserError(f"--landmarks {name}: unknown landmark detector; expected one of {', '.join(CLASSES)}")
     module, class_name = CLASSES[base]
     return getattr(importlib.import_module(module), class_name)
+
+
+def for_photographs(name: str) -> str:
+    """Return the name of the detector that edits photographs: `name`, or for `AUTO` the best one that is there.
+
+    That is MediaPipe where its file is, which marks turned heads and open mouths better, and dlib elsewhere.
+    """
+    if name != AUTO:
+        return name
+    from avlgan_jax.faces.detectors import mediapipe
+
+    return "mediapipe" if mediapipe.is_present() else "dlib"
 
 
 def fetch(name: str) -> None:

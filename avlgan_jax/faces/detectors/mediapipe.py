@@ -6,6 +6,7 @@ table `mediapipe_points.csv`.
 """
 
 import functools
+import importlib.util
 import io
 import os
 import zipfile
@@ -162,6 +163,13 @@ class _Network:
 def model_path() -> Path:
     """Return where the file is expected: the path in the environment variable, else in the user's cache folder."""
     return Path(os.environ.get(VARIABLE) or atomic_files.user_cache() / FILE)
+
+
+def is_present() -> bool:
+    """Return whether a file is where one is expected, or stated to be somewhere, and a program can run its networks."""
+    programs = ("ai_edge_litert", "tensorflow")
+    stated = bool(os.environ.get(VARIABLE)) or model_path().is_file()
+    return stated and any(importlib.util.find_spec(name) is not None for name in programs)
 
 
 def checked(path: Path) -> Path:
