@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, UInt8
 from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces import openings, warp
 from avlgan_jax.faces.landmarks import in_plane
-from avlgan_jax.photographs import brows, closing_eyes, closing_mouth, furrows, opened_mouth, toning
+from avlgan_jax.photographs import brows, closing_eyes, closing_mouth, furrows, opened_mouth, pixels, toning
 from avlgan_jax.photographs.cropping import FaceCrop, Photo
 
 # Blending has full weight within this fraction of the square's half side, and fades to 0 at the edge of the square.
@@ -99,8 +99,8 @@ def _part(photo: Photo, face: FaceCrop) -> _Part:
         ((np.arange(low[axis], high[axis]) + 0.5 - offset) / square.side).astype(np.float32)
         for axis, offset in ((0, square.left), (1, square.top))
     )
-    pixels = photo[low[1] : high[1], low[0] : high[0]].astype(np.float32)
-    return _Part(low, pixels, tuple(np.meshgrid(x, y)), (_fade(y)[:, None] * _fade(x))[..., None])
+    shown = photo[low[1] : high[1], low[0] : high[0]].astype(np.float32)
+    return _Part(low, shown, tuple(np.meshgrid(x, y)), (_fade(y)[:, None] * _fade(x))[..., None])
 
 
 def _moved_and_drawn(
@@ -154,8 +154,8 @@ def _geometry(resolution: int):
     """
 
     def geometry(source: Float[Array, "68 2"], target: Float[Array, "68 2"]):
-        points, pixels = (warp.pixel_centres(side, side) for side in (_FLOW_GRID, resolution))
-        flow = warp.displacement(warp.fit(source, target), pixels)
+        points, inputs = (warp.pixel_centres(side, side) for side in (_FLOW_GRID, resolution))
+        flow = warp.displacement(warp.fit(source, target), inputs)
         mouth, eyes = (
             openings.features(source, target, points, rings, _EDGE) for rings in (openings.MOUTH, openings.EYES)
         )
@@ -168,9 +168,7 @@ def _geometry(resolution: int):
 
 def _moved(image: Float[np.ndarray, "h w 3"], displacement: Float[np.ndarray, "h w 2"]) -> Float[np.ndarray, "h w 3"]:
     """Return the image at each pixel plus its displacement in pixels; where that is 0, to the bit."""
-    columns, rows = np.meshgrid(*(np.arange(size, dtype=np.float32) for size in image.shape[1::-1]))
-    across, down = columns + displacement[..., 0], rows + displacement[..., 1]
-    return cv2.remap(image, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return pixels.sample(image, pixels.positions((0, 0), image.shape[1::-1]) + displacement)
 
 
 def _enlarged(

@@ -13,7 +13,6 @@ Points are (x, y) in pixels of the photograph; sizes are over the distance of it
 
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from jaxtyping import Float
 
@@ -21,6 +20,7 @@ from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces import openings
 from avlgan_jax.faces.procedural import painting
 from avlgan_jax.faces.procedural.painting import Box
+from avlgan_jax.photographs import pixels
 
 Photo = Float[np.ndarray, "h w 3"]
 Points = Float[np.ndarray, "68 2"]
@@ -86,7 +86,7 @@ def draw(
             continue
         eye = _Eye(before + moved - low, after - low, moved, unit)
         here = (slice(low[1], high[1]), slice(low[0], high[0]))
-        at = np.stack(np.meshgrid(*(np.arange(a, b, dtype=np.float32) for a, b in zip(low, high, strict=True))), -1)
+        at = pixels.positions(low, high)
         drawn = _drawn(eye, photo[here], original, at, at + displacement[here])
         photo[here] += share * (drawn - photo[here])
 
@@ -107,10 +107,10 @@ def _drawn(eye: _Eye, shown: Photo, original: Photo, at: np.ndarray, came_from: 
     lashes = painting.ribbon(_closed_outline(eye.before), np.full(25, 2.0 * _LASHES * eye.unit))
     eye_before = painting.fill(box, [_outline(eye.before)])
     eye_before = np.maximum(eye_before, painting.fill(box, [lashes]))
-    seen = _sample(eye_before, came_from - corner + eye.moved.astype(np.float32))
+    seen = pixels.sample(eye_before, came_from - corner + eye.moved.astype(np.float32))
     output = shown + painting.soften(seen, edge)[..., None] * (_lid(eye, original, at) - shown)
     opened = np.minimum(*(painting.fill(box, [_outline(ring)], edge) for ring in (eye.after, eye.before)))
-    eyeball = _sample(original, at - eye.moved.astype(np.float32))
+    eyeball = pixels.sample(original, at - eye.moved.astype(np.float32))
     output += opened[..., None] * (eyeball - output)
     upper = painting.curve(eye.after[:4], 6)
     line = painting.ribbon(upper, _WIDTH * eye.unit * painting.taper(len(upper), 0.3, 0.3))
@@ -129,13 +129,7 @@ def _lid(eye: _Eye, original: Photo, at: np.ndarray) -> Photo:
     above = np.maximum(edge - here @ down, 0.0)
     height = edge + _LASHES * eye.unit + _STRETCH * above
     places = here + (height - here @ down)[..., None] * down
-    return _sample(original, (places + corner - eye.moved).astype(np.float32))
-
-
-def _sample(image: np.ndarray, places: Float[np.ndarray, "h w 2"]) -> np.ndarray:
-    """Return an image at places in its pixels."""
-    x, y = (np.ascontiguousarray(places[..., axis], np.float32) for axis in (0, 1))
-    return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return pixels.sample(original, (places + corner - eye.moved).astype(np.float32))
 
 
 def _outline(ring: Ring) -> Float[np.ndarray, "n 2"]:

@@ -10,7 +10,6 @@ and of the teeth below that one. The two flows meet at the edge of the lower lip
 Points are (x, y); sizes are over the distance of the outer eye corners.
 """
 
-import cv2
 import numpy as np
 from jaxtyping import Float
 
@@ -18,6 +17,7 @@ from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces.landmarks import in_plane
 from avlgan_jax.faces.procedural import painting
 from avlgan_jax.faces.procedural.painting import Box
+from avlgan_jax.photographs import pixels
 
 Photo = Float[np.ndarray, "h w 3"]
 Points = Float[np.ndarray, "68 2"]
@@ -48,7 +48,7 @@ def share(before: Float[np.ndarray, "68 d"], after: Float[np.ndarray, "68 d"]) -
     """Return how much a mouth closes from `before` to `after`: 0 for not at all, 1 for so much that lips slide."""
     gap, unit = lm.lip_distance(before), max(float(lm.eye_distance(before)), 1e-6)
     lost = 1.0 - lm.lip_distance(after) / max(gap, 1e-6)
-    return _rise(gap / unit, *_OPEN) * _rise(lost, *_LOST)
+    return pixels.rise(gap / unit, *_OPEN) * pixels.rise(lost, *_LOST)
 
 
 def meeting(before: Float[np.ndarray, "68 d"], after: Float[np.ndarray, "68 d"]) -> Float[np.ndarray, "68 d"]:
@@ -63,7 +63,7 @@ def meeting(before: Float[np.ndarray, "68 d"], after: Float[np.ndarray, "68 d"])
     closing, unit = share(before, after), float(lm.eye_distance(before))
     if closing == 0.0:
         return after
-    near = 1.0 - _rise(lm.lip_distance(after) / unit, *_MEET)
+    near = 1.0 - pixels.rise(lm.lip_distance(after) / unit, *_MEET)
     met, upper, lower = after.copy(), list(_UPPER), list(_LOWER)
     half = 0.5 * closing * near * (after[lower[5:], :2] - after[upper[5:], :2])
     # The outer edges follow the inner ones, which keeps the lips as thick as they are.
@@ -117,8 +117,8 @@ def draw(
     if (high <= low).any():
         return
     here, box = (slice(low[1], high[1]), slice(low[0], high[0])), Box(0, 0, *(high - low).tolist())
-    at = np.stack(np.meshgrid(*(np.arange(a, b, dtype=np.float32) for a, b in zip(low, high, strict=True))), axis=-1)
-    upper, lower = (_sample(original, at + displacement[here]) for displacement in displacements)
+    at = pixels.positions(low, high)
+    upper, lower = (pixels.sample(original, at + displacement[here]) for displacement in displacements)
     edge = painting.curve(after[list(_LOWER_EDGE)], 6)
     softness = max(_EDGE * unit, 0.5)
     mouth = lower + _above(at, edge, softness)[..., None] * (upper - lower)
@@ -137,15 +137,3 @@ def _above(at: np.ndarray, edge: Float[np.ndarray, "n 2"], softness: float) -> F
     down = np.array([-along[1], along[0]])
     border = np.interp(at @ along, edge @ along, edge @ down)
     return np.clip(0.5 + (border - at @ down) / (2.0 * softness), 0.0, 1.0).astype(np.float32)
-
-
-def _sample(image: np.ndarray, places: Float[np.ndarray, "h w 2"]) -> np.ndarray:
-    """Return an image at places in its pixels."""
-    x, y = (np.ascontiguousarray(places[..., axis], np.float32) for axis in (0, 1))
-    return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-
-
-def _rise(value: float, low: float, high: float) -> float:
-    """Return a smooth rise from 0 at `low` to 1 at `high`."""
-    part = min(max((value - low) / (high - low), 0.0), 1.0)
-    return part * part * (3.0 - 2.0 * part)

@@ -22,6 +22,7 @@ from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces import openings
 from avlgan_jax.faces.procedural import painting
 from avlgan_jax.faces.procedural.painting import Box
+from avlgan_jax.photographs import pixels
 
 Photo = Float[np.ndarray, "h w 3"]
 Points = Float[np.ndarray, "68 2"]
@@ -87,7 +88,7 @@ def novelty(source: Points, target: Points) -> float:
     """Return how new the inside of the mouth is: 0 where the photograph shows it, 1 where it has to be drawn."""
     unit = _unit(source)
     before, after = lm.lip_distance(source) / unit, lm.lip_distance(target) / unit
-    return _rise(after / max(before, _CLOSED) / (1.0 + _rise(before, *_SHOWN)), *_GROWTH)
+    return pixels.rise(after / max(before, _CLOSED) / (1.0 + pixels.rise(before, *_SHOWN)), *_GROWTH)
 
 
 def draw(photo: Photo, source: Points, target: Points, lit: Float[np.ndarray, "3"], infant: bool = False) -> None:
@@ -145,7 +146,7 @@ def _upper_row(mouth: Mouth, height: float) -> tuple[Float[np.ndarray, "n 2"], l
         height: The most that is seen of the row.
     """
     unit, rounding = mouth.unit, 0.010 * mouth.unit
-    tall = _rise(mouth.gap / sum(mouth.halves), *_TALL)
+    tall = pixels.rise(mouth.gap / sum(mouth.halves), *_TALL)
     seen = min(_SHARE * mouth.gap, height * (1.0 - _HIDDEN * tall) * unit)
     # The row bends towards the corners of the mouth, half as far as the lip does.
     corner = 0.5 * sum(float((mouth.ring[k] - mouth.top) @ mouth.down) for k in (0, 24))
@@ -208,9 +209,3 @@ def _brightest(photo: Num[np.ndarray, "h w 3"], ring: Float[np.ndarray, "6 2"]) 
 def _unit(landmarks: Points) -> float:
     """Return the distance of the outer eye corners."""
     return max(float(lm.eye_distance(landmarks)), 1e-6)
-
-
-def _rise(value: float, low: float, high: float) -> float:
-    """Return a smooth rise from 0 at `low` to 1 at `high`."""
-    part = min(max((value - low) / (high - low), 0.0), 1.0)
-    return part * part * (3.0 - 2.0 * part)

@@ -93,9 +93,7 @@ def for_photographs(name: str) -> str:
     """
     if name != AUTO:
         return name
-    from avlgan_jax.faces.detectors import mediapipe
-
-    return "mediapipe" if mediapipe.is_present() else "dlib"
+    return "mediapipe" if kind("mediapipe").is_present() else "dlib"
 
 
 def fetch(name: str) -> None:

@@ -80,6 +80,13 @@ class Mediapipe:
             )
         checked(model_path())
 
+    @staticmethod
+    def is_present() -> bool:
+        """Return whether a file is where one is expected, or stated to be somewhere, and a program can run it."""
+        programs = ("ai_edge_litert", "tensorflow")
+        stated = bool(os.environ.get(VARIABLE)) or model_path().is_file()
+        return stated and any(importlib.util.find_spec(name) is not None for name in programs)
+
     def detect(self, images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[list[Candidate]]:
         """Return the faces of each image, in order of decreasing score."""
         return [[_candidate(face) for face in self.meshes(np.ascontiguousarray(image))] for image in images]
@@ -163,13 +170,6 @@ class _Network:
 def model_path() -> Path:
     """Return where the file is expected: the path in the environment variable, else in the user's cache folder."""
     return Path(os.environ.get(VARIABLE) or atomic_files.user_cache() / FILE)
-
-
-def is_present() -> bool:
-    """Return whether a file is where one is expected, or stated to be somewhere, and a program can run its networks."""
-    programs = ("ai_edge_litert", "tensorflow")
-    stated = bool(os.environ.get(VARIABLE)) or model_path().is_file()
-    return stated and any(importlib.util.find_spec(name) is not None for name in programs)
 
 
 def checked(path: Path) -> Path:
