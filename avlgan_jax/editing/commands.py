@@ -160,18 +160,17 @@ def film(request: Film) -> Path:
         raise UserError(f"--out {out} is the film itself; choose another file")
     other = None if request.from_film is None else footage.read_film(request.from_film)
     session = EditingSession(request)
-    _print_training_data(session.editor)
+    editor, detector = session.editor, session.detector  # loaded before a bar of progress is shown
+    _print_training_data(editor)
     number = None if request.face is None else request.face - 1
     with films.stoppable(out):
         if other is not None:
             with tqdm(total=len(other.times), desc="emotions", unit=" frames") as bar:
-                emotions = films.of_film(other, session.editor, session.detector, source.times, bar.update)
+                emotions = films.of_film(other, editor, detector, source.times, bar.update)
         else:
             emotions = films.along_path(corners, source.times)
         with tqdm(total=len(source.times), desc="film", unit=" frames") as bar:
-            return films.edit_film(
-                source, out, session.editor, session.detector, emotions, number, bar.update, request.infant
-            )
+            return films.edit_film(source, out, editor, detector, emotions, number, bar.update, request.infant)
 
 
 def transfer(request: Transfer) -> Path:

@@ -28,8 +28,8 @@ _LOWER = (59, 58, 57, 56, 55, 67, 66, 65)
 _LOWER_EDGE, _OUTLINE = (60, 67, 66, 65, 64), slice(48, 60)
 # The two flows begin to show where this share of the opening is lost, and show fully from the second one.
 _LOST = (0.1, 0.4)
-# Below the first of these openings a mouth is closed already: dlib marks closed lips up to this far apart, and some
-# that show teeth hardly farther.
+# A mouth is closed below the first of these openings and open above the second. Between them dlib's landmarks do not
+# tell: there are closed lips and lips that show teeth.
 _OPEN = (0.015, 0.04)
 # Lips that come as near as the first of these meet, below the second they are drawn to each other: landmarks that were
 # converted from an open mouth stay as far apart as those of closed lips in photographs.

@@ -86,7 +86,7 @@ def test_a_film_that_cannot_be_read_or_has_no_face_leaves_no_file(filmed, tmp_pa
         commands.film(requests.Film(film=filmed, emotion="sad", out=filmed))
     empty = write_film(tmp_path / "empty.mp4", frames=[np.full((96, 96, 3), 128, np.uint8)] * 3)
     with pytest.raises(UserError, match=r"empty\.mp4: dlib found no face in any frame"):
-        commands.film(requests.Film(film=empty, emotion="sad"))
+        commands.film(requests.Film(film=empty, emotion="sad", landmarks="dlib"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty.mp4", "text.mp4"]
 
 
