@@ -121,7 +121,8 @@ def draw(
     upper, lower = (pixels.sample(original, at + displacement[here]) for displacement in displacements)
     edge = painting.curve(after[list(_LOWER_EDGE)], 6)
     softness = max(_EDGE * unit, 0.5)
-    mouth = lower + _above(at, edge, softness)[..., None] * (upper - lower)
+    # Landmarks count from a pixel's corner, positions from its centre.
+    mouth = lower + _above(at + np.float32(0.5), edge, softness)[..., None] * (upper - lower)
     closed = 1.0 - min(lm.lip_distance(after) / (0.5 * _MEET[0] * unit), 1.0)
     line = painting.ribbon(edge - low, _WIDTH * unit * painting.taper(len(edge), 0.3, 0.3))
     dark = share(before, after) * closed * painting.fill(box, [line], softness)[..., None]
