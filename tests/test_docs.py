@@ -100,6 +100,7 @@ def test_the_tutorial_from_a_folder_of_faces_to_a_bundle(tmp_path):
         rows.append([f"{subject}.jpg", 0.5 - subject / 12, 0.1, f"person{subject}", split])
     drawn.write_csv(tmp_path / "faces" / "labels.csv", ["path", "valence", "arousal", "person", "split"], rows)
     Image.fromarray(drawn.drawn_face(3).image).save(tmp_path / "me.jpg", quality=95)
+    write_film(tmp_path / "me.mp4", frames=[drawn.drawn_face(3).image] * 3)
     listed = [command for command in commands(ROOT / "docs" / "tutorial.md") if "avlgan_jax.app" not in command]
     run_all(listed, tmp_path)
     assert (tmp_path / "me_edited.png").exists() and (tmp_path / "mine" / "weights.safetensors").exists()
@@ -111,7 +112,7 @@ def test_the_readme_commands_for_packaged_weights_and_for_exporting_a_run(tmp_pa
     shutil.copytree(trained_run[0], tmp_path / "runs" / "demo")
     (tmp_path / "docs" / "figures").mkdir(parents=True)
     write_film(tmp_path / "me.mp4", frames=[drawn.drawn_face(3).image] * 3)
-    programs = ("synthesize.py", "avlgan_jax.editing.export", "benchmarks.photograph")
+    programs = ("synthesize.py", "avlgan_jax.editing.export", "benchmarks.photograph ")
     listed = [command for command in commands(ROOT / "README.md") if any(word in command for word in programs)]
     # The packaged weights come from hours of training.
     run_all([command for command in listed if "--out avlgan_jax/weights" not in command], tmp_path)
