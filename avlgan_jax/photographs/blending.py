@@ -1,7 +1,4 @@
-"""Put an edited face back into its photograph, at the photograph's own size.
-
-blended = blending.blend(photo, face, edited, moved)
-"""
+"""Put an edited face back into its photograph, at the photograph's own size."""
 
 import functools
 from typing import NamedTuple

@@ -22,7 +22,7 @@ from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces import openings
 from avlgan_jax.faces.procedural import painting
 from avlgan_jax.faces.procedural.painting import Box
-from avlgan_jax.photographs import pixels
+from avlgan_jax.photographs import pixels, toning
 
 Photo = Float[np.ndarray, "h w 3"]
 Points = Float[np.ndarray, "68 2"]
@@ -45,7 +45,6 @@ _HEIGHT, _SHARE = 0.085, 0.72
 _TALL, _HIDDEN = (0.25, 0.6), 0.35
 # Brightness of a white of the eye in full light, and the openness (height over width) from which an eye shows it.
 _WHITE, _OPEN_EYE = 0.72, 0.15
-_BRIGHTNESS = np.array((0.299, 0.587, 0.114), np.float32)
 
 
 class Mouth(NamedTuple):
@@ -79,7 +78,7 @@ def light(photo: Num[np.ndarray, "h w 3"], landmarks: Points) -> Float[np.ndarra
     if not whites:
         return None
     white = np.mean(whites, axis=0) / 255.0
-    level = max(float(white @ _BRIGHTNESS), 1e-3)
+    level = max(float(white @ toning.BRIGHTNESS), 1e-3)
     # An iris or red lids may be in it, so half of its colour counts.
     return (np.clip(level / _WHITE, 0.3, 1.1) * (0.5 + 0.5 * white / level)).astype(np.float32)
 
@@ -202,7 +201,7 @@ def _brightest(photo: Num[np.ndarray, "h w 3"], ring: Float[np.ndarray, "6 2"]) 
     pixels = part[painting.fill(box, [ring - (max(left, 0), max(top, 0))]) > 0.5]
     if not len(pixels):
         return None
-    bright = pixels @ _BRIGHTNESS
+    bright = pixels @ toning.BRIGHTNESS
     return np.median(pixels[bright >= np.quantile(bright, 0.8)], axis=0)
 
 

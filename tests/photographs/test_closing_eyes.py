@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from moved_faces import moved_without_paint, rmse
 
-from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces import procedural
-from avlgan_jax.photographs import blending, closing_eyes, cropping
+from avlgan_jax.photographs import closing_eyes
 
 SIDE = 256
 
@@ -32,29 +32,15 @@ def eye_box(landmarks):
     return slice(low[1], high[1]), slice(low[0], high[0])
 
 
-def edited(awake, landmarks):
-    """Return the picture with its pixels moved to landmarks, by a network that paints nothing."""
-    image, before = awake
-    face = cropping.uncropped_face(image, before, 64, True)
-    moved = face.square.to_crop(landmarks, 64)
-    geometry = blending._geometry(64)(*(lm.normalise(p, 64) for p in (face.landmarks, moved)))
-    source = blending._moved(face.image.astype(np.float32), np.asarray(geometry[0]) * 64)
-    return blending.blend(image, face, source, moved).astype(np.float32)
-
-
-def error(image, truth, box):
-    return float(np.sqrt(np.square(image[box] - truth[box]).mean()))
-
-
 def test_a_closed_eye_is_nearer_to_the_drawn_truth_than_moved_pixels(awake, asleep, monkeypatch):
     truth, landmarks = asleep[0].astype(np.float32), awake[1].copy()
     landmarks[36:48] = asleep[1][36:48]
     box = eye_box(awake[1])
     assert (closing_eyes.closed(awake[1], landmarks) == 1.0).all()
-    found = edited(awake, landmarks)
+    found = moved_without_paint(*awake, landmarks, infant=True)
     monkeypatch.setattr(closing_eyes, "closed", lambda *_: np.zeros(2, np.float32))
-    moved = edited(awake, landmarks)
-    assert error(found, truth, box) < 0.8 * error(moved, truth, box)
+    moved = moved_without_paint(*awake, landmarks, infant=True)
+    assert rmse(found, truth, box) < 0.8 * rmse(moved, truth, box)
     # No white of an eye is left: nothing is much brighter than what the sleeping face shows.
     assert found[box].max() < truth[box].max() + 20.0 < moved[box].max()
 
