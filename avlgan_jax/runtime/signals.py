@@ -1,4 +1,4 @@
-"""Stop requests: SIGTERM or SIGINT ends a run after its state is saved, and a second signal ends it immediately.
+"""Stop requests: SIGTERM or SIGINT ends a run after its state is saved, and a later signal ends it immediately.
 
 Python runs signal handlers between two instructions of the main thread, which executes none for minutes while XLA
 compiles. A separate thread therefore receives each signal at once (`signal.set_wakeup_fd`). If the run has set a save
@@ -10,11 +10,14 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 # EX_TEMPFAIL of sysexits.h, which makes schedulers start the run again.
 RESTART_EXIT_CODE = 75
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# Signals within so many seconds are one request: `timeout` and schedulers send theirs to a process and to its group.
+ONE_REQUEST = 1.0
 
 Save = Callable[[], None]
 
@@ -35,6 +38,7 @@ class StopRequests:
 
     def __init__(self) -> None:
         self._requested = threading.Event()
+        self._first = 0.0
         self._lock = threading.Lock()
         self._save: Save | None = lambda: None
 
@@ -81,7 +85,10 @@ class StopRequests:
     def _handle(self, number: int) -> None:
         """React to a signal, in the listener thread."""
         if self._requested.is_set():
+            if time.monotonic() - self._first < ONE_REQUEST:
+                return
             os._exit(128 + number)
+        self._first = time.monotonic()
         self._requested.set()
         if self._save is None:
             return _print("stopping after this step; send the signal again to stop immediately")

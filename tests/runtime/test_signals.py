@@ -72,8 +72,18 @@ def test_a_second_request_ends_the_process_at_once():
     process = program(TRAINING.replace("'slow' in sys.argv", "True"))
     process.send_signal(signal.SIGTERM)
     assert process.stdout.readline() == "step done\n"
+    time.sleep(signals.ONE_REQUEST + 0.1)
     process.send_signal(signal.SIGTERM)
     assert ended(process, 5)[0] == 128 + signal.SIGTERM
+
+
+def test_a_signal_that_arrives_twice_is_one_request():
+    """`timeout` sends its signal to the process and then to the group, and the state must still be saved."""
+    process = program(TRAINING.replace("60 if 'slow' in sys.argv else 0", "0.5"))
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "step done\n"  # the first has been received
+    process.send_signal(signal.SIGINT)
+    assert ended(process, 5)[0] == 75
 
 
 def test_a_failed_save_is_reported_and_requests_no_restart():
