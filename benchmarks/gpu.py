@@ -4,9 +4,10 @@
     python -m benchmarks.gpu                             where the packages are installed already
     python -m benchmarks.gpu --what bfloat16 --minutes 4
 
-Each part runs in a process of its own with a limit of time, and all parts together end after `--minutes`. A part that
-takes longer, fails, or finds no time left is left out: the output and the JSON file say why. Its cases that were
-measured before that are kept.
+First all parts compile at the same time, as XLA's search for the fastest kernels and PyTorch's compiler take minutes.
+Then each part is measured alone, in a process with a limit of time, and all parts together end after `--minutes`. A
+part that takes longer, fails, or finds no time left is left out: the output and the JSON file say why. Its cases that
+were measured before that are kept.
 """
 
 import dataclasses
@@ -32,15 +33,21 @@ ROOT = Path(__file__).parents[1]
 # Seconds that each part may take, in the order in which they are measured.
 LIMITS = {
     "peaks": 40,
-    "bfloat16": 120,
-    "modern": 120,
+    "bfloat16": 90,
+    "modern": 90,
     "grid": 60,
-    "TF32": 120,
-    "float32": 120,
+    "TF32": 90,
+    "float32": 90,
     "dispatches": 80,
     "memory": 80,
     "determinism": 90,
+    "bfloat16 of 64": 90,
+    "modern of 64": 90,
+    "TF32 of 64": 90,
+    "float32 of 64": 90,
 }
+COMPILING = 0.6  # share of the time for compiling all parts
+AT_ONCE = 4  # parts that compile at the same time: more would not fit the memory of a GPU
 Part = Literal[tuple(LIMITS)]
 COLUMNS = (
     "device",
@@ -81,19 +88,49 @@ def main() -> None:
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     find_device(request.device)
     with tempfile.TemporaryDirectory() as programs:
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", programs)  # parts share programs
+        # The processes share compiled programs.
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{programs}/jax")
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", f"{programs}/torch")
         document = {"machine": machine(), "parts": {}, "left out": {}}
+        compile_parts(request, COMPILING * (end - time.monotonic()))
         for part in request.what:
             print(f"\n{part}\n{'-' * len(part)}", flush=True)
-            code = f"from benchmarks import gpu; gpu.report({part!r}, {request.device!r}, {request.tiny})"
             left = end - time.monotonic()
             limit = left if request.tiny else min(LIMITS[part], left)
-            document["parts"][part], reason = run_part([sys.executable, "-c", code], limit)
+            document["parts"][part], reason = run_part(_command(part, request), limit)
             if reason:
                 document["left out"][part] = reason
                 print(f"  left out: {reason}", flush=True)
             write_text(request.out, json.dumps(document, indent=1) + "\n")
     print(f"\nwritten to {request.out}\n\n{table(document)}")
+
+
+def compile_parts(request: Request, limit: float) -> None:
+    """Fill the caches of compiled programs, some parts at a time; after `limit` seconds stop and tell what is left."""
+    end, waiting, running = time.monotonic() + limit, list(request.what), {}
+    print(f"compiling {len(waiting)} parts, at most {limit:.0f} s", flush=True)
+    try:
+        while (waiting or running) and time.monotonic() < end:
+            while waiting and len(running) < AT_ONCE:
+                part = waiting.pop(0)
+                command = _command(part, request, compiles=True)
+                running[part] = subprocess.Popen(
+                    command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+                )
+            time.sleep(0.2)
+            running = {part: process for part, process in running.items() if process.poll() is None}
+    finally:
+        for process in running.values():
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    if unfinished := [*running, *waiting]:
+        print(f"  not finished, compiled when measured: {', '.join(unfinished)}", flush=True)
+
+
+def _command(part: Part, request: Request, compiles: bool = False) -> list[str]:
+    """Return the command of the process that measures or only compiles a part."""
+    code = f"from benchmarks import gpu; gpu.report({part!r}, {request.device!r}, {request.tiny}, {compiles})"
+    return [sys.executable, "-c", code]
 
 
 def run_part(command: list[str], limit: float) -> tuple[dict[str, dict], str]:
@@ -126,10 +163,10 @@ def run_part(command: list[str], limit: float) -> tuple[dict[str, dict], str]:
     return cases, f"{reason}: {told[-1].strip()}" if reason.startswith("its process") and told else reason
 
 
-def report(part: Part, device: Literal["gpu", "cpu"], tiny: bool) -> None:
-    """Measure a part in this process, and print each case as a line of JSON."""
+def report(part: Part, device: Literal["gpu", "cpu"], tiny: bool, compiles: bool = False) -> None:
+    """Measure or only compile a part in this process, and print each case as a line of JSON."""
     find_device(device)
-    for case in measure(part, Setting(device, tiny)):
+    for case in measure(part, Setting(device, tiny, compiles)):
         print(json.dumps({"name": case.name, "text": as_text(case)} | as_json(case)), flush=True)
 
 
@@ -139,13 +176,16 @@ def measure(part: Part, setting: Setting) -> Iterator[Case]:
 
     parts: dict[str, Callable[[Setting], Iterator[Case]]] = {
         "peaks": training.peaks,
-        "modern": lambda setting: training.image_step_at("bfloat16", setting, modern.configured),
         "grid": training.landmark_step,
         "dispatches": training.dispatches,
         "memory": training.memory,
         "determinism": determinism,
     }
-    return parts[part](setting) if part in parts else training.image_step_at(part, setting)
+    if part in parts:
+        return parts[part](setting)
+    name, _, batch_size = part.partition(" of ")
+    precision, configure = ("bfloat16", modern.configured) if name == "modern" else (name, training.configured)
+    return training.image_step_at(precision, setting, int(batch_size or 16), configure)
 
 
 def determinism(setting: Setting) -> Iterator[Case]:
@@ -157,19 +197,20 @@ def determinism(setting: Setting) -> Iterator[Case]:
 
     measured = {}
     for name, flag in (("ours", False), ("ours, deterministic", True)):
-        code = f"from benchmarks import gpu; gpu.report_rate({setting.device!r}, {setting.tiny}, {flag})"
+        arguments = f"{setting.device!r}, {setting.tiny}, {flag}, {setting.compiles}"
+        code = f"from benchmarks import gpu; gpu.report_rate({arguments})"
         measured[name] = Measurement(**json.loads(output([sys.executable, "-c", code]).splitlines()[-1]))
     share = measured["ours, deterministic"].median / measured["ours"].median
     yield Case("batch 16, bfloat16", measured, {"deterministic over not": share})
 
 
-def report_rate(device: Literal["gpu", "cpu"], tiny: bool, deterministic: bool) -> None:
+def report_rate(device: Literal["gpu", "cpu"], tiny: bool, deterministic: bool, compiles: bool) -> None:
     """Print, as JSON, the rate of the paper's image converter in bfloat16."""
     from avlgan_jax.runtime import devices
 
     if deterministic:
         devices.deterministic()
-    setting = Setting(device, tiny)
+    setting = Setting(device, tiny, compiles)
     find_device(device)
 
     from benchmarks import training
@@ -194,8 +235,8 @@ def row(document: dict) -> list[str]:
     runs = _rates(parts, "dispatches")
     return [
         f"{document['machine']['device']}, jax {document['machine']['versions']['jax']}",
-        *(_precision(parts.get(name, {}), peak.get(name)) for name in ("float32", "TF32", "bfloat16")),
-        _precision(parts.get("modern", {}), peak.get("bfloat16")),
+        *(_precision(parts, name, peak.get(name)) for name in ("float32", "TF32", "bfloat16")),
+        _precision(parts, "modern", peak.get("bfloat16")),
         ", ".join(f"{rate:,.0f}" for rate in runs) or _MISSING,
         _facts(parts, "grid", "{:.1f} times one"),
         _facts(parts, "determinism", "{:.2f}"),
@@ -203,10 +244,10 @@ def row(document: dict) -> list[str]:
     ]
 
 
-def _precision(cases: dict, peak: dict | None) -> str:
+def _precision(parts: dict, name: str, peak: dict | None) -> str:
     """Return images/s of each batch, and in brackets the ratios to PyTorch and the share of the peak."""
     cells = []
-    for case in cases.values():
+    for case in (parts.get(name, {}) | parts.get(f"{name} of 64", {})).values():
         ratios = [f"{case['faster'][name]:.2f}" for name in ("pytorch eager", "pytorch best")]
         share = f"; {case['facts']['GFLOP/s'] / peak['median']:.0%}" if peak else ""
         cells.append(f"{case['measured']['ours']['median']:,.0f} ({', '.join(ratios)}{share})")

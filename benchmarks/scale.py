@@ -36,10 +36,10 @@ NUMBERS = (10_000, 1_000_000, 10_000_000)  # lengths of the arrays that are summ
 
 @dataclasses.dataclass(frozen=True)
 class Assumptions:
-    """Rates of one accelerator and its surroundings. None of them was measured here."""
+    """Rates of one accelerator and its surroundings. Those of links and disk were not measured."""
 
-    flops: float = 0.35 * 989e12
-    """FLOP/s that a step reaches: 35 % of the peak of an H100 in bfloat16."""
+    flops: float = 138e12
+    """FLOP/s that a step reaches: measured on an H100 in bfloat16, batch 16 (docs/performance.md, "GPUs")."""
     batch: int = 16
     """Images per accelerator and step; the global batch grows with the accelerators."""
     per_host: int = 8

@@ -20,15 +20,17 @@ class Setting:
     Attributes:
         device: "cpu" or "gpu".
         tiny: Whether to use the smallest sizes and one round, only to check that everything runs.
+        compiles: Whether to make the first call of each contender only, so that its programs are in the caches.
     """
 
     device: Literal["cpu", "gpu"]
     tiny: bool
+    compiles: bool = False
 
     @property
     def rounds(self) -> int:
         """Number of rounds over which the median is taken."""
-        return 1 if self.tiny else 7
+        return 0 if self.compiles else 1 if self.tiny else 7
 
     @property
     def torch_device(self) -> str:
@@ -106,7 +108,8 @@ def alternate(
 
     Args:
         contenders: Functions by name. A call must return when its work is done, not when it is queued.
-        rounds: Number of timed calls of each contender, after a first call and `warm_up`.
+        rounds: Number of timed calls of each contender, after a first call and `warm_up`; 0 for the first call only,
+            whose time is then returned.
         unit: "s" for the seconds of a call divided by `items`, or a rate such as "images/s" for `items` divided by the
             seconds.
         items: Number of items processed in a call.
@@ -115,6 +118,8 @@ def alternate(
         The measurements by name.
     """
     first = {name: _seconds(call) for name, call in contenders.items()}
+    if not rounds:
+        return {name: _measurement([seconds], unit, items, seconds) for name, seconds in first.items()}
     for call in contenders.values():
         warm_up(call)
     times: dict[str, list[float]] = {name: [] for name in contenders}

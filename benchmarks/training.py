@@ -23,6 +23,7 @@ from benchmarks.timing import Case, Measurement, Setting, alternate
 
 FACES = 10_000  # size of a fictitious data set, which determines the length of an epoch
 GRID = 24  # landmark runs in one program
+PRODUCTS = 8  # matrix products in one program, for the peak rates
 
 # Side of the images in pixels, width of the generator and the discriminator, batch size.
 IMAGE_CASES = {
@@ -171,19 +172,23 @@ def image_step(setting: Setting) -> Iterator[Case]:
 
 
 def image_step_at(
-    precision: Precision, setting: Setting, configure: Callable[[int, int, int], Config] = configured
+    precision: Precision,
+    setting: Setting,
+    batch_size: int = 16,
+    configure: Callable[[int, int, int], Config] = configured,
 ) -> Iterator[Case]:
     """Yield the rate of the full step of an image converter with everything at one precision, in images/s.
 
     Args:
         precision: The precision.
         setting: Device and sizes.
+        batch_size: One of PAPER_BATCHES.
         configure: Gives the config for a side, width and batch size; by default that of preset `paper`.
     """
-    side, width, _ = TINY if setting.tiny else (PAPER_SIDE, PAPER_WIDTH, None)
-    for batch_size, steps in ({2: 2} if setting.tiny else PAPER_BATCHES).items():
-        config = configure(side, width, batch_size)
-        yield image_case(setting, config, {"ours": OurRun(config, "image", steps, precision)}, precision)
+    side, width, size = TINY if setting.tiny else (PAPER_SIDE, PAPER_WIDTH, batch_size)
+    config = configure(side, width, size)
+    steps = 2 if setting.tiny else PAPER_BATCHES[size]
+    yield image_case(setting, config, {"ours": OurRun(config, "image", steps, precision)}, precision)
 
 
 def image_case(
@@ -295,6 +300,11 @@ def memory(setting: Setting) -> Iterator[Case]:
     yield Case(f"{side} px, width {width}, batch {batch_size}", {}, facts)
 
 
+def _products(matrix: jax.Array, precision: str) -> jax.Array:
+    """Return a power of a matrix, by PRODUCTS products in one program: a GPU is called too slowly for single ones."""
+    return jax.lax.fori_loop(0, PRODUCTS, lambda _, power: jnp.matmul(power, matrix, precision=precision), matrix)
+
+
 def peaks(setting: Setting) -> Iterator[Case]:
     """Yield the device's peak rates: a large matrix product in each precision, and a sum of two large arrays."""
     side = 64 if setting.tiny else {"cpu": 2048, "gpu": 8192}[setting.device]
@@ -302,9 +312,11 @@ def peaks(setting: Setting) -> Iterator[Case]:
     measured: dict[str, Measurement] = {}
     for name in PRECISIONS if setting.device == "gpu" else ("float32", "bfloat16"):
         matrix = jax.random.normal(jax.random.key(0), (side, side), "bfloat16" if name == "bfloat16" else "float32")
-        multiply = jax.jit(functools.partial(jnp.matmul, precision=_PRODUCTS[name]))
-        call = lambda matrix=matrix, multiply=multiply: multiply(matrix, matrix).block_until_ready()  # noqa: E731
-        measured |= alternate({name: call}, rounds=setting.rounds, unit="GFLOP/s", items=2e-9 * side**3)
+        matrix /= side**0.5  # so that the powers keep their size
+        multiply = jax.jit(functools.partial(_products, precision=_PRODUCTS[name]))
+        call = lambda matrix=matrix, multiply=multiply: multiply(matrix).block_until_ready()  # noqa: E731
+        work = PRODUCTS * 2e-9 * side**3
+        measured |= alternate({name: call}, rounds=setting.rounds, unit="GFLOP/s", items=work)
     length = 1 << (10 if setting.tiny else {"cpu": 26, "gpu": 28}[setting.device])
     zeros, ones = jnp.zeros(length), jnp.ones(length)
     moved = alternate(

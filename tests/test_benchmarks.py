@@ -32,6 +32,13 @@ def test_contenders_take_turns_after_a_warm_up():
     assert all(m.low <= m.median <= m.high and m.rounds == 3 for m in measured.values())
 
 
+def test_without_rounds_each_contender_is_called_once():
+    calls = []
+    contenders = {"ours": lambda: calls.append("ours"), "theirs": lambda: calls.append("theirs")}
+    measured = timing.alternate(contenders, rounds=timing.Setting("cpu", False, compiles=True).rounds, unit="s")
+    assert calls == ["ours", "theirs"] and measured["ours"].median == measured["ours"].first > 0
+
+
 def test_a_warm_up_goes_on_while_calls_take_new_memory():
     kept = []
 

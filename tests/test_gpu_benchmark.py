@@ -35,6 +35,20 @@ def test_a_part_that_fails_or_has_no_time_is_told():
     assert gpu.run_part(_script("raise AssertionError"), 0.0) == ({}, "no time was left")
 
 
+def test_parts_compile_at_the_same_time_until_the_limit(monkeypatch, tmp_path, capsys):
+    """Two sleep for longer than the limit, one ends at once; two more would have to wait."""
+    codes = {"peaks": f"open({str(tmp_path / 'peaks')!r}, 'w')"}
+    slow = f"import time; time.sleep(8); open({str(tmp_path / 'late')!r}, 'w')"
+    monkeypatch.setattr(gpu, "AT_ONCE", 2)
+    monkeypatch.setattr(gpu, "_command", lambda part, request, compiles: _script(codes.get(part, slow)))
+    started = time.monotonic()
+    gpu.compile_parts(gpu.Request(what=("peaks", "grid", "modern", "memory")), 3.0)
+    assert time.monotonic() - started < 6 and (tmp_path / "peaks").exists()
+    assert "not finished, compiled when measured: grid, modern, memory" in capsys.readouterr().out
+    time.sleep(6)
+    assert not (tmp_path / "late").exists()
+
+
 def _measured(**rates):
     return {name.replace("_", " "): {"median": rate} for name, rate in rates.items()}
 
@@ -51,7 +65,8 @@ def test_the_row_names_rates_ratios_and_shares_and_says_what_is_missing():
     }
     parts = {
         "peaks": {"matrix product": {"measured": _measured(bfloat16=500_000.0)}},
-        "bfloat16": cases,
+        "bfloat16": {"128 px, width 64, batch 16": cases["128 px, width 64, batch 16"]},
+        "bfloat16 of 64": {"128 px, width 64, batch 64": cases["128 px, width 64, batch 64"]},
         "dispatches": {"batch 16": {"measured": _measured(one=900.0, five=1200.0, twenty=1500.0), "facts": {}}},
         "memory": {"batch 16": {"measured": {}, "facts": {"kept": 8.35, "again": 4.2}}},
         "grid": {},
