@@ -52,7 +52,7 @@ def main() -> None:
         landmarks = detectors.for_photographs(arguments.landmarks)
         detectors.kind(landmarks)
         model = editor.load(arguments.weights)
-        app = server.create(model, lambda: detectors.create(landmarks), arguments.host)
+        app = server.create(model, lambda: detectors.create(landmarks), landmarks, arguments.host)
         config = uvicorn.Config(
             app,
             log_level="warning",
@@ -61,7 +61,8 @@ def main() -> None:
             ws_ping_interval=None,  # a browser on a busy machine may answer late
             ws_per_message_deflate=False,  # compressing a face takes 10 ms and saves a fifth of its bytes
         )
-        print(f"{address}  (weights trained on {model.trained_on}; press Ctrl-C to stop)", flush=True)
+        found = f"faces in photographs are found by {landmarks}"
+        print(f"{address}  (weights trained on {model.trained_on}; {found}; press Ctrl-C to stop)", flush=True)
         if arguments.browser:
             threading.Timer(0.5, webbrowser.open, [address]).start()
         uvicorn.Server(config).run([listening])

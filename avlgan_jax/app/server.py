@@ -43,12 +43,13 @@ _log = logging.getLogger(__name__)
 _POLICY = "default-src 'self'; img-src 'self' blob:; media-src 'self' blob:; frame-ancestors 'none'"
 
 
-def create(model: Editor, detector: Callable[[], Detector], host: str) -> Starlette:
+def create(model: Editor, detector: Callable[[], Detector], finds_faces: str, host: str) -> Starlette:
     """Return the web application.
 
     Args:
         model: the trained models.
         detector: creates the landmark detector; called once, when the first picture is uploaded.
+        finds_faces: name of the detector, which the page tells.
         host: address on which the application will listen. Requests with another host name are refused, so that no
             other site can reach the server through the user's browser under the site's own name (DNS rebinding).
     """
@@ -66,6 +67,7 @@ def create(model: Editor, detector: Callable[[], Detector], host: str) -> Starle
         return JSONResponse(
             {
                 "trained_on": model.trained_on,
+                "finds_faces": finds_faces,
                 "drawn": model.bundle.config.data == "procedural_faces",
                 "resolution": model.resolution,
                 "expressions": [

@@ -6,7 +6,7 @@ from drawn_photographs import drawn_face
 from PIL import Image
 
 from avlgan_jax.app import server, session
-from avlgan_jax.faces import video
+from avlgan_jax.faces import detectors, video
 
 pytest_plugins = ("app_fixtures",)
 
@@ -34,6 +34,11 @@ def test_the_point_is_moved_by_mouse_and_keyboard(page):
     # A click outside the disc moves the point to its rim.
     page.mouse.click(box["x"] + 2, box["y"] + 2)
     assert abs(np.hypot(input_value(page, "valence"), input_value(page, "arousal")) - 1.0) < 0.02
+
+
+def test_the_page_tells_its_weights_and_the_detector(page):
+    told, detector = page.inner_text("#weights"), detectors.for_photographs(detectors.AUTO)
+    assert "trained on drawn faces and DiffusionFER, 64 x 64 px." in told and f"are found by {detector}." in told
 
 
 def test_touch_and_layout_on_a_phone(address, browser):

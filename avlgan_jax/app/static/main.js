@@ -287,7 +287,7 @@ for (const tab of tabs) {
   });
 }
 
-$("#weights").textContent = `Weights trained on ${about.trained_on}.` + (about.drawn
+$("#weights").textContent = `Weights trained on ${about.trained_on}. Faces in photographs are found by ${about.finds_faces}.` + (about.drawn
   ? " These are drawn faces: what opens in a photograph, a mouth or eyes, is painted as in a drawing. To train on photographs see docs/tutorial.md, and restart the program with --weights RUN."
   : "") + " Uploaded pictures stay in the memory of the computer that runs the server, and films in its temporary folder. They are deleted when this page is closed.";
 await channel.ready;
