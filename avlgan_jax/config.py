@@ -229,8 +229,8 @@ class Config:
     # A step then transfers only the indices of its faces.
     data_on_device: Literal["auto", "yes", "no"] = "auto"
     """Keep all training faces on each device. `auto`: on accelerators, if they fill at most 1/4 of the memory."""
-    loader_threads: int = 1
-    """Threads that prepare batches in advance. Results do not depend on it."""
+    loader_threads: int = 0
+    """Threads that prepare batches in advance. 0: 1 on a CPU, else half of the cores, at most 8."""
     log_every: int = 100
     """Steps between log entries in metrics.jsonl and TensorBoard."""
     checkpoint_every: int = 2_000
@@ -251,8 +251,9 @@ class Config:
                     f"data_on_device is 'yes' and {name} is {strength}: the host changes the faces; set "
                     f"data_on_device to 'auto', or {name} to 0"
                 )
-        for name in ("loader_threads", "log_every", "keep_checkpoints", "sample_every"):
+        for name in ("log_every", "keep_checkpoints", "sample_every"):
             _require(self, name, getattr(self, name) >= 1, "at least 1")
+        _require(self, "loader_threads", self.loader_threads >= 0, "0 (automatic) or more")
         _require(self, "checkpoint_every", self.checkpoint_every >= 0, "0 (as often as the disk allows) or more")
         _require(self.image, "steps", self.image.steps >= 1, "at least 1")
         if self.avgan.use_landmarks:

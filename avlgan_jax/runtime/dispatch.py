@@ -8,6 +8,7 @@ replaces it.
 """
 
 import functools
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -40,6 +41,16 @@ def choose_steps_per_dispatch(wanted: int, convolves: bool) -> int:
         convolves: Whether the model has 2-D convolutions.
     """
     return wanted or (1 if convolves and jax.default_backend() == "cpu" else 20)
+
+
+def choose_loader_threads(wanted: int) -> int:
+    """Return the number of threads that prepare batches in advance.
+
+    Args:
+        wanted: The number, or 0: 1 on a CPU, whose cores the steps need; elsewhere half of the host's cores, at most 8.
+            On an H100 the landmark converter with random proportions waited for one thread 80 % of its time.
+    """
+    return wanted or (1 if jax.default_backend() == "cpu" else max(1, min(8, (os.cpu_count() or 1) // 2)))
 
 
 def spans(

@@ -148,8 +148,9 @@ def _stream(
     # Checkpoints as often as the disk allows, 0, are saved at log entries.
     due = (config.log_every, config.checkpoint_every or config.log_every, config.sample_every)
     spans = dispatch.spans(start, model.training.steps, per_dispatch, due, model.trainer.step_kind)
-    with ThreadPoolExecutor(config.loader_threads) as pool:
-        for (first, last), made in _ahead(pool, make, spans, 1 + config.loader_threads):
+    threads = dispatch.choose_loader_threads(config.loader_threads)
+    with ThreadPoolExecutor(threads) as pool:
+        for (first, last), made in _ahead(pool, make, spans, 1 + threads):
             wait_start = time.perf_counter()
             stream, orders = made.result()
             journal.waited(time.perf_counter() - wait_start)

@@ -18,7 +18,7 @@ from avlgan_jax.errors import UserError
 from avlgan_jax.models import build
 from avlgan_jax.presets import debug
 from avlgan_jax.runtime.devices import choose_devices, data_fits, replicate
-from avlgan_jax.runtime.dispatch import choose_steps_per_dispatch, make_dispatch
+from avlgan_jax.runtime.dispatch import choose_loader_threads, choose_steps_per_dispatch, make_dispatch
 
 
 def case(name):
@@ -170,6 +170,14 @@ def test_models_with_2d_convolutions_take_one_step_per_dispatch_on_a_cpu():
     assert choose_steps_per_dispatch(0, convolves=True) == 1
     assert choose_steps_per_dispatch(0, convolves=False) == 20
     assert choose_steps_per_dispatch(7, convolves=True) == 7
+
+
+def test_an_accelerator_gets_several_loader_threads(monkeypatch):
+    assert choose_loader_threads(0) == 1 and choose_loader_threads(3) == 3
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    for cores, threads in ((1, 1), (2, 1), (6, 3), (64, 8)):
+        monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
+        assert choose_loader_threads(0) == threads and choose_loader_threads(1) == 1
 
 
 def output_of(code):
