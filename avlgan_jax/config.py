@@ -230,7 +230,7 @@ class Config:
     data_on_device: Literal["auto", "yes", "no"] = "auto"
     """Keep all training faces on each device. `auto`: on accelerators, if they fill at most 1/4 of the memory."""
     loader_threads: int = 0
-    """Threads that prepare batches in advance. 0: 1 on a CPU, else half of the cores, at most 8."""
+    """Threads that prepare batches, with the same results. 0: 1 on a CPU, else half of the cores, at most 8."""
     log_every: int = 100
     """Steps between log entries in metrics.jsonl and TensorBoard."""
     checkpoint_every: int = 2_000

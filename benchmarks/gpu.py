@@ -106,7 +106,7 @@ def main() -> None:
 
 
 def compile_parts(request: Request, limit: float) -> None:
-    """Fill the caches of compiled programs, some parts at a time; after `limit` seconds stop and tell what is left."""
+    """Fill the caches of compiled programs, some parts at a time; after `limit` seconds stop and print what is left."""
     end, waiting, running = time.monotonic() + limit, list(request.what), {}
     print(f"compiling {len(waiting)} parts, at most {limit:.0f} s", flush=True)
     try:

@@ -49,7 +49,7 @@ def create(model: Editor, detector: Callable[[], Detector], finds_faces: str, ho
     Args:
         model: the trained models.
         detector: creates the landmark detector; called once, when the first picture is uploaded.
-        finds_faces: name of the detector, which the page tells.
+        finds_faces: name of the detector, which the page shows.
         host: address on which the application will listen. Requests with another host name are refused, so that no
             other site can reach the server through the user's browser under the site's own name (DNS rebinding).
     """

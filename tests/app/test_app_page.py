@@ -36,9 +36,9 @@ def test_the_point_is_moved_by_mouse_and_keyboard(page):
     assert abs(np.hypot(input_value(page, "valence"), input_value(page, "arousal")) - 1.0) < 0.02
 
 
-def test_the_page_tells_its_weights_and_the_detector(page):
-    told, detector = page.inner_text("#weights"), detectors.for_photographs(detectors.AUTO)
-    assert "trained on drawn faces and DiffusionFER, 64 x 64 px." in told and f"are found by {detector}." in told
+def test_the_page_names_its_weights_and_the_detector(page):
+    text, detector = page.inner_text("#weights"), detectors.for_photographs(detectors.AUTO)
+    assert "trained on drawn faces and DiffusionFER, 64 x 64 px." in text and f"are found by {detector}." in text
 
 
 def test_touch_and_layout_on_a_phone(address, browser):
