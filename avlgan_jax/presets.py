@@ -73,13 +73,14 @@ def demo() -> Config:
 
     `make demo`
 
-    avGAN with as many steps as the image converter would take longer than all other models; `--avgan.steps 1500` adds
+    avGAN with as many steps as the image converter would take longer than all other models; `--avgan.steps 1950` adds
     it.
     """
     recipe = modern()
     image = replace(
         recipe.image,
-        steps=1_500,
+        steps=1_950,
+        batch_size=8,
         d_warmup=450,
         learning_rate=4e-4,
         ema_decay=0.997,
@@ -95,7 +96,15 @@ def demo() -> Config:
         landmark=replace(recipe.landmark, steps=10_000, batch_size=32, learning_rate=5e-4),
         image=image,
         avgan=replace(
-            recipe.avgan, steps=0, d_warmup=500, learning_rate=4e-4, ema_decay=0.997, width=16, blocks=3, d_width=16
+            recipe.avgan,
+            steps=0,
+            batch_size=8,
+            d_warmup=500,
+            learning_rate=4e-4,
+            ema_decay=0.997,
+            width=16,
+            blocks=3,
+            d_width=16,
         ),
         checkpoint_every=200,
         sample_every=400,
@@ -131,6 +140,7 @@ def paired() -> Config:
         image=replace(
             recipe.image,
             steps=7_840,
+            batch_size=16,
             d_warmup=800,
             ema_decay=0.9995,
             targets="paired",
@@ -141,6 +151,7 @@ def paired() -> Config:
             mask_weight=0.05,
             d_width=32,
         ),
+        avgan=replace(recipe.avgan, batch_size=16),
     )
 
 

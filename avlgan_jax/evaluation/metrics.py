@@ -245,7 +245,8 @@ def _gaussian_windows(side: int) -> Float[np.ndarray, "windows side"]:
 
 def _kernel(products: Float[np.ndarray, "*n"], dimensions: int) -> Float[np.ndarray, "*n"]:
     """Return KID's kernel from the scalar products."""
-    return (products / dimensions + 1.0) ** 3
+    base = products / dimensions + 1.0
+    return base * base * base  # NumPy's power takes several times as long
 
 
 def _kernel_sum(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) -> float:

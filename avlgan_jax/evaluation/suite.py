@@ -243,8 +243,7 @@ def _measurement_setup(context: EvaluationContext) -> ablation_scores.Measuremen
     if context.render is not None:
         rendered = context.render(truth_keys(context.faces)[context.trials.sources], context.trials.targets)
         truth = ablation_scores.GroundTruth(*(np.stack(column) for column in zip(*rendered, strict=True)))
-    regress = context.models.regress
-    reference = trials.measure_reference(lambda images: regress(images)[1], context.training, lambda done: None)
+    reference = trials.measure_reference(context.models.features, context.training, lambda done: None)
     return ablation_scores.MeasurementSetup(context.faces, context.trials, reference, context.inception, truth)
 
 

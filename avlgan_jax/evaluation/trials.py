@@ -221,7 +221,7 @@ def measure(
         ),
         real=TrialLabels(np.asarray(faces.emotions), np.asarray(faces.subjects), np.asarray(faces.infants)),
         real_outputs=real_outputs,
-        reference=measure_reference(lambda images: models.regress(images)[1], training, advance),
+        reference=measure_reference(models.features, training, advance),
         inception_reference=inception.reference if inception is not None else None,
     )
 

@@ -38,9 +38,11 @@ class Trained:
     steps: dict[str, int]
     """Number of training steps of each model."""
     regress: Callable[[Images], tuple[Emotions, Float[np.ndarray, "n features"]]]
-    """The regressor's valence and arousal, and the pooled features of the same forward pass."""
+    """The regressor's valence and arousal (`Networks.predict`), and its pooled features of the images."""
     predict: Callable[[Images], Emotions]
     """The regressor's valence and arousal."""
+    features: Callable[[Images], Float[np.ndarray, "n features"]]
+    """The regressor's pooled features: half the work of `regress`."""
     convert_landmarks: Callable[[Points, Emotions], Points]
     """The landmark converter: moves landmarks to the target emotions."""
     paint: Callable[[Images, Points, Points, Emotions], Images]
@@ -84,6 +86,7 @@ def assemble(
         steps=steps,
         regress=regress,
         predict=lambda images: regress(images)[0],
+        features=compiled(networks.features, "regressor"),
         convert_landmarks=compiled(networks.convert_landmarks, "landmark"),
         paint=compiled(networks.paint, "image"),
         convert=convert,
@@ -107,7 +110,20 @@ class Networks:
         self._image_trainer = build.build("image", config, 1).trainer
 
     def predict(self, weights: NetworkParameters, images: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Return the regressor's emotions and pooled features."""
+        """Return the regressor's emotions, and its pooled features of the images.
+
+        A face and its mirror image have the same emotion, so both are read: the mean of the two readings is nearer to
+        it than each of them.
+        """
+        one, features = self._read(weights, images)
+        other, _ = self._read(weights, images[:, :, ::-1])
+        return 0.5 * (one + other), features
+
+    def features(self, weights: NetworkParameters, images: jax.Array) -> jax.Array:
+        """Return the regressor's pooled features."""
+        return self._read(weights, images)[1]
+
+    def _read(self, weights: NetworkParameters, images: jax.Array) -> tuple[jax.Array, jax.Array]:
         return self._regressor.apply({"params": weights["regressor"]}, image_to_float(images))
 
     def discriminate(self, weights: NetworkParameters, images: jax.Array) -> tuple[jax.Array, jax.Array]:

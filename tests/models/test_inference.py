@@ -29,8 +29,12 @@ def test_loaded_functions_apply_the_networks_with_the_weights_for_evaluation(tra
         models.convert_landmarks(some.landmarks, targets), lm.to_pixels(converted, config.resolution), atol=1e-4
     )
     emotions, features = apply("regressor", build.regressor_network(config), images)
-    np.testing.assert_allclose(models.predict(some.images), emotions, atol=1e-4)
+    of_mirrored, _ = apply("regressor", build.regressor_network(config), images[:, :, ::-1])
+    assert np.abs(emotions - of_mirrored).max() > 1e-3
+    np.testing.assert_allclose(models.predict(some.images), 0.5 * (emotions + of_mirrored), atol=1e-4)
+    np.testing.assert_allclose(models.predict(some.images[:, :, ::-1]), models.predict(some.images), atol=1e-4)
     np.testing.assert_allclose(models.regress(some.images)[1], features, atol=1e-4)
+    np.testing.assert_allclose(models.features(some.images), features, atol=1e-4)
     expected = apply(
         "image", build.image_generator(config.image), images, Condition(jnp.asarray(targets), converted, points)
     ).output
