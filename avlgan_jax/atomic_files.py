@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
@@ -24,11 +24,16 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path, keep: Callable[[Path], bool] = lambda path: False) -> Iterator[Path]:
     """Yield a new empty folder, which replaces `path` when the block ends without an exception.
 
     If the block raises, the new folder is deleted and `path` stays unchanged. Missing parent folders of `path` are
     created. An existing `path` is renamed first, so for a moment neither folder is at `path`.
+
+    Args:
+        path: The folder.
+        keep: Called with `path` when the block has ended. If it returns True, another process has written the same
+            folder meanwhile and may read it: that folder stays, and the new one is deleted.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh, old = _sibling(path, "new"), _sibling(path, "old")
@@ -36,11 +41,15 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     fresh.mkdir()
     try:
         yield fresh
+        if keep(path):
+            return
         if path.exists():
             path.rename(old)
         try:
             fresh.rename(path)
         except OSError:
+            if keep(path):
+                return
             if old.exists():
                 old.rename(path)
             raise

@@ -1,3 +1,5 @@
+import contextlib
+
 import pytest
 
 from avlgan_jax import atomic_files
@@ -37,6 +39,25 @@ def test_a_folder_is_replaced_completely_or_not_at_all(tmp_path):
         (fresh / "c").write_text("new")
     assert [file.name for file in path.iterdir()] == ["c"]
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_folder_that_another_process_places_at_the_last_moment_stays_if_it_is_to_be_kept(tmp_path, monkeypatch, kept):
+    """It appears after the check and before the rename, which therefore fails."""
+    path = tmp_path / "folder"
+    rename = type(path).rename
+
+    def rename_second(self, target):
+        path.mkdir()
+        (path / "file").write_text("theirs")
+        return rename(self, target)
+
+    monkeypatch.setattr(type(path), "rename", rename_second)
+    expected = contextlib.nullcontext() if kept else pytest.raises(OSError, match="not empty")
+    with expected, atomic_files.atomic_folder(path, lambda folder: kept and folder.exists()) as fresh:
+        (fresh / "file").write_text("ours")
+    assert (path / "file").read_text() == "theirs"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_failed_rename_keeps_the_old_folder(tmp_path, monkeypatch):

@@ -231,10 +231,13 @@ def _row(example: dict[str, tfrecord.Feature], specs: dict[str, tuple]) -> dict[
 
 
 def _write_cache(directory: Path, manifest: Manifest, split: str, cache: Path) -> None:
-    """Decode one split into .npy files in the folder `cache`, and write their SHA-256 to `cache.json`."""
+    """Decode one split into .npy files in the folder `cache`, and write their SHA-256 to `cache.json`.
+
+    Several trainings may start at the same time, each without a cache. The files of the first stay.
+    """
     specs = _array_specs(manifest, manifest.splits[split])
     try:
-        with atomic_files.atomic_folder(cache) as fresh:
+        with atomic_files.atomic_folder(cache, keep=_cache_is_intact) as fresh:
             _decode(directory, manifest, split, specs, fresh)
             hashes = {path.name: file_sha256(path) for path in sorted(fresh.glob("*.npy"))}
             (fresh / "cache.json").write_text(json.dumps(hashes))

@@ -1,6 +1,8 @@
 import dataclasses
 import io
 import json
+import os
+import shutil
 import subprocess
 import sys
 
@@ -164,6 +166,27 @@ def test_a_damaged_cache_is_rebuilt(data_dir, written):
     images = data_dir / ".cache" / records_digest(data_dir, "faces", SIDE) / "train" / "images.npy"
     _flip_byte(images)
     _assert_same(records.load(data_dir, "faces", SIDE, "train"), written[1]["train"])
+
+
+def test_a_cache_that_another_training_has_written_meanwhile_stays(data_dir, written, monkeypatch):
+    """Two trainings of `make demo` start together. The files that the first reads do not vanish."""
+    decode, process = records._decode, os.getpid()
+    cache = data_dir / ".cache" / records_digest(data_dir, "faces", SIDE) / "train"
+    shutil.rmtree(cache, ignore_errors=True)
+
+    def decode_second(*arguments):
+        monkeypatch.setattr(records, "_decode", decode)
+        monkeypatch.setattr(os, "getpid", lambda: process + 1)
+        records.load(data_dir, "faces", SIDE, "train")
+        monkeypatch.setattr(os, "getpid", lambda: process)
+        placed.append((cache / "images.npy").stat().st_ino)
+        decode(*arguments)
+
+    placed = []
+    monkeypatch.setattr(records, "_decode", decode_second)
+    _assert_same(records.load(data_dir, "faces", SIDE, "train"), written[1]["train"])
+    assert [(cache / "images.npy").stat().st_ino] == placed
+    assert sorted(path.name for path in cache.parent.iterdir() if path.name.startswith(".")) == []
 
 
 def test_length_resolution_and_take():
