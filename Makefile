@@ -19,7 +19,7 @@ app: $(STAMP)
 	$(BIN)/python -m avlgan_jax.app
 
 demo: $(STAMP)
-	$(BIN)/python prepare.py procedural_faces --resolution 36 --faces 6000 --data-dir data
+	$(BIN)/python prepare.py procedural_faces --resolution 36 --data-dir data
 	@mkdir -p runs/demo
 	@$(MAKE) --no-print-directory -j 2 demo-regressor demo-converters
 	$(BIN)/python evaluate.py --workdir runs/demo --samples 1000 --split test

@@ -107,7 +107,7 @@ def demo() -> Config:
             d_width=16,
         ),
         checkpoint_every=200,
-        sample_every=400,
+        sample_every=1_000,
         log_every=20,
     )
 

@@ -102,7 +102,12 @@ def summarised(seconds: Sequence[float], unit: str, items: float = 1.0) -> Measu
 
 
 def alternate(
-    contenders: Mapping[str, Callable[[], object]], *, rounds: int, unit: str, items: float = 1.0
+    contenders: Mapping[str, Callable[[], object]],
+    *,
+    rounds: int,
+    unit: str,
+    items: float = 1.0,
+    warm_up_calls: int | None = None,
 ) -> dict[str, Measurement]:
     """Time all contenders in turn, so that a machine that slows down slows all of them.
 
@@ -113,6 +118,8 @@ def alternate(
         unit: "s" for the seconds of a call divided by `items`, or a rate such as "images/s" for `items` divided by the
             seconds.
         items: Number of items processed in a call.
+        warm_up_calls: Number of calls in place of `warm_up`. Processes that wait for each other in a call must make the
+            same number, and the memory of each grows in its own way.
 
     Returns:
         The measurements by name.
@@ -121,7 +128,11 @@ def alternate(
     if not rounds:
         return {name: _measurement([seconds], unit, items, seconds) for name, seconds in first.items()}
     for call in contenders.values():
-        warm_up(call)
+        if warm_up_calls is None:
+            warm_up(call)
+        else:
+            for _ in range(warm_up_calls):
+                call()
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, call in contenders.items():

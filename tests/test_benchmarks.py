@@ -50,6 +50,14 @@ def test_a_warm_up_goes_on_while_calls_take_new_memory():
     assert timing.warm_up(lambda: kept.append(b"x" * 2**26)) == 24  # never warm
 
 
+def test_processes_that_wait_for_each_other_make_the_same_calls():
+    """Their number does not depend on the memory that a process takes."""
+    for pages in (0, 2**26):
+        kept = []
+        timing.alternate({"ours": lambda k=kept, p=pages: k.append(b"x" * p)}, rounds=2, unit="s", warm_up_calls=4)
+        assert len(kept) == 1 + 4 + 2
+
+
 def test_a_ratio_says_how_many_times_faster_ours_is():
     fast, slow = timing.single(1.0, "images/s", 10.0), timing.single(2.0, "images/s", 10.0)
     assert (fast.median, slow.median) == (10.0, 5.0)
