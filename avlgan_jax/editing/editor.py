@@ -181,7 +181,8 @@ class Editor:
     def predict(self, image: Images) -> Emotions:
         """Return the valence and arousal that the regressor predicts from faces.
 
-        The regressor takes no part in the training of the generators, so it can evaluate their outputs.
+        They are the mean of its readings of a face and of the face's mirror image. The regressor takes no part in
+        the training of the generators, so it can evaluate their outputs.
         """
         return self._each(self.models.predict, image)
 
