@@ -77,35 +77,14 @@ def demo() -> Config:
     it.
     """
     recipe = modern()
-    image = replace(
-        recipe.image,
-        steps=1_950,
-        batch_size=8,
-        d_warmup=450,
-        learning_rate=4e-4,
-        ema_decay=0.997,
-        width=16,
-        blocks=3,
-        d_width=40,
-        d_layers=4,
-    )
+    small = {"batch_size": 8, "learning_rate": 4e-4, "ema_decay": 0.997, "width": 16, "blocks": 3}
     return replace(
         recipe,
         resolution=36,
         regressor=replace(recipe.regressor, steps=2_000, batch_size=32, learning_rate=2e-3, ema_decay=0.998, width=16),
         landmark=replace(recipe.landmark, steps=10_000, batch_size=32, learning_rate=5e-4),
-        image=image,
-        avgan=replace(
-            recipe.avgan,
-            steps=0,
-            batch_size=8,
-            d_warmup=500,
-            learning_rate=4e-4,
-            ema_decay=0.997,
-            width=16,
-            blocks=3,
-            d_width=16,
-        ),
+        image=replace(recipe.image, **small, steps=1_950, d_warmup=450, d_width=40, d_layers=4),
+        avgan=replace(recipe.avgan, **small, steps=0, d_warmup=500, d_width=16),
         checkpoint_every=200,
         sample_every=1_000,
         log_every=20,
