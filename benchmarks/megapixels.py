@@ -70,7 +70,10 @@ def main() -> None:
                 "find the face",
                 lambda p=photo: cropping.faces(p.pixels, detector, editor.resolution, path.name)[0],
             )
-            edited = timed("networks", lambda f=found: editor.edit_with_landmarks(f.image, 0.7, 0.3, f.landmarks))
+            edited = timed(
+                "networks",
+                lambda f=found: editor.edit_with_landmarks(f.image, 0.7, 0.3, f.landmarks, photographed=True),
+            )
             result = timed("blend", lambda p=photo, f=found, e=edited: editor.blend(p.pixels, f, e))
             timed("JPEG", lambda r=result: pictures.encode(pictures.Picture(r), ".jpg"))
     medians = {name: statistics.median(values[1:]) for name, values in times.items()}

@@ -80,7 +80,7 @@ class Subject:
 
     def edits(self, emotions: Float[np.ndarray, "n 2"]) -> list[cropping.Photo]:
         """Return the photograph at each emotion."""
-        edited = self._editor.edit_with_landmarks(self.face.image, *emotions.T, self.face.landmarks)
+        edited = self._editor.edit_with_landmarks(self.face.image, *emotions.T, self.face.landmarks, photographed=True)
         return [self._editor.blend(self.photo, self.face, edited.at(k)) for k in range(len(emotions))]
 
 

@@ -58,7 +58,9 @@ def edit(request: Edit) -> Path:
     target, out = request.target(), request.destination("edited")
     session = EditingSession(request)
     photo, faces = session.faces(request.photo, request.face, request.infant)
-    edited = [session.editor.edit_with_landmarks(face.image, *target, face.landmarks) for face in faces]
+    edited = [
+        session.editor.edit_with_landmarks(face.image, *target, face.landmarks, photographed=True) for face in faces
+    ]
     crops = pictures.Picture(np.hstack([face.images for face in edited]))
     result = crops if request.crop_only else session.blend_all(photo, faces, edited)
     atomic_files.write_bytes(out, pictures.encode(result, out.suffix))
@@ -126,7 +128,9 @@ def emotion_film(request: EmotionPath) -> Path:
     targets = emotion_path(points, max(2, round(request.seconds * request.fps)))
     session = EditingSession(request)
     photo, faces = session.faces(request.photo, request.face, request.infant)
-    edited = [session.editor.edit_with_landmarks(face.image, *targets.T, face.landmarks) for face in faces]
+    edited = [
+        session.editor.edit_with_landmarks(face.image, *targets.T, face.landmarks, photographed=True) for face in faces
+    ]
 
     def frames():
         for k in tqdm(range(len(targets)), desc="frames", unit=""):

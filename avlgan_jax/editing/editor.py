@@ -22,7 +22,7 @@ from avlgan_jax.errors import UserError
 from avlgan_jax.faces.emotions import matrix_emotions
 from avlgan_jax.faces.procedural import named
 from avlgan_jax.models import inference, transfer
-from avlgan_jax.photographs import blending, cropping
+from avlgan_jax.photographs import blending, cropping, jaw
 from avlgan_jax.photographs.cropping import FaceCrop, Photo
 
 # Batch sizes for which the networks are compiled: a single face (interactive use), a few faces, a film.
@@ -104,9 +104,17 @@ class Editor:
         return self.edit_with_landmarks(image, valence, arousal, landmarks).images
 
     def edit_with_landmarks(
-        self, image: Images, valence: ArrayLike, arousal: ArrayLike, landmarks: Points | None = None
+        self,
+        image: Images,
+        valence: ArrayLike,
+        arousal: ArrayLike,
+        landmarks: Points | None = None,
+        photographed: bool = False,
     ) -> Edited:
-        """Return what `edit` returns, together with the converted landmarks."""
+        """Return what `edit` returns, together with the converted landmarks.
+
+        `photographed` faces are for `blend`: their mouths become narrower where the jaw drops (`photographs.jaw`).
+        """
         image = self._checked(image)
         emotions = inputs.emotions(valence, arousal)
         points = self.read_landmarks(image) if landmarks is None else self._points(landmarks)
@@ -118,6 +126,8 @@ class Editor:
             for array, dimensions in ((image, 3), (points, 2), (emotions, 1))
         )
         moved = self.models.convert_landmarks(points, emotions)
+        if photographed:
+            moved = jaw.dropped(points, moved)
         painted = self.models.paint(images, points, moved, emotions)
         return Edited(painted.reshape(*batch, *painted.shape[1:]), moved.reshape(*batch, *moved.shape[1:]))
 
@@ -173,7 +183,7 @@ class Editor:
         with tqdm(total=len(emotions), unit=" faces", delay=1.0, leave=False) as progress:
             for start in range(0, len(emotions), SIZES[-1]):
                 part = emotions[start : start + SIZES[-1]]
-                edited = self.edit_with_landmarks(face.image, *part.T, face.landmarks)
+                edited = self.edit_with_landmarks(face.image, *part.T, face.landmarks, photographed=True)
                 shown += [self.blend(picture, still, edited.at(k)) for k in range(len(part))]
                 progress.update(len(part))
         return np.stack(shown)

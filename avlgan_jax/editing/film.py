@@ -187,6 +187,6 @@ def _edited(
     known = [k for k, face in enumerate(faces) if face is not None]
     if known:
         images, points = np.stack([faces[k].image for k in known]), np.stack([faces[k].landmarks for k in known])
-        edited = editor.edit_with_landmarks(images, *emotions[known].T, points)
+        edited = editor.edit_with_landmarks(images, *emotions[known].T, points, photographed=True)
     for k, (frame, face) in enumerate(zip(frames, faces, strict=True)):
         yield frame if face is None else editor.blend(frame, face, edited.at(known.index(k)))

@@ -2,7 +2,7 @@
 
     photo = pictures.read(Path("me.jpg")).pixels
     face = cropping.faces(photo, detectors.create("dlib"), model.resolution, "me.jpg")[0]
-    smiling = model.edit_with_landmarks(face.image, 0.7, 0.3, face.landmarks)
+    smiling = model.edit_with_landmarks(face.image, 0.7, 0.3, face.landmarks, photographed=True)
     photo = model.blend(photo, face, smiling)
 
 Drawn faces, named `procedural:SEED` or `procedural-infant:SEED`, need no detector: see `uncropped_face`.
