@@ -106,6 +106,18 @@ def test_an_edit_that_loses_the_face_is_counted():
     assert summary["lost"] == 1 and summary["gains"]["happy mouthSmile"]["gain"] == pytest.approx(0.6)
 
 
+def test_the_command_measures_how_emotions_are_read(tmp_path):
+    drawn.diffusion_fer(tmp_path / "faces", 12)
+    done = run_here("benchmarks.readings", tmp_path / "faces", "--weights", "faces64")
+    assert done.returncode == 0, done.stderr
+    rows = [line.split(maxsplit=3) for line in done.stdout.splitlines()[1:]]
+    assert [row[:2] for row in rows[::4]] == [
+        [name, "rmse_valence"] for name in ("discriminator", "regressor", "constant")
+    ]
+    values = np.array([row[2] for row in rows], float).reshape(3, 4)
+    assert (values[:, :2] > 0.0).all() and (values[2, 2:] == 0.0).all()
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not mediapipe.model_path().is_file(), reason="face_landmarker.task is not on this machine")
 def test_the_command_measures_drawn_faces(tmp_path):

@@ -23,7 +23,7 @@ from avlgan_jax.faces.landmarks import in_plane
 from avlgan_jax.faces.pictures import Picture
 from avlgan_jax.faces.procedural import named
 from avlgan_jax.models import transfer as transferring
-from avlgan_jax.photographs import blending, cropping
+from avlgan_jax.photographs import blending, cropping, jaw
 from avlgan_jax.photographs.cropping import FaceCrop
 
 SHOWN = 256  # side of a drawn face on the page, in pixels
@@ -130,11 +130,11 @@ class Session:
         """Make a face of the picture the current one.
 
         Returns:
-            Its landmarks, predicted emotion, number, and whether it is an infant's; the number of faces, and as payload
+            Its landmarks, read emotion, number, and whether it is an infant's; the number of faces, and as payload
             all faces as the networks see them.
         """
         face = self._faces[number]
-        valence, arousal = self._model.predict(face.image).clip(-1.0, 1.0).tolist()
+        valence, arousal = transferring.read_emotions_in_disc(self._model.models, face.image[None])[0].tolist()
         side = int(np.clip(round(face.square.side), SHOWN, LARGEST_SHOWN))
         self._number_shown = number
         self._shown, self._face = cropping.portrait(self._picture.on_white(), face, side)
@@ -185,7 +185,7 @@ class Session:
     def _converted(self, emotions: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 68 d"]:
         """Return the landmarks of the face converted to each emotion."""
         points = np.broadcast_to(self._face.landmarks, (len(emotions), *self._face.landmarks.shape))
-        return self._model.models.convert_landmarks(points, emotions)
+        return jaw.dropped(points, self._model.models.convert_landmarks(points, emotions))
 
     def matrix(self) -> Reply:
         """Return the face at MATRIX x MATRIX emotions as network outputs, for the background of the plane.

@@ -63,6 +63,10 @@ def test_an_upload_stays_in_its_own_session(page_session, model, tmp_path):
     reply = page_session.upload((tmp_path / "two.jpg").read_bytes())
     assert reply.header["faces"] == 2 and len(reply.header["landmarks"]) == 136
     assert len(reply.payload) == 2 * model.resolution**2 * 3  # both faces, to choose from
+    faces = np.frombuffer(reply.payload, np.uint8).reshape(2, model.resolution, model.resolution, 3)
+    # The regressor has seen no photographs, the discriminator has.
+    read = model.read_emotions(faces[reply.header["face"]])
+    np.testing.assert_allclose([reply.header["valence"], reply.header["arousal"]], read, atol=1e-3)
     with pytest.raises(UserError, match="cannot be decoded"):
         page_session.upload(b"GIF89a nonsense")
     # The failed upload did not change the session: it still has the photograph, which another session does not have.

@@ -72,7 +72,7 @@ async function showNewPicture(reply, name) {
   document.body.ariaBusy = "false";
 }
 
-// Show a face: at the edit that it had, else as it is, with the point at the emotion that the regressor predicts for it.
+// Show a face: at the edit that it had, else as it is, with the point at the emotion that is read from it.
 async function showFace(face) {
   $("#face").setAttribute("aria-busy", true); // until `follow` has drawn it
   const before = picture.edits.get(face.face);
@@ -84,7 +84,7 @@ async function showFace(face) {
   if (before?.offsets) portrait.restore(before.offsets);
   $("#reset-landmarks").hidden = !before?.offsets;
   $("#infant").checked = face.infant;
-  $("#face-status").textContent = `${picture.name}${many}: predicted valence ${signed(face.valence)}, arousal ${signed(face.arousal)} before editing`;
+  $("#face-status").textContent = `${picture.name}${many}: read as valence ${signed(face.valence)}, arousal ${signed(face.arousal)} before editing`;
   for (const chip of $("#which-face").children) chip.setAttribute("aria-pressed", Number(chip.dataset.face) === face.face);
   const original = await channel.ask({ do: "original" });
   portrait.original = pixels(original.payload, original.side);
