@@ -111,7 +111,8 @@ def _moved_and_drawn(
     resolution, side = len(edited), face.square.side
     source, target = (in_plane(lm.normalise(points, resolution)) for points in (face.landmarks, moved))
     flow, mouth, eyes = (np.asarray(found) for found in _geometry(resolution)(source, target))
-    displacement = _enlarged(np.asarray(_fine_flow(source, target)), part) * side
+    lips = lm.normalise(opened_mouth.lips(face.landmarks, moved), resolution)
+    displacement = _enlarged(np.asarray(_fine_flow(in_plane(lips), target)), part) * side
     shown = _moved(part.pixels, displacement)
     painted = _enlarged(edited - _moved(face.image.astype(np.float32), flow * resolution), part, cv2.INTER_CUBIC)
     mouth, eyes = (_enlarged(found, part)[..., None] for found in (mouth, eyes))

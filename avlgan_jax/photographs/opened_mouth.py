@@ -43,6 +43,10 @@ _GROWTH, _SHOWN = (1.15, 1.6), (0.06, 0.14)
 _HEIGHT, _SHARE = 0.085, 0.72
 # A tall mouth shows less of them, since its upper lip is low: less by _HIDDEN from the second ratio of height to width.
 _TALL, _HIDDEN = (0.25, 0.6), 0.35
+# Lips that were closed are taken from this far outside the line between them, which is dark, or from their middle.
+_SEAM = 0.02
+# Each point of the inner edge of the lips, and the point of the outer edge beside it.
+_INNER, _OUTER = (61, 62, 63, 65, 66, 67), (50, 51, 52, 56, 57, 58)
 # Brightness of a white of the eye in full light, and the openness (height over width) from which an eye shows it.
 _WHITE, _OPEN_EYE = 0.72, 0.15
 
@@ -88,6 +92,27 @@ def novelty(source: Points, target: Points) -> float:
     unit = _unit(source)
     before, after = lm.lip_distance(source) / unit, lm.lip_distance(target) / unit
     return pixels.rise(after / max(before, _CLOSED) / (1.0 + pixels.rise(before, *_SHOWN)), *_GROWTH)
+
+
+def lips(source: Float[np.ndarray, "68 d"], target: Float[np.ndarray, "68 d"]) -> Float[np.ndarray, "68 d"]:
+    """Return the landmarks of the photograph from which to take the pixels of lips that open.
+
+    Closed lips meet in a dark line. Stretched, it would be a dark band along them; taken from a little outside of it,
+    they keep their colour, and what is drawn between them covers it. Where no inside is drawn, the landmarks stay as
+    they are to the bit.
+
+    Args:
+        source: Landmarks of the photograph, in any unit.
+        target: Landmarks that its pixels are moved to, in the same unit.
+    """
+    new = novelty(source, target)
+    if new == 0.0:
+        return source
+    apart = source.copy()
+    across = source[list(_OUTER), :2] - source[list(_INNER), :2]
+    thick = np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-6)
+    apart[list(_INNER), :2] += new * np.minimum(_SEAM * _unit(source) / thick, 0.5) * across
+    return apart
 
 
 def draw(photo: Photo, source: Points, target: Points, lit: Float[np.ndarray, "3"], infant: bool = False) -> None:

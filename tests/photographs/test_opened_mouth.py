@@ -112,3 +112,14 @@ def test_a_turned_mouth_is_the_turned_drawing(face):
     quarter = [np.stack([SIDE - points[:, 1], points[:, 0]], axis=-1) for points in (calm, surprised)]
     turned = np.rot90(drawn(plain, *quarter))  # back by a quarter
     assert np.abs(turned - upright).mean() < 0.1 and np.abs(upright - plain).mean() > 0.2
+
+
+def test_opening_lips_are_taken_from_outside_the_line_between_them(face):
+    _, (calm, surprised) = face
+    assert opened_mouth.lips(calm, calm) is calm
+    found, unit = opened_mouth.lips(calm, surprised), np.linalg.norm(calm[45] - calm[36])
+    inner, outer = [61, 62, 63, 65, 66, 67], [50, 51, 52, 56, 57, 58]
+    others = np.setdiff1d(np.arange(68), inner)
+    np.testing.assert_array_equal(found[others], calm[others])
+    before, after = (np.linalg.norm((points[outer] - points[inner]) / unit, axis=1) for points in (calm, found))
+    np.testing.assert_allclose(before - after, np.minimum(0.02, 0.5 * before), atol=1e-4)
