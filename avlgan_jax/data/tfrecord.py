@@ -1,13 +1,14 @@
-"""A reader of TFRecord files of `tf.train.Example` messages that does not need TensorFlow.
+"""Reading and writing of TFRecord files of `tf.train.Example` messages without TensorFlow.
 
-TensorFlow takes five seconds to import and is often not installed where training runs. The format is small: the record
-framing (https://www.tensorflow.org/tutorials/load_data/tfrecord) and three protocol buffer messages,
-`Example { Features { map<string, Feature> } }`, where a `Feature` is a list of bytes, floats or integers. The checksums
-of the framing are ignored: `manifest.verify_records` verifies the SHA-256 of every file first.
+TensorFlow takes five seconds to import, three times as long the first time, and is often not installed where training
+runs. The format is small: the record framing (https://www.tensorflow.org/tutorials/load_data/tfrecord) and three
+protocol buffer messages, `Example { Features { map<string, Feature> } }`, where a `Feature` is a list of bytes, floats
+or integers. The reader ignores the checksums of the framing: `manifest.verify_records` verifies the SHA-256 of every
+file first.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,27 @@ def read(path: Path) -> Iterator[dict[str, Feature]]:
             if len(payload) < length + 4:
                 raise ValueError(f"{path} ends inside a record")
             yield parse_example(payload[:length])
+
+
+def write(path: Path, messages: Iterable[bytes]) -> None:
+    """Write one TFRecord file, the same bytes as TensorFlow does.
+
+    Args:
+        path: The file.
+        messages: The serialised examples.
+    """
+    with open(path, "wb") as stream:
+        for message in messages:
+            length = struct.pack("<Q", len(message))
+            stream.write(length + _checksum(length) + message + _checksum(message))
+
+
+def _checksum(data: bytes) -> bytes:
+    """Return the checksum of `data` in the framing: its CRC-32C, rotated and offset."""
+    import google_crc32c
+
+    value = google_crc32c.value(data)
+    return struct.pack("<I", ((value >> 15 | value << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
 def parse_example(message: bytes) -> dict[str, Feature]:

@@ -276,6 +276,16 @@ def test_loading_needs_no_tensorflow(written):
     assert done.stdout.split() == ["10", "False"]
 
 
+def test_written_records_have_the_bytes_of_tensorflow(tmp_path):
+    tf = pytest.importorskip("tensorflow", reason="writes the expected file")
+    messages = [np.random.default_rng(size).bytes(size) for size in (0, 1, 1000, 100_000)]
+    with tf.io.TFRecordWriter(str(tmp_path / "expected")) as writer:
+        for message in messages:
+            writer.write(message)
+    tfrecord.write(tmp_path / "written", messages)
+    assert (tmp_path / "written").read_bytes() == (tmp_path / "expected").read_bytes()
+
+
 def test_a_truncated_record_is_an_error(written, tmp_path):
     content = (written[0] / "faces" / "32px" / "1.0.0" / "faces-test.tfrecord-00000-of-00001").read_bytes()
     path = tmp_path / "cut.tfrecord"
