@@ -6,6 +6,7 @@ cheekbones are 2 apart, the eyes are 0.92 apart. The mouth lies at two thirds of
 wide as it is high, its features lie low and close together, and its eyes are as large as an adult's.
 """
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -98,6 +99,7 @@ def _scale_about_centre(points: np.ndarray, rows: slice | list[int], scale: tupl
     points[rows] = centre + (part - centre) * (*scale, 1.0)
 
 
+@functools.lru_cache(maxsize=4)  # data sets draw the photographs of a person one after the other
 def rest(identity: Identity) -> Anatomy:
     """Return the person's control points at rest.
 
@@ -150,5 +152,6 @@ def rest(identity: Identity) -> Anatomy:
     everything = (points, skull, hairline, ears)
     for part in everything:
         part[:, 1] *= identity.length
+        part.setflags(write=False)
     lip_line[1] *= identity.length
     return Anatomy(points, skull, hairline, ears, lip_line, float(points[8, 1] - hairline[4, 1]))

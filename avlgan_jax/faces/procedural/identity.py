@@ -4,6 +4,7 @@ Lengths are in face units: 1 is half the width of an adult's face between the ch
 the picture, y down, z toward the viewer; the eyes lie at y = 0. Colours are RGB in [0, 1].
 """
 
+import functools
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -203,7 +204,7 @@ def sample_identity(
 
     def spread(deviation: float) -> float:
         """Sample a normal value of mean 0, clipped at 2.2 standard deviations."""
-        return float(np.clip(generator.normal(0.0, deviation), -2.2 * deviation, 2.2 * deviation))
+        return max(-2.2 * deviation, min(generator.normal(0.0, deviation), 2.2 * deviation))
 
     drawn_female, drawn_tone = bool(generator.random() < 0.5), float(generator.beta(0.9, 1.1))
     female = drawn_female if female is None else female
@@ -288,7 +289,7 @@ def sample_shot(generator: np.random.Generator, tone: Colour) -> Shot:
 
     def spread(deviation: float, limit: float) -> float:
         """Sample a normal value of mean 0, clipped to [-limit, limit]."""
-        return float(np.clip(generator.normal(0.0, deviation), -limit, limit))
+        return max(-limit, min(generator.normal(0.0, deviation), limit))
 
     azimuth, elevation = generator.uniform(-1.0, 1.0), generator.uniform(0.2, 0.95)
     light = np.array([np.sin(azimuth) * np.cos(elevation), -np.sin(elevation), np.cos(azimuth) * np.cos(elevation)])
@@ -328,6 +329,12 @@ def sample_face(seed: int, subject: int, shot: int, infant: bool) -> Face:
         shot: index of the person's photograph.
         infant: whether the person is an infant.
     """
-    identity = sample_identity(np.random.default_rng((seed, subject, int(infant), 0)), infant)
+    identity = _person(seed, subject, infant)
     generator = np.random.default_rng((seed, subject, int(infant), 1, shot))
     return Face(seed, subject, shot, identity, sample_shot(generator, identity.skin))
+
+
+@functools.lru_cache(maxsize=4)
+def _person(seed: int, subject: int, infant: bool) -> Identity:
+    """Return the identity of `subject`. Data sets draw the photographs of a person one after the other."""
+    return sample_identity(np.random.default_rng((seed, subject, int(infant), 0)), infant)
