@@ -56,7 +56,7 @@ def _soft_positive(x: float) -> float:
 def _sectors(valence: float, arousal: float) -> dict[str, float]:
     """Return the strength of each emotion of `_SECTORS` at (valence, arousal): about 1 at its centroid, up to 1.25."""
     radius = float(np.hypot(valence, arousal))
-    strength = min(radius / 0.78, 1.25) * float(np.clip(radius / 0.25, 0.0, 1.0))
+    strength = min(radius / 0.78, 1.25) * min(radius / 0.25, 1.0)
     angle = float(np.degrees(np.arctan2(arousal, valence)))
     offsets = {name: (angle - centre + 180.0) % 360.0 - 180.0 for name, (centre, _) in _SECTORS.items()}
     return {name: strength * float(np.exp(-0.5 * (offsets[name] / _SECTORS[name][1]) ** 2)) for name in _SECTORS}
@@ -79,8 +79,8 @@ def action_units(valence: float, arousal: float, infant: bool) -> dict[str, floa
         Intensities in [0, 1.5], except `gaze` in [-1, 1] and `AU43` in [0, 1].
     """
     units = _infant_units(valence, arousal) if infant else _adult_units(valence, arousal)
-    limited = {name: float(np.clip(units.get(name, 0.0), 0.0, 1.5)) for name in ACTION_UNITS}
-    limited["gaze"] = float(np.clip(units.get("gaze", 0.0), -1.0, 1.0))
+    limited = {name: max(0.0, min(units.get(name, 0.0), 1.5)) for name in ACTION_UNITS}
+    limited["gaze"] = max(-1.0, min(units.get("gaze", 0.0), 1.0))
     limited["AU43"] = min(limited["AU43"], 1.0)
     return limited
 

@@ -42,30 +42,30 @@ def paint_folds(sheet: Sheet) -> None:
     ]
     strokes = [stroke for stroke in strokes if stroke.strength > 0.012]
     box = sheet.box(np.concatenate([stroke.knots for stroke in strokes]), 0.12)
+    outlined = _outline(sheet, strokes)
     for light, factor in ((False, _SHADOW), (True, _LIGHT)):
         total = None
         for blur in (FINE, SOFT, BROAD):
-            group = [stroke for stroke in strokes if stroke.blur == blur and stroke.light == light]
+            group = [item for item in outlined if item[0].blur == blur and item[0].light == light]
             if group:
-                mask = _draw(sheet, box, group, blur)
+                strengths, shapes = zip(*((stroke.strength, shape) for stroke, shape in group), strict=True)
+                mask = painting.fill(box, shapes, blur * sheet.unit, strengths)
                 total = mask if total is None else total + mask
         if total is not None:
             painting.shade(sheet.canvas, box, np.minimum(total, 1.0), factor)
 
 
-def _draw(sheet: Sheet, box: painting.Box, strokes: list[Stroke], blur: float) -> Float[np.ndarray, "h w"]:
-    """Return the mask of strokes at their strengths. Strokes with equal numbers of knots are computed together."""
-    outlines = []
+def _outline(sheet: Sheet, strokes: list[Stroke]) -> list[tuple[Stroke, Float[np.ndarray, "n 2"]]]:
+    """Return the strokes and their outlines, from weak to strong, computed together for equal numbers of knots."""
+    outlined = []
     for count in {len(stroke.knots) for stroke in strokes}:
         group = [stroke for stroke in strokes if len(stroke.knots) == count]
         lines = painting.curve(np.array([stroke.knots for stroke in group]), 12 // (count - 1))
         widths = np.array([stroke.width * painting.taper(lines.shape[1], *stroke.ends) for stroke in group])
         shapes = painting.ribbon(lines, np.maximum(widths * sheet.unit, 0.6))
-        outlines += [(stroke.strength, shape) for stroke, shape in zip(group, shapes, strict=True)]
+        outlined += zip(group, shapes, strict=True)
     # `fill` keeps the last polygon: where two strokes cross, the stronger one wins.
-    outlines.sort(key=lambda item: item[0])
-    levels, shapes = zip(*outlines, strict=True)
-    return painting.fill(box, shapes, blur * sheet.unit, levels)
+    return sorted(outlined, key=lambda item: item[0].strength)
 
 
 def _cheeks(sheet: Sheet) -> list[Stroke]:

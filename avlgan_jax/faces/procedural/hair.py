@@ -68,18 +68,16 @@ def _paint_hair(
     identity, unit = sheet.face.identity, sheet.unit
     crown = _crown(sheet)
     x = np.arange(box.x0, box.x1, dtype=np.float32) + np.float32(0.5 - crown[0])
-    y = np.arange(box.y0, box.y1, dtype=np.float32) + np.float32(0.5 - crown[1])
-    x, y = np.ascontiguousarray(np.broadcast_to(x, mask.shape)), np.repeat(y[:, None], mask.shape[1], axis=1)
+    y = np.arange(box.y0, box.y1, dtype=np.float32)[:, None] + np.float32(0.5 - crown[1])
     # Angles are measured from straight up, so that the seam between 0 and 2 pi is not visible in the strands.
-    radius, angle = cv2.cartToPolar(-y - np.float32(0.12 * unit), -x)
+    up, left = np.empty((2, *mask.shape), np.float32)
+    up[:], left[:] = -y - np.float32(0.12 * unit), -x
+    radius, angle = cv2.cartToPolar(up, left)
     radius *= np.float32(1.0 / unit)
     if identity.hair_style == "curls":
         scale = np.float32(64.0 / unit)
-        across, along, grain = (
-            x * scale + np.float32(256.0 + identity.texture % 61),
-            y * scale + np.float32(128.0),
-            _curls(),
-        )
+        across, along, grain = np.empty_like(up), np.empty_like(up), _curls()
+        across[:], along[:] = x * scale + np.float32(256.0 + identity.texture % 61), y * scale + np.float32(128.0)
     else:
         if identity.wave > 0.15:
             angle += np.float32(0.06 * identity.wave) * np.sin(radius * np.float32(4.0 + 4.0 * identity.wave))
@@ -96,7 +94,7 @@ def _paint_hair(
     level = 0.72 + 0.19 * strands + (0.55 * band * (1.0 + 0.5 * strands) + 0.5 * (side - 0.5)) * highlight
     colour = np.array(identity.hair, np.float32).reshape(3, 1, 1) * np.maximum(level, 0.25)
     colour += (0.055 * highlight) * (band * (1.0 + strands))
-    painting.tint(sheet.canvas, box, mask, np.clip(colour, 0.0, 1.0).astype(np.float32))
+    painting.tint(sheet.canvas, box, mask, np.clip(colour, 0.0, 1.0, out=colour))
 
 
 def _hair_outline(sheet: Sheet, height: float) -> Float[np.ndarray, "n 2"]:

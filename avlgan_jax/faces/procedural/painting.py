@@ -77,11 +77,14 @@ def fill(
     subpixels = 1 << _SHIFT
     scale = (shape[0] / width * subpixels, shape[1] / height * subpixels)
     corner = (box.x0 * scale[0] + subpixels / 2, box.y0 * scale[1] + subpixels / 2)
+    outlines = np.concatenate(polygons) * scale
+    outlines -= corner
+    outlines = np.rint(outlines, out=outlines).astype(np.int32)
+    end = 0
     for index, polygon in enumerate(polygons):
         value = 255 if levels is None else int(255.0 * min(levels[index], 1.0))
-        outline = polygon * scale
-        outline -= corner
-        cv2.fillPoly(mask, [np.rint(outline, out=outline).astype(np.int32)], value, cv2.LINE_8, _SHIFT)
+        start, end = end, end + len(polygon)
+        cv2.fillPoly(mask, [outlines[start:end]], value, cv2.LINE_8, _SHIFT)
     if zoom < 1.0:
         return cv2.resize(soften(_coverage(mask), blur * zoom), (width, height), interpolation=cv2.INTER_LINEAR)
     return soften(_coverage(cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA)), blur)
@@ -132,7 +135,8 @@ def tint(
         colour: one RGB colour, or one per pixel of the box.
     """
     part = canvas[box.planes]
-    difference = np.asarray(colour, np.float32).reshape(3, 1, 1) - part if np.ndim(colour) == 1 else colour - part
+    colour = np.asarray(colour, np.float32)
+    difference = (colour[:, None, None] if colour.ndim == 1 else colour) - part
     difference *= mask
     part += difference
 
@@ -199,12 +203,9 @@ def ribbon(spine: Float[np.ndarray, "*b n 2"], widths: Float[np.ndarray, "*b n"]
         spine: the centre line.
         widths: the full width at each point of the spine.
     """
-    half = np.empty_like(spine)
     along = spine[..., 1:, :] - spine[..., :-1, :]
-    half[..., 1:-1, 0] = -(along[..., 1:, 1] + along[..., :-1, 1])
-    half[..., 1:-1, 1] = along[..., 1:, 0] + along[..., :-1, 0]
-    for end, piece in ((0, 0), (-1, -1)):
-        half[..., end, 0], half[..., end, 1] = -along[..., piece, 1], along[..., piece, 0]
+    along = np.concatenate([along[..., :1, :], along[..., 1:, :] + along[..., :-1, :], along[..., -1:, :]], axis=-2)
+    half = along[..., ::-1] * (-1.0, 1.0)
     half *= (0.5 * widths / (np.hypot(half[..., 0], half[..., 1]) + 1e-9))[..., None]
     return np.concatenate([spine + half, (spine - half)[..., ::-1, :]], axis=-2)
 
