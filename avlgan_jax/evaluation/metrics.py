@@ -3,6 +3,7 @@
 All functions take numpy arrays, compute in float64 and return floats or numpy arrays.
 """
 
+import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from jaxtyping import Bool, Float, Int, Num, UInt8
 
 # Mean square error of rounding to 8 bits. It limits the PSNR: above 58.9 dB it has no meaning for 8-bit images.
 ROUNDING_ERROR = 1.0 / 12.0
+NEIGHBOUR = 3  # of each vector, for precision and recall
 
 
 def rmse(predicted: Float[np.ndarray, "*n"], expected: Float[np.ndarray, "*n"]) -> float:
@@ -156,7 +158,30 @@ def ssim_map(a: UInt8[np.ndarray, "n h w 3"], b: UInt8[np.ndarray, "n h w 3"]) -
     return luminance * structure
 
 
-def kernel_distance(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) -> float:
+@dataclass(frozen=True)
+class FeatureSet:
+    """Feature vectors, and what scores over pairs of them need, computed when it is first used."""
+
+    vectors: Float[np.ndarray, "n d"]
+
+    @functools.cached_property
+    def kernel_mean(self) -> float:
+        """The mean of KID's kernel over the pairs of different vectors."""
+        count = len(self.vectors)
+        return (_kernel_sum(self.vectors, self.vectors) - _kernel_diagonal(self.vectors)) / (count * (count - 1))
+
+    @functools.cached_property
+    def squared_radii(self) -> Float[np.ndarray, "n"]:
+        """The squared distance of each vector to its NEIGHBOUR-th nearest other vector."""
+        # Index 0 of each sorted row is the vector itself.
+        found = [
+            np.partition(_squared_distances(rows, self.vectors), NEIGHBOUR, axis=1)[:, NEIGHBOUR]
+            for rows in _blocks(self.vectors)
+        ]
+        return np.concatenate(found)
+
+
+def kernel_distance(a: FeatureSet, b: FeatureSet) -> float:
     """Return the squared maximum mean discrepancy of KID (Bińkowski et al. 2018), with kernel (x.y / d + 1)^3.
 
     The estimator is unbiased: its expectation is 0 if both sets come from one distribution, so it may be negative. It
@@ -165,15 +190,14 @@ def kernel_distance(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) ->
     Raises:
         ValueError: If a set has fewer than two vectors.
     """
-    if min(len(a), len(b)) < 2:
-        raise ValueError(f"the kernel distance of {len(a)} and {len(b)} vectors: each set needs at least two")
-    within_a, within_b = (_kernel_sum(x, x) - _kernel_diagonal(x) for x in (a, b))
-    n, m = len(a), len(b)
-    return float(within_a / (n * (n - 1)) + within_b / (m * (m - 1)) - 2.0 * _kernel_sum(a, b) / (n * m))
+    n, m = len(a.vectors), len(b.vectors)
+    if min(n, m) < 2:
+        raise ValueError(f"the kernel distance of {n} and {m} vectors: each set needs at least two")
+    return float(a.kernel_mean + b.kernel_mean - 2.0 * _kernel_sum(a.vectors, b.vectors) / (n * m))
 
 
 def kernel_distances_without(
-    a: Float[np.ndarray, "n d"], groups: Int[np.ndarray, "n"], b: Float[np.ndarray, "m d"]
+    a: Float[np.ndarray, "n d"], groups: Int[np.ndarray, "n"], b: FeatureSet
 ) -> Float[np.ndarray, "g"]:
     """Return the `kernel_distance` of `a` without each of its groups, which are numbered from 0, to `b`.
 
@@ -182,32 +206,27 @@ def kernel_distances_without(
     parts = [a[groups == group] for group in range(int(groups.max()) + 1)]
     within = np.array([[_kernel_sum(rows, others) for others in parts] for rows in parts])
     own = np.array([_kernel_diagonal(rows) for rows in parts])
-    across = np.array([_kernel_sum(rows, b) for rows in parts])
-    n, m = len(a) - np.array([len(rows) for rows in parts]), len(b)
+    across = np.array([_kernel_sum(rows, b.vectors) for rows in parts])
+    n, m = len(a) - np.array([len(rows) for rows in parts]), len(b.vectors)
     # All pairs, less those with the group on either side, whose pairs with itself are then taken off twice.
     kept = within.sum() - within.sum(axis=0) - within.sum(axis=1) + np.diag(within) - (own.sum() - own)
-    within_b = (_kernel_sum(b, b) - _kernel_diagonal(b)) / (m * (m - 1))
-    return kept / (n * (n - 1)) + within_b - 2.0 * (across.sum() - across) / (n * m)
+    return kept / (n * (n - 1)) + b.kernel_mean - 2.0 * (across.sum() - across) / (n * m)
 
 
-def precision_recall(
-    generated: Float[np.ndarray, "n d"], real: Float[np.ndarray, "m d"], neighbour: int = 3
-) -> tuple[float, float]:
+def precision_recall(generated: FeatureSet, real: FeatureSet) -> tuple[float, float]:
     """Return improved precision and recall (Kynkäänniemi et al. 2019), each in [0, 1].
 
-    Each vector has a sphere whose radius is the distance to its `neighbour`-th nearest vector of the same set.
-    Precision is the share of generated vectors inside the sphere of a real one, recall the share of real vectors
-    inside the sphere of a generated one.
+    Each vector has a sphere whose radius is the distance to its NEIGHBOUR-th nearest vector of the same set. Precision
+    is the share of generated vectors inside the sphere of a real one, recall the share of real vectors inside the
+    sphere of a generated one.
 
     Raises:
-        ValueError: If a set has no more than `neighbour` vectors.
+        ValueError: If a set has no more than NEIGHBOUR vectors.
     """
-    if min(len(generated), len(real)) <= neighbour:
-        raise ValueError(
-            f"precision and recall of {len(generated)} and {len(real)} vectors: each set needs more than {neighbour}"
-        )
-    precision = _covered(generated, real, _squared_radii(real, neighbour))
-    return precision, _covered(real, generated, _squared_radii(generated, neighbour))
+    n, m = len(generated.vectors), len(real.vectors)
+    if min(n, m) <= NEIGHBOUR:
+        raise ValueError(f"precision and recall of {n} and {m} vectors: each set needs more than {NEIGHBOUR}")
+    return _covered(generated.vectors, real), _covered(real.vectors, generated)
 
 
 def _double(values: Num[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
@@ -260,18 +279,11 @@ def _kernel_diagonal(a: Float[np.ndarray, "n d"]) -> float:
     return float(np.sum(_kernel(np.sum(np.square(_double(a)), axis=1), a.shape[1])))
 
 
-def _squared_radii(vectors: Float[np.ndarray, "n d"], neighbour: int) -> Float[np.ndarray, "n"]:
-    """Return the squared distance of each vector to its `neighbour`-th nearest other vector."""
-    # Index 0 of each sorted row is the vector itself.
-    found = [
-        np.partition(_squared_distances(rows, vectors), neighbour, axis=1)[:, neighbour] for rows in _blocks(vectors)
-    ]
-    return np.concatenate(found)
-
-
-def _covered(vectors: np.ndarray, others: np.ndarray, squared_radii: Float[np.ndarray, "m"]) -> float:
+def _covered(vectors: Float[np.ndarray, "n d"], others: FeatureSet) -> float:
     """Return the share of `vectors` inside the sphere of any of `others`."""
-    inside = [np.any(_squared_distances(rows, others) <= squared_radii, axis=1) for rows in _blocks(vectors)]
+    inside = [
+        np.any(_squared_distances(rows, others.vectors) <= others.squared_radii, axis=1) for rows in _blocks(vectors)
+    ]
     return float(np.mean(np.concatenate(inside)))
 
 

@@ -28,8 +28,8 @@ INCEPTION = ("fid", "kid", "precision", "recall")
 DISTANCES = {"features": ("frechet_regressor", "kid_regressor"), "inception": ("fid", "kid")}
 TRUTH = {"truth_landmark_nme": "nme", "truth_psnr": "psnr", "truth_ssim": "ssim"}
 
-# Precision and recall use the third neighbour of each vector, so they need four vectors.
-FEWEST_VECTORS = 4
+# Precision and recall need a vector and its neighbours.
+FEWEST_VECTORS = metrics.NEIGHBOUR + 1
 
 Row = dict[str, float | None]
 
@@ -154,10 +154,10 @@ def distribution_scores(features: Float[np.ndarray, "n d"], reference: Reference
     Returns:
         The scores; all None if either side has fewer than FEWEST_VECTORS vectors.
     """
-    real = reference.features[by_group(reference.infants)[group]]
-    if min(len(features), len(real)) < FEWEST_VECTORS:
+    real = reference.groups[group]
+    if min(len(features), len(real.vectors)) < FEWEST_VECTORS:
         return dict.fromkeys(DISTRIBUTION)
-    paired = features[:PAIRED_FEATURES]
+    paired = metrics.FeatureSet(features[:PAIRED_FEATURES])
     values = (
         metrics.frechet_distance(metrics.moments(features), reference.moments[group]),
         metrics.kernel_distance(paired, real),
@@ -201,14 +201,14 @@ def jackknifed_distances(
     """
     _, parts = np.unique(people_groups, return_inverse=True)
     sizes = np.bincount(parts)
-    real = reference.features[by_group(reference.infants)[group]]
-    if len(sizes) < 2 or min(len(features) - sizes.max(), len(real)) < FEWEST_VECTORS:
+    real = reference.groups[group]
+    if len(sizes) < 2 or min(len(features) - sizes.max(), len(real.vectors)) < FEWEST_VECTORS:
         return None
     kept = [metrics.moments(features[parts != part]) for part in range(len(sizes))]
     frechet = metrics.frechet_distances([metrics.moments(features), *kept], reference.moments[group])
     paired = features[:PAIRED_FEATURES]
     without = metrics.kernel_distances_without(paired, parts[:PAIRED_FEATURES], real)
-    return np.array(frechet), np.array([metrics.kernel_distance(paired, real), *without])
+    return np.array(frechet), np.array([metrics.kernel_distance(metrics.FeatureSet(paired), real), *without])
 
 
 def _truth_scores(outputs: ScoredOutputs, members: Bool[np.ndarray, "n"]) -> Row:

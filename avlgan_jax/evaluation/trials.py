@@ -6,6 +6,7 @@ regressor predicts the emotion of generated images, and generated images are com
 computes the scores from the results.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 
@@ -87,6 +88,11 @@ class ReferenceFeatures:
     """Feature vectors of up to PAIRED_FEATURES training images."""
     infants: Bool[np.ndarray, "k"]
     """For each of these vectors, whether the person is an infant."""
+
+    @functools.cached_property
+    def groups(self) -> dict[str, metrics.FeatureSet]:
+        """The feature vectors of each group; they keep what all scores of a group share."""
+        return {group: metrics.FeatureSet(self.features[members]) for group, members in by_group(self.infants).items()}
 
 
 @dataclass(frozen=True)

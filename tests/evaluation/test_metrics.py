@@ -168,29 +168,31 @@ def test_kernel_distance_follows_its_definition():
     within_a = np.mean([kernel(u, v) for i, u in enumerate(a) for j, v in enumerate(a) if i != j])
     within_b = np.mean([kernel(u, v) for i, u in enumerate(b) for j, v in enumerate(b) if i != j])
     across = np.mean([kernel(u, v) for u in a for v in b])
-    assert metrics.kernel_distance(a, b) == pytest.approx(within_a + within_b - 2 * across)
+    assert metrics.kernel_distance(*map(metrics.FeatureSet, (a, b))) == pytest.approx(within_a + within_b - 2 * across)
 
 
 def test_kernel_distances_without_each_group_are_those_of_the_rest():
     generator = np.random.default_rng(17)
     a, b, groups = generator.normal(size=(14, 3)), generator.normal(size=(9, 3)), np.arange(14) % 3
-    expected = [metrics.kernel_distance(a[groups != group], b) for group in range(3)]
+    b = metrics.FeatureSet(b)
+    expected = [metrics.kernel_distance(metrics.FeatureSet(a[groups != group]), b) for group in range(3)]
     np.testing.assert_allclose(metrics.kernel_distances_without(a, groups, b), expected, rtol=1e-9)
 
 
 def test_kernel_distance_is_unbiased():
     generator = np.random.default_rng(8)
-    found = [metrics.kernel_distance(*generator.normal(size=(2, 20, 4))) for _ in range(400)]
+    found = [metrics.kernel_distance(*map(metrics.FeatureSet, generator.normal(size=(2, 20, 4)))) for _ in range(400)]
     assert abs(np.mean(found)) < 3 * np.std(found) / np.sqrt(400)
 
 
 def test_precision_and_recall_of_modes():
     generator = np.random.default_rng(9)
     real = np.concatenate([generator.normal(0, 1, (60, 2)), generator.normal(100, 1, (60, 2))])
-    one_mode = real[:60] + 1e-6
-    precision, recall = metrics.precision_recall(one_mode, real)
+    one_mode, both_modes = metrics.FeatureSet(real[:60] + 1e-6), metrics.FeatureSet(real)
+    precision, recall = metrics.precision_recall(one_mode, both_modes)
     assert (precision, recall) == (1.0, 0.5)
-    precision, recall = metrics.precision_recall(np.concatenate([real, real + 1000.0]), real)
+    four_modes = metrics.FeatureSet(np.concatenate([real, real + 1000.0]))
+    precision, recall = metrics.precision_recall(four_modes, both_modes)
     assert (precision, recall) == (0.5, 1.0)
 
 
@@ -200,7 +202,7 @@ def test_precision_does_not_depend_on_the_blocks_of_pairs():
     distances = np.linalg.norm(few[:, None] - few, axis=-1)
     reach = np.sort(distances, axis=1)[:, 3]
     expected = np.mean((np.linalg.norm(features[1030:, None] - few, axis=-1) <= reach).any(axis=1))
-    assert metrics.precision_recall(features[1030:], few)[0] == pytest.approx(expected)
+    assert metrics.precision_recall(*map(metrics.FeatureSet, (features[1030:], few)))[0] == pytest.approx(expected)
 
 
 def other_implementation(name):
@@ -243,15 +245,16 @@ def test_the_distances_equal_torch_fidelitys(features):
     # With subsets as large as the set, the result is not random.
     one_subset = {"kid_subsets": 1, "kid_subset_size": 260, "verbose": False}
     expected = kid.kid_features_to_metric(generated[:260], real, **one_subset)["kernel_inception_distance_mean"]
-    assert metrics.kernel_distance(features[0][:260], features[1]) == pytest.approx(expected, rel=1e-6)
+    first = metrics.FeatureSet(features[0][:260])
+    assert metrics.kernel_distance(first, metrics.FeatureSet(features[1])) == pytest.approx(expected, rel=1e-6)
     expected = prc.prc_features_to_metric(generated, real, prc_neighborhood=3, verbose=False)
-    found = metrics.precision_recall(*features)
+    found = metrics.precision_recall(*map(metrics.FeatureSet, features))
     assert found == (pytest.approx(expected["precision"], abs=1e-6), pytest.approx(expected["recall"], abs=1e-6))
     assert min(found) > 0.0 and max(found) < 1.0
 
 
 def test_distances_of_too_few_vectors_say_what_they_need():
-    few, many = np.zeros((1, 4)), np.zeros((5, 4))
+    few, many = metrics.FeatureSet(np.zeros((1, 4))), metrics.FeatureSet(np.zeros((5, 4)))
     for pair in ((few, many), (many, few)):
         with pytest.raises(ValueError, match="each set needs at least two"):
             metrics.kernel_distance(*pair)
