@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+from etils import epath
 
 Feature = list[bytes] | np.ndarray
 
@@ -45,14 +46,14 @@ def read(path: Path) -> Iterator[dict[str, Feature]]:
             yield parse_example(payload[:length])
 
 
-def write(path: Path, messages: Iterable[bytes]) -> None:
+def write(path: Path | epath.Path, messages: Iterable[bytes]) -> None:
     """Write one TFRecord file, the same bytes as TensorFlow does.
 
     Args:
-        path: The file.
+        path: The file, in a bucket too.
         messages: The serialised examples.
     """
-    with open(path, "wb") as stream:
+    with path.open("wb") as stream:
         for message in messages:
             length = struct.pack("<Q", len(message))
             stream.write(length + _checksum(length) + message + _checksum(message))

@@ -2,11 +2,11 @@
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import tensorflow_datasets as tfds
+from etils import epath
 
 from avlgan_jax.data import manifest, tfrecord
 from avlgan_jax.datasets import features
@@ -30,8 +30,8 @@ def configs() -> list[FacesConfig]:
 class _ExampleWriter(tfds.core.ExampleWriter):
     """Writes TFRecord files without TensorFlow. Importing it takes as long as drawing a thousand small faces."""
 
-    def write(self, path: Path, examples: Iterable[tuple[Any, bytes]]) -> None:
-        tfrecord.write(Path(path), (message for _, message in examples))
+    def write(self, path: epath.Path, examples: Iterable[tuple[Any, bytes]]) -> None:
+        tfrecord.write(epath.Path(path), (message for _, message in examples))
 
 
 class FacesBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
