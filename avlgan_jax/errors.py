@@ -18,6 +18,7 @@ _PAUSE = 0.05  # seconds until an interrupt that came at a bad moment is sent ag
 # The extra of the package (`pip install 'avlgan_jax[EXTRA]'`) that installs a module which only some commands need.
 EXTRAS = {
     "tensorflow": "prepare",
+    "google_crc32c": "prepare",
     "tensorflow_datasets": "prepare",
     "dlib": "dlib",
     "face_recognition_models": "dlib",
