@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from PIL import Image
 
 from avlgan_jax.data import records
 from avlgan_jax.data.manifest import find_manifest, records_digest, verify_records
+from avlgan_jax.datasets import prepare as preparing
 
 SMALL = ["--faces", "24", "--held-out", "8", "--dyads", "1", "--dyad-seconds", "0.1", "--resolution", "32"]
 
@@ -247,3 +249,14 @@ def test_a_full_disk_is_a_user_error(tmp_path):
         assert find_manifest(tmp_path, "procedural_faces", 32) is None
     finally:
         subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_an_error_of_the_file_system_keeps_its_number_inside_the_copy_of_tfds():
+    """By its number `errors.command` knows a full disk; TFDS's copy, an OSError too, has the text only."""
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(OSError) as raised, preparing._unwrapped_tfds_errors():
+        try:
+            raise full
+        except OSError as error:
+            raise type(error)(f"Failed to write records. {error}") from error
+    assert raised.value is full
