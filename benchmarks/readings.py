@@ -6,6 +6,7 @@ The faces are of the test split of DiffusionFER. The labels are the data set's o
 same faces for every face. Intervals are over faces, since the data set names no people.
 """
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,21 +40,21 @@ def main() -> None:
     """Run the command line."""
     arguments = tyro.cli(Arguments, description=__doc__)
     model, detector = load(arguments.weights), detectors.create(arguments.landmarks)
-    images, labels, left_out = [], [], 0
+    images, labels = [], []
     held = [entry for entry in photographs_in(arguments.folder) if entry.split == "test" and entry.emotion is not None]
     for entry in tqdm(held, unit=" faces"):
         path = arguments.folder / entry.path
         try:
             found = cropping.faces(pictures.read(path).pixels, detector, model.resolution, str(path))
-        except UserError:
-            left_out += 1
+        except UserError as error:
+            print(f"left out: {error}", file=sys.stderr)
             continue
         images.append(max(found, key=lambda face: face.square.side).image)
         labels.append(entry.emotion)
     if not images:
         raise UserError(f"no face of the test split of {arguments.folder} was found; check the folder")
     expected = np.array(labels, np.float32)
-    print(f"weights {arguments.weights}: {len(images)} faces, in {left_out} photographs no face was found")
+    print(f"weights {arguments.weights}: {len(images)} of {len(held)} photographs")
     people = bootstrap.draw_people(np.arange(len(images)), 0)
     for name, read in (
         ("discriminator", model.read_emotions(np.stack(images))),

@@ -220,7 +220,7 @@ def _unwrapped_tfds_errors():
     except Exception as error:
         cause: BaseException | None = error
         while cause is not None:
-            # TFDS's copy of an OSError has no error number, by which a full disk is told from other causes.
+            # TFDS's copy of an OSError lacks the error number, by which a full disk is recognised.
             if isinstance(cause, UserError) or (isinstance(cause, OSError) and cause.errno is not None):
                 raise cause from None
             if type(cause).__module__.startswith("tensorflow.python.framework.errors"):  # for example a full disk
