@@ -24,7 +24,7 @@ from avlgan_jax.faces.emotions import emotion_path
 from avlgan_jax.faces.footage import Footage
 from avlgan_jax.faces.tracking import OneEuro, Tracker
 from avlgan_jax.models import transfer
-from avlgan_jax.photographs import cropping, opened_mouth
+from avlgan_jax.photographs import cropping
 
 Frame = UInt8[np.ndarray, "h w 3"]
 Progress = Callable[[int], object]
@@ -32,8 +32,8 @@ Progress = Callable[[int], object]
 _TOGETHER = 16
 # Smoothing of the emotions that are read from another film: standard deviation in seconds.
 _EMOTION_SMOOTHING = 0.15
-# Frequency in hertz above which changes of the light are damped.
-_LIGHT_CUTOFF = 0.3
+# Frequency in hertz above which changes of the light are damped: flicker, and blinks that hide the whites of the eyes.
+_LIGHT_CUTOFF = 0.1
 
 
 def edit_film(
@@ -63,7 +63,7 @@ def edit_film(
     """
     if editor.landmark_dimensions == 3:
         raise UserError("these weights need 3-D landmarks, which are not tracked through films; use 2-D weights")
-    tracker, light, seen = Tracker(detector, number), _Light(), []
+    tracker, light, seen = Tracker(detector, number), OneEuro(_LIGHT_CUTOFF, 0.0), []
 
     def frames() -> Iterator[tuple[float, Frame]]:
         read = film.timed_frames()
@@ -71,7 +71,7 @@ def edit_film(
             moments, pictures = zip(*group, strict=True)
             faces = [_face(tracker, frame, seconds, editor.resolution) for seconds, frame in group]
             faces = [
-                face and dataclasses.replace(face, infant=infant, light=light.follow(frame, face, seconds))
+                face and dataclasses.replace(face, infant=infant, light=light(face.light_on(frame), float(seconds)))
                 for face, (seconds, frame) in zip(faces, group, strict=True)
             ]
             seen.extend(face is not None for face in faces)
@@ -164,20 +164,6 @@ def _face(tracker: Tracker, frame: Frame, seconds: float, resolution: int) -> cr
         return None
     square = crop.square_around(points, frame.shape)
     return cropping.FaceCrop(crop.crop_square(frame, square, resolution), square.to_crop(points, resolution), square)
-
-
-class _Light:
-    """The light on the face, without the flicker of single frames. While both eyes are closed it stays."""
-
-    def __init__(self):
-        self._filter, self._last = OneEuro(_LIGHT_CUTOFF, 0.0), None
-
-    def follow(self, frame: Frame, face: cropping.FaceCrop, seconds: float) -> Float[np.ndarray, "3"] | None:
-        """Return the light in the next frame, or None before the eyes were open for the first time."""
-        found = opened_mouth.light(frame, face.square.to_photograph(face.landmarks, len(face.image)))
-        if found is not None:
-            self._last = self._filter(found, float(seconds))
-        return self._last
 
 
 def _edited(

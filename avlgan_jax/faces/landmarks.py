@@ -129,6 +129,16 @@ def eye_distance(landmarks: Float[np.ndarray, "*batch 68 d"]) -> Float[np.ndarra
     return np.asarray(np.linalg.norm(in_plane(landmarks[..., 36, :] - landmarks[..., 45, :]), axis=-1))
 
 
+def eye_axes(landmarks: Float[np.ndarray, "*batch 68 d"]) -> Float[np.ndarray, "*batch 2 2"]:
+    """Return the unit vectors across a face, along the line of the outer eye corners, and down it, in the plane.
+
+    Both are 0 where the corners coincide.
+    """
+    right, left = in_plane(landmarks[..., 36, :]), in_plane(landmarks[..., 45, :])
+    across = (left - right) / np.maximum(eye_distance(landmarks), 1e-6)[..., None]
+    return np.stack([across, np.stack([-across[..., 1], across[..., 0]], axis=-1)], axis=-2)
+
+
 def shape_measures(landmarks: Float[np.ndarray, "n 68 d"]) -> dict[str, Float[np.ndarray, "n"]]:
     """Return how open, wide and high the parts of each face are, in the picture's plane.
 

@@ -7,6 +7,7 @@ the lid, where the flow bends it into a hook.
 import numpy as np
 from jaxtyping import Float
 
+from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces.landmarks import in_plane
 
 # The smallest distance of a lowered brow from the upper lid below it, in distances of the outer eye corners.
@@ -18,7 +19,6 @@ SHARE = 0.7
 _MOST = 0.5
 # Points of a brow and of the upper lid below it; the eyes' corners belong to it.
 _BROWS_AND_LIDS = ((slice(17, 22), slice(36, 40)), (slice(22, 27), slice(42, 46)))
-_OUTER_CORNERS = (36, 45)
 
 
 def above_lids(before: Float[np.ndarray, "68 d"], after: Float[np.ndarray, "68 d"]) -> Float[np.ndarray, "68 d"]:
@@ -33,12 +33,7 @@ def above_lids(before: Float[np.ndarray, "68 d"], after: Float[np.ndarray, "68 d
         before: Landmarks of the photograph, in any unit.
         after: Landmarks of the edit, in the same unit.
     """
-    right, left = in_plane(before)[list(_OUTER_CORNERS)]
-    unit = float(np.linalg.norm(left - right))
-    if not unit > 0.0:
-        return after
-    along = (left - right) / unit
-    down = np.array([-along[1], along[0]])
+    unit, (along, down) = float(lm.eye_distance(before)), lm.eye_axes(before)
     stopped = after.copy()
     for brow, lid in _BROWS_AND_LIDS:
         moved = in_plane(after)[brow] - in_plane(before)[brow]

@@ -43,11 +43,10 @@ class FaceCrop:
     """The light on the face (`opened_mouth.light`), for instance of earlier frames; None for that of the photograph."""
 
     def light_on(self, photo: Photo) -> Float[np.ndarray, "3"]:
-        """Return the light on the face: `light`, or that of the photograph, or full light where its eyes are closed."""
+        """Return the light on the face: `light`, or that of the photograph."""
         if self.light is not None:
             return self.light
-        found = opened_mouth.light(photo, self.square.to_photograph(in_plane(self.landmarks), len(self.image)))
-        return np.ones(3, np.float32) if found is None else found
+        return opened_mouth.light(photo, self.square.to_photograph(in_plane(self.landmarks), len(self.image)))
 
 
 def uncropped_face(

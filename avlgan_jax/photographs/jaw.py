@@ -19,7 +19,6 @@ _MOUTH = 0.5
 _JAW = 0.24
 _SHARES = {2: 0.3, 3: 0.7, 4: 1.0, 5: 0.6, 6: 0.2}
 _CHIN, _CORNERS, _LIPS = 8, (48, 54), slice(48, 68)
-_OUTER_CORNERS = (36, 45)
 
 
 def dropped(
@@ -35,10 +34,8 @@ def dropped(
         after: Landmarks of the edit, in the same unit.
     """
     moved, narrow = in_plane(after), after.copy()
-    right, left = (in_plane(before)[..., corner, :] for corner in _OUTER_CORNERS)
-    unit = np.maximum(lm.eye_distance(before), 1e-6)
-    across = (left - right) / unit[..., None]
-    down = np.stack([-across[..., 1], across[..., 0]], axis=-1)
+    unit, axes = lm.eye_distance(before), lm.eye_axes(before)
+    across, down = axes[..., 0, :], axes[..., 1, :]
     descent = _dot(moved[..., _CHIN, :] - in_plane(before)[..., _CHIN, :], down)
     drop = np.maximum(descent - _PARTED * unit, 0.0)
     ends = moved[..., _CORNERS, :]

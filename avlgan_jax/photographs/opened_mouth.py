@@ -5,8 +5,8 @@
 
 The networks paint it at their own size, where an opened mouth is a few pixels high: enlarged, its teeth are a grey
 smear. Here the outline is that of the converted landmarks, the teeth have the widths of an adult's, the shadows are
-those of drawn faces, and the brightness is that of the whites of the eyes. These are not the teeth of the
-person, which a closed mouth hides.
+those of drawn faces, and the brightness is that of the skin or of the whites of the eyes. These are not the teeth of
+the person, which a closed mouth hides.
 
 Points are (x, y) in pixels of the photograph; sizes are over the distance of its outer eye corners.
 """
@@ -28,7 +28,7 @@ Photo = Float[np.ndarray, "h w 3"]
 Points = Float[np.ndarray, "68 2"]
 
 # Colours in full light: enamel, gums, tongue, and the dark behind them.
-_ENAMEL, _GUM = np.array((0.93, 0.89, 0.83), np.float32), np.array((0.66, 0.36, 0.35), np.float32)
+_ENAMEL, _GUM = np.array((0.89, 0.90, 0.90), np.float32), np.array((0.66, 0.36, 0.35), np.float32)
 _TONGUE, _CAVITY = np.array((0.62, 0.30, 0.29), np.float32), np.array((0.19, 0.06, 0.055), np.float32)
 _SHADOW, _BETWEEN = (0.34, 0.26, 0.25), (0.70, 0.60, 0.55)
 # Borders of the upper teeth on each side of the middle line: an adult's incisors, canine and premolars, 8.5, 6.5, 7
@@ -47,8 +47,14 @@ _TALL, _HIDDEN = (0.25, 0.6), 0.35
 _SEAM = 0.02
 # Each point of the inner edge of the lips, and the point of the outer edge beside it.
 _INNER, _OUTER = (61, 62, 63, 65, 66, 67), (50, 51, 52, 56, 57, 58)
-# Brightness of a white of the eye in full light, and the openness (height over width) from which an eye shows it.
-_WHITE, _OPEN_EYE = 0.72, 0.15
+# Brightness in full light of a white of the eye, and of a fair skin. Teeth in photographs are as bright as the skin or
+# brighter (docs/experiments.md), so the brighter of the two counts: the whites in faces of dark skin.
+_WHITE = 0.72
+# The openness of an eye (height over width) from which it shows its white.
+_OPEN_EYE = 0.15
+# Skin lies in the middle of these pairs of landmarks, on both cheeks and on the nose, as wide as the size below.
+_SKIN, _PATCH = ((2, 31), (14, 35), (29, 29)), 0.06
+_FAINTEST, _BRIGHTEST = 0.3, 1.15
 
 
 class Mouth(NamedTuple):
@@ -70,8 +76,11 @@ class Mouth(NamedTuple):
     """Distance of the outer eye corners."""
 
 
-def light(photo: Num[np.ndarray, "h w 3"], landmarks: Points) -> Float[np.ndarray, "3"] | None:
-    """Return the light on a face per channel, 1 where a white of the eye is fully lit; None where both eyes are closed.
+def light(photo: Num[np.ndarray, "h w 3"], landmarks: Points) -> Float[np.ndarray, "3"]:
+    """Return the light on a face per channel, 1 where a white of the eye is fully lit.
+
+    Its brightness is that of the skin or of the whites of the eyes, whichever is brighter; its colour is half that of
+    the whites.
 
     Args:
         photo: RGB from 0 to 255.
@@ -79,12 +88,13 @@ def light(photo: Num[np.ndarray, "h w 3"], landmarks: Points) -> Float[np.ndarra
     """
     whites = [_brightest(photo, landmarks[list(ring)]) for ring in (openings.RIGHT_EYE, openings.LEFT_EYE)]
     whites = [white for white in whites if white is not None]
-    if not whites:
-        return None
-    white = np.mean(whites, axis=0) / 255.0
-    level = max(float(white @ toning.BRIGHTNESS), 1e-3)
-    # An iris or red lids may be in it, so half of its colour counts.
-    return (np.clip(level / _WHITE, 0.3, 1.1) * (0.5 + 0.5 * white / level)).astype(np.float32)
+    level, colour = float(_skin(photo, landmarks) @ toning.BRIGHTNESS) / 255.0, np.ones(3)
+    if whites:
+        white = np.mean(whites, axis=0) / 255.0
+        brightness = max(float(white @ toning.BRIGHTNESS), 1e-3)
+        # An iris or red lids may be in it, so half of its colour counts.
+        level, colour = max(level, brightness), 0.5 + 0.5 * white / brightness
+    return (np.clip(level / _WHITE, _FAINTEST, _BRIGHTEST) * colour).astype(np.float32)
 
 
 def novelty(source: Points, target: Points) -> float:
@@ -212,6 +222,16 @@ def _mouth(source: Points, target: Points, corner: np.ndarray) -> Mouth:
     ring = painting.curve(lips, 6, closed=True)
     down = np.array([-across[1], across[0]])
     return Mouth(ring, top, bottom, across, down, halves, lm.lip_distance(target), _unit(source))
+
+
+def _skin(photo: Num[np.ndarray, "h w 3"], landmarks: Points) -> Float[np.ndarray, "3"]:
+    """Return the median colour of the skin on cheeks and nose."""
+    side = np.linspace(-0.5, 0.5, 7) * _PATCH * _unit(landmarks)
+    patch = np.stack(np.meshgrid(side, side), axis=-1).reshape(1, -1, 2)
+    middles = np.stack([0.5 * (landmarks[a] + landmarks[b]) for a, b in _SKIN])[:, None]
+    # Pixel (0, 0) has its centre at (0.5, 0.5).
+    colours = pixels.sample(np.asarray(photo, np.float32), middles + patch - 0.5)
+    return np.median(np.median(colours, axis=1), axis=0)
 
 
 def _brightest(photo: Num[np.ndarray, "h w 3"], ring: Float[np.ndarray, "6 2"]) -> Float[np.ndarray, "3"] | None:

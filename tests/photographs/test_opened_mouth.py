@@ -68,24 +68,36 @@ def test_an_adult_has_teeth_under_the_upper_lip_and_an_infant_gums(face):
     assert dark @ BRIGHTNESS < 0.6 * (tooth @ BRIGHTNESS)
 
 
-def test_the_light_is_that_of_the_whites_of_the_eyes(face):
-    (photo, _), (calm, _) = face
-    bright = opened_mouth.light(photo, calm)
-    dim = opened_mouth.light(0.5 * photo, calm)
-    assert 0.7 < bright @ BRIGHTNESS <= 1.15
-    np.testing.assert_allclose(dim @ BRIGHTNESS, 0.5 * photo_level(photo, calm), rtol=0.02)
-    warm = photo * np.array([1.0, 0.9, 0.7], np.float32)
-    assert opened_mouth.light(warm, calm)[2] < opened_mouth.light(warm, calm)[0]
-    closed = calm.copy()
+def painted(landmarks, skin, eyes):
+    """Return a picture of one colour of skin, whose eyes have another colour."""
+    photo = np.full((SIDE, SIDE, 3), skin, np.float32)
+    for ring in (landmarks[36:42], landmarks[42:48]):
+        (left, top), (right, bottom) = np.floor(ring.min(axis=0)).astype(int), np.ceil(ring.max(axis=0)).astype(int)
+        photo[top:bottom, left:right] = eyes
+    return photo
+
+
+def test_the_light_is_as_bright_as_the_skin_or_the_whites_of_the_eyes_and_half_of_their_colour(face):
+    _, (calm, _) = face
+    white = 255.0 * opened_mouth._WHITE
+    for skin, eyes in ((0.8, 0.5), (0.4, 0.8)):  # fair skin with shaded eyes, and dark skin
+        np.testing.assert_allclose(opened_mouth.light(painted(calm, skin * white, eyes * white), calm), 0.8, rtol=1e-3)
+    np.testing.assert_allclose(opened_mouth.light(np.full((SIDE, SIDE, 3), 255.0), calm), 1.15, rtol=1e-3)
+    np.testing.assert_allclose(opened_mouth.light(np.zeros((SIDE, SIDE, 3)), calm) @ BRIGHTNESS, 0.15, rtol=1e-3)
+    red, _, blue = opened_mouth.light(painted(calm, 0.5 * white, (0.8 * white, 0.7 * white, 0.6 * white)), calm)
+    grey = np.dot((0.8, 0.7, 0.6), BRIGHTNESS)
+    np.testing.assert_allclose((red - blue) / grey, 0.5 * (0.8 - 0.6) / grey, rtol=1e-3)
+
+
+def test_the_light_of_closed_eyes_is_that_of_the_skin_wherever_the_head_is(face):
+    _, (calm, _) = face
+    closed, white = calm.copy(), 255.0 * opened_mouth._WHITE
     for upper, lower in ((37, 41), (38, 40), (43, 47), (44, 46)):
         closed[lower] = closed[upper] + (0.0, 0.5)
-    assert opened_mouth.light(photo, closed) is None
-
-
-def photo_level(photo, landmarks):
-    """Return the light without its upper limit: the brightest fifth of the eyes over `_WHITE`."""
-    whites = [opened_mouth._brightest(photo, landmarks[ring]) for ring in (slice(36, 42), slice(42, 48))]
-    return float(np.mean(whites, axis=0) @ BRIGHTNESS) / 255.0 / opened_mouth._WHITE
+    photo = painted(calm, 0.6 * white, 0.9 * white)
+    np.testing.assert_allclose(opened_mouth.light(photo, closed), 0.6, rtol=1e-3)
+    beyond = np.add(closed, (0.7 * SIDE, 0.0))  # a cheek and the nose are outside the picture
+    assert np.isfinite(opened_mouth.light(photo, beyond)).all()
 
 
 def test_teeth_are_as_dark_as_the_light(face):
