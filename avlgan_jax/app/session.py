@@ -23,7 +23,7 @@ from avlgan_jax.faces.landmarks import in_plane
 from avlgan_jax.faces.pictures import Picture
 from avlgan_jax.faces.procedural import named
 from avlgan_jax.models import transfer as transferring
-from avlgan_jax.photographs import blending, cropping, jaw
+from avlgan_jax.photographs import blending, cropping, mouths
 from avlgan_jax.photographs.cropping import FaceCrop
 
 SHOWN = 256  # side of a drawn face on the page, in pixels
@@ -185,7 +185,7 @@ class Session:
     def _converted(self, emotions: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 68 d"]:
         """Return the landmarks of the face converted to each emotion."""
         points = np.broadcast_to(self._face.landmarks, (len(emotions), *self._face.landmarks.shape))
-        return jaw.dropped(points, self._model.models.convert_landmarks(points, emotions))
+        return mouths.as_people_move(points, self._model.models.convert_landmarks(points, emotions))
 
     def matrix(self) -> Reply:
         """Return the face at MATRIX x MATRIX emotions as network outputs, for the background of the plane.

@@ -22,7 +22,7 @@ from avlgan_jax.errors import UserError
 from avlgan_jax.faces.emotions import matrix_emotions
 from avlgan_jax.faces.procedural import named
 from avlgan_jax.models import inference, transfer
-from avlgan_jax.photographs import blending, cropping, jaw
+from avlgan_jax.photographs import blending, cropping, mouths
 from avlgan_jax.photographs.cropping import FaceCrop, Photo
 
 # Batch sizes for which the networks are compiled: a single face (interactive use), a few faces, a film.
@@ -113,7 +113,7 @@ class Editor:
     ) -> Edited:
         """Return what `edit` returns, together with the converted landmarks.
 
-        `photographed` faces are for `blend`: their mouths become narrower where the jaw drops (`photographs.jaw`).
+        `photographed` faces are for `blend`: their mouths move as people's do (`photographs.mouths`).
         """
         image = self._checked(image)
         emotions = inputs.emotions(valence, arousal)
@@ -127,7 +127,7 @@ class Editor:
         )
         moved = self.models.convert_landmarks(points, emotions)
         if photographed:
-            moved = jaw.dropped(points, moved)
+            moved = mouths.as_people_move(points, moved)
         painted = self.models.paint(images, points, moved, emotions)
         return Edited(painted.reshape(*batch, *painted.shape[1:]), moved.reshape(*batch, *moved.shape[1:]))
 
