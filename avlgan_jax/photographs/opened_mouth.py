@@ -28,7 +28,7 @@ Photo = Float[np.ndarray, "h w 3"]
 Points = Float[np.ndarray, "68 2"]
 
 # Colours in full light: enamel, gums, tongue, and the dark behind them.
-_ENAMEL, _GUM = np.array((0.89, 0.90, 0.90), np.float32), np.array((0.66, 0.36, 0.35), np.float32)
+_ENAMEL, _GUM = np.array((0.90, 0.90, 0.885), np.float32), np.array((0.66, 0.36, 0.35), np.float32)
 _TONGUE, _CAVITY = np.array((0.62, 0.30, 0.29), np.float32), np.array((0.19, 0.06, 0.055), np.float32)
 _SHADOW, _BETWEEN = (0.34, 0.26, 0.25), (0.70, 0.60, 0.55)
 # Borders of the upper teeth on each side of the middle line: an adult's incisors, canine and premolars, 8.5, 6.5, 7
@@ -79,8 +79,8 @@ class Mouth(NamedTuple):
 def light(photo: Num[np.ndarray, "h w 3"], landmarks: Points) -> Float[np.ndarray, "3"]:
     """Return the light on a face per channel, 1 where a white of the eye is fully lit.
 
-    Its brightness is that of the skin or of the whites of the eyes, whichever is brighter; its colour is half that of
-    the whites.
+    Its brightness is that of the skin or of the whites of the eyes, whichever is brighter. Its colour is a quarter of
+    that of the whites.
 
     Args:
         photo: RGB from 0 to 255.
@@ -90,10 +90,10 @@ def light(photo: Num[np.ndarray, "h w 3"], landmarks: Points) -> Float[np.ndarra
     whites = [white for white in whites if white is not None]
     level, colour = float(_skin(photo, landmarks) @ toning.BRIGHTNESS) / 255.0, np.ones(3)
     if whites:
-        white = np.mean(whites, axis=0) / 255.0
-        brightness = max(float(white @ toning.BRIGHTNESS), 1e-3)
-        # An iris or red lids may be in it, so half of its colour counts.
-        level, colour = max(level, brightness), 0.5 + 0.5 * white / brightness
+        white = np.mean(whites, axis=0) / 255.0 + 1e-6
+        brightness = float(white @ toning.BRIGHTNESS)
+        # An iris or red lids may be in it, so a quarter of its colour counts.
+        level, colour = max(level, brightness), 0.75 + 0.25 * white / brightness
     return (np.clip(level / _WHITE, _FAINTEST, _BRIGHTEST) * colour).astype(np.float32)
 
 
