@@ -11,6 +11,7 @@ stands what the data's own photographs of that expression have more than its neu
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,12 +147,10 @@ def summarise(faces: list[dict]) -> dict:
         full, half = (_gains(neutral, name, str(size), shape) for size in INTENSITIES)
         gains[f"{name} {shape}"] = {
             "mark": mark,
-            "before": float(
-                np.mean([face["expressions"][name]["0.7"]["before"][shape] for face in _found(neutral, name)])
-            ),
-            "gain": float(full.mean()),
-            "reached_by": float((full >= mark).mean()),
-            "half_of_gain": float(half.mean() / full.mean()) if full.mean() > SMALLEST_GAIN else None,
+            "before": _mean([face["expressions"][name]["0.7"]["before"][shape] for face in _found(neutral, name)]),
+            "gain": _mean(full),
+            "reached_by": _mean(full >= mark),
+            "half_of_gain": _mean(half) / _mean(full) if _mean(full) > SMALLEST_GAIN else None,
         }
     edits = [edit for face in faces for edit in (face["expressions"][name]["0.7"] for name in face["expressions"])]
     found = [edit for edit in edits if edit["found"]]
@@ -168,6 +167,11 @@ def summarise(faces: list[dict]) -> dict:
         "changed_outside": float(np.mean([edit["changed_outside"] for edit in found])),
         "rmse_outside": float(np.mean([edit["rmse_outside"] for edit in found])),
     }
+
+
+def _mean(values: Sequence[float] | np.ndarray) -> float:
+    """Return the mean of values, or NaN of none: a group may have no neutral face."""
+    return float(np.mean(values)) if len(values) else float("nan")
 
 
 def _found(faces: list[dict], name: str) -> list[dict]:
@@ -194,7 +198,7 @@ def _linearity(sweeps: list[list[float | None]]) -> dict:
 
 
 def by_tone(faces: list[dict]) -> dict[str, dict]:
-    """Return the summaries of three groups of equal size by the lightness of the skin."""
+    """Return the summaries of three groups of equal size by the lightness of the skin; of fewer faces, fewer groups."""
     order = np.argsort([face["luminance"] for face in faces])
     groups = dict(zip(TONES, np.array_split(order, len(TONES)), strict=True))
     return {
@@ -202,6 +206,7 @@ def by_tone(faces: list[dict]) -> dict[str, dict]:
             [faces[row] for row in rows]
         )
         for name, rows in groups.items()
+        if len(rows)
     }
 
 

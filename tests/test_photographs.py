@@ -99,6 +99,14 @@ def test_faces_are_grouped_by_the_lightness_of_their_skin():
     assert all(group["faces"] == 2 for group in groups.values())
 
 
+@pytest.mark.filterwarnings("error")
+def test_few_faces_make_fewer_groups_and_a_group_may_have_no_neutral_face():
+    groups = photographs.by_tone([_face("happy", 20, 0.5), _face("neutral", 80, 0.5)])
+    assert [(name.split(",")[0], group["neutral"]) for name, group in groups.items()] == [("dark", 0), ("middle", 1)]
+    text = photographs.table(groups, {})
+    assert "nan from nan" in text and "0.50 from 0.10" in text
+
+
 def test_an_edit_that_loses_the_face_is_counted():
     faces = [_face("neutral", 30.0, 0.4), _face("neutral", 60.0, 0.6)]
     faces[0]["expressions"]["happy"]["0.7"] = {"found": False}
