@@ -79,7 +79,7 @@ class Mouth(NamedTuple):
 def light(photo: Num[np.ndarray, "h w 3"], landmarks: Points) -> Float[np.ndarray, "3"]:
     """Return the light on a face per channel, 1 where a white of the eye is fully lit.
 
-    Its brightness is that of the skin or of the whites of the eyes, whichever is brighter. Its colour is a quarter of
+    Its brightness is that of the skin or, if they are brighter, of the whites of the eyes. Its colour is a quarter of
     that of the whites.
 
     Args:
