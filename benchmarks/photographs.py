@@ -11,7 +11,6 @@ stands what the data's own photographs of that expression have more than its neu
 
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,28 +28,7 @@ from avlgan_jax.faces import detectors, drawing, pictures
 from avlgan_jax.faces.emotions import EXPRESSIONS, TABLE_II
 from avlgan_jax.photographs import cropping
 from benchmarks.expressions import Instruments, Seen, luminance, outline, turn
-
-# Distance from the middle of the plane at which an expression is asked for, in the direction of Table II, and half.
-INTENSITIES = (0.7, 0.35)
-# The blendshapes that show an expression, and the gain to reach at the first intensity.
-MARKS = {
-    ("happy", "mouthSmile"): 0.5,
-    ("surprise", "jawOpen"): 0.3,
-    ("surprise", "browInnerUp"): 0.3,
-    ("sad", "mouthFrown"): 0.1,
-    ("anger", "browDown"): 0.2,
-}
-# Of smaller gains, the gain at half the intensity is no meaningful share.
-SMALLEST_GAIN = 0.05
-STEPS = np.linspace(-0.7, 0.7, 11)
-# A sweep is monotone if no step goes back by more than this.
-SLACK = 0.02
-# What is read along each axis: blendshapes that rise, and those that fall.
-READ = {
-    "valence": (("mouthSmile",), ("mouthFrown",)),
-    "arousal": (("eyeWide", "browInnerUp", "jawOpen"), ("eyeBlink",)),
-}
-TONES = ("dark", "middle", "light")
+from benchmarks.gains import INTENSITIES, MARKS, READ, STEPS, by_tone, summarise, table
 
 
 @dataclass(frozen=True)
@@ -137,107 +115,6 @@ def _change(photo: np.ndarray, edited: np.ndarray, before: Seen, after: Seen | N
         "changed_outside": float(changed[outside].mean()) if outside.any() else 0.0,
         "rmse_outside": float(np.sqrt(np.mean(difference**2))) if outside.any() else 0.0,
     }
-
-
-def summarise(faces: list[dict]) -> dict:
-    """Return the means over faces: gains of the neutral ones, linearity, and what else changed, of all."""
-    neutral = [face for face in faces if face["expression"] == "neutral"]
-    gains = {}
-    for (name, shape), mark in MARKS.items():
-        full, half = (_gains(neutral, name, str(size), shape) for size in INTENSITIES)
-        gains[f"{name} {shape}"] = {
-            "mark": mark,
-            "before": _mean([face["expressions"][name]["0.7"]["before"][shape] for face in _found(neutral, name)]),
-            "gain": _mean(full),
-            "reached_by": _mean(full >= mark),
-            "half_of_gain": _mean(half) / _mean(full) if _mean(full) > SMALLEST_GAIN else None,
-        }
-    edits = [edit for face in faces for edit in (face["expressions"][name]["0.7"] for name in face["expressions"])]
-    found = [edit for edit in edits if edit["found"]]
-    identity = [edit["identity"] for edit in found if edit["identity"] is not None]
-    return {
-        "faces": len(faces),
-        "neutral": len(neutral),
-        "lost": len(edits) - len(found),
-        "gains": gains,
-        "sweeps": {axis: _linearity([face["sweeps"][axis] for face in faces]) for axis in READ},
-        "identity": float(np.mean(identity)) if identity else None,
-        "identity_95": float(np.quantile(identity, 0.95)) if identity else None,
-        "turn_degrees": float(np.mean([edit["turn"] for edit in found])),
-        "changed_outside": float(np.mean([edit["changed_outside"] for edit in found])),
-        "rmse_outside": float(np.mean([edit["rmse_outside"] for edit in found])),
-    }
-
-
-def _mean(values: Sequence[float] | np.ndarray) -> float:
-    """Return the mean of values, or NaN of none: a group may have no neutral face."""
-    return float(np.mean(values)) if len(values) else float("nan")
-
-
-def _found(faces: list[dict], name: str) -> list[dict]:
-    """Return the faces that MediaPipe finds at both intensities of an expression."""
-    return [face for face in faces if all(face["expressions"][name][str(size)]["found"] for size in INTENSITIES)]
-
-
-def _gains(faces: list[dict], name: str, size: str, shape: str) -> Float[np.ndarray, "n"]:
-    """Return the gain of a blendshape in each face."""
-    edits = [face["expressions"][name][size] for face in _found(faces, name)]
-    return np.array([edit["after"][shape] - edit["before"][shape] for edit in edits])
-
-
-def _linearity(sweeps: list[list[float | None]]) -> dict:
-    """Return the mean Pearson correlation of asked and read values, and the share of monotone sweeps."""
-    complete = np.array([sweep for sweep in sweeps if None not in sweep])
-    moving = complete[np.ptp(complete, axis=1) > 1e-6]  # a sweep that does not move has no correlation
-    correlations = [np.corrcoef(STEPS, sweep)[0, 1] for sweep in moving]
-    return {
-        "pearson": float(np.mean(correlations)) if correlations else 0.0,
-        "monotone": float((np.diff(complete, axis=1) >= -SLACK).all(axis=1).mean()),
-        "range": float(np.ptp(complete, axis=1).mean()),
-    }
-
-
-def by_tone(faces: list[dict]) -> dict[str, dict]:
-    """Return the summaries of three groups of equal size by the lightness of the skin; of fewer faces, fewer groups."""
-    order = np.argsort([face["luminance"] for face in faces])
-    groups = dict(zip(TONES, np.array_split(order, len(TONES)), strict=True))
-    return {
-        f"{name}, L* {faces[rows[0]]['luminance']:.0f} to {faces[rows[-1]]['luminance']:.0f}": summarise(
-            [faces[row] for row in rows]
-        )
-        for name, rows in groups.items()
-        if len(rows)
-    }
-
-
-def table(groups: dict[str, dict], others: dict[str, float]) -> str:
-    """Return the results as text, one column per group; `others` is what `shown_by_others` found."""
-    rows = [
-        ["", *groups],
-        *([key, *(str(group[key]) for group in groups.values())] for key in ("faces", "neutral", "lost")),
-    ]
-    for name, first in next(iter(groups.values()))["gains"].items():
-        each = [group["gains"][name] for group in groups.values()]
-        by_others = f"{others[name]:.2f}" if name in others else "-"
-        heading = f"{name}: gain (mark {first['mark']}; others {by_others})"
-        rows.append([heading, *(f"{g['gain']:.2f} from {g['before']:.2f}" for g in each)])
-        rows.append(["  faces that reach it", *(f"{g['reached_by']:.0%}" for g in each)])
-        halves = ("-" if g["half_of_gain"] is None else f"{g['half_of_gain']:.2f}" for g in each)
-        rows.append(["  half the intensity, of the gain", *halves])
-    for axis in READ:
-        each = [group["sweeps"][axis] for group in groups.values()]
-        rows.append([f"{axis}: Pearson, monotone", *(f"{s['pearson']:.2f}, {s['monotone']:.0%}" for s in each)])
-    for key, digits in (
-        ("identity", 2),
-        ("identity_95", 2),
-        ("turn_degrees", 1),
-        ("changed_outside", 4),
-        ("rmse_outside", 4),
-    ):
-        values = [group[key] for group in groups.values()]
-        rows.append([key, *("-" if value is None else f"{value:.{digits}f}" for value in values)])
-    widths = [max(len(row[k]) for row in rows) + 2 for k in range(len(rows[0]))]
-    return "\n".join("".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 
 
 def shown_by_others(folder: Path, instruments: Instruments) -> dict[str, float]:

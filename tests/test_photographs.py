@@ -8,7 +8,7 @@ import pytest
 from conftest import run_here
 
 from avlgan_jax.faces.detectors import mediapipe, mediapipe_points
-from benchmarks import expressions, photographs
+from benchmarks import expressions, gains, photographs
 
 
 def _seen(mesh: np.ndarray, **scores: float) -> expressions.Seen:
@@ -62,7 +62,7 @@ def test_the_targets_have_the_direction_of_table_ii_and_two_intensities():
 
 def _face(expression: str, light: float, gain: float) -> dict:
     """Return the measurements of a face whose blendshapes all gain, half as much at half the intensity."""
-    names = [name for _, name in photographs.MARKS]
+    names = [name for _, name in gains.MARKS]
 
     def edit(size: float) -> dict:
         change = {"found": True, "identity": 0.2, "turn": 1.0, "changed_outside": 0.0, "rmse_outside": 0.0}
@@ -75,43 +75,68 @@ def _face(expression: str, light: float, gain: float) -> dict:
         "expressions": {
             name: {"0.7": edit(1.0), "0.35": edit(0.5)} for name in ("happy", "sad", "surprise", "anger", "fear")
         },
-        "sweeps": {"valence": list(photographs.STEPS), "arousal": [0.5] * 11},
+        "sweeps": {"valence": list(gains.STEPS), "arousal": [0.5] * 11},
     }
 
 
 def test_the_summary_has_gains_of_neutral_faces_and_linearity_of_all():
     faces = [_face("neutral", 30.0, 0.4), _face("neutral", 60.0, 0.6), _face("happy", 90.0, 0.0)]
-    summary = photographs.summarise(faces)
+    summary = gains.summarise(faces)
     smile = summary["gains"]["happy mouthSmile"]
-    assert smile["gain"] == pytest.approx(0.5) and smile["reached_by"] == 0.5
-    assert smile["half_of_gain"] == pytest.approx(0.5) and smile["before"] == pytest.approx(0.1)
-    assert summary["sweeps"]["valence"] == {"pearson": pytest.approx(1.0), "monotone": 1.0, "range": pytest.approx(1.4)}
-    assert summary["sweeps"]["arousal"]["pearson"] == 0.0  # nothing moves
-    assert summary["identity"] == pytest.approx(0.2) and summary["lost"] == 0
-    text = photographs.table({"all": summary}, {"happy mouthSmile": 0.625})
-    assert "happy mouthSmile: gain (mark 0.5; others 0.62)" in text and "0.50 from 0.10" in text
+    means = {key: value["mean"] for key, value in smile.items() if key != "mark"}
+    assert means == pytest.approx({"before": 0.1, "gain": 0.5, "reached_by": 0.5, "half_of_gain": 0.5})
+    assert smile["gain"]["interval"] == pytest.approx([0.4, 0.6])  # the one face, or the other
+    assert smile["half_of_gain"]["interval"] == pytest.approx([0.5, 0.5])
+    valence = {key: value["mean"] for key, value in summary["sweeps"]["valence"].items()}
+    assert valence == pytest.approx({"pearson": 1.0, "monotone": 1.0, "range": 1.4})
+    assert summary["sweeps"]["arousal"]["pearson"]["mean"] == 0.0  # nothing moves
+    assert summary["identity"]["mean"] == pytest.approx(0.2) and summary["lost"] == 0
+    text = gains.table({"all": summary}, {"happy mouthSmile": 0.625})
+    assert "happy mouthSmile: gain (mark 0.5; others 0.62)" in text and "0.50 [0.40, 0.60] from 0.10" in text
     assert "sad mouthFrown: gain (mark 0.1; others -)" in text  # the data has no such photograph
 
 
+def test_an_interval_is_narrower_the_more_faces_there_are():
+    def width(count: int) -> float:
+        faces = [_face("neutral", 50.0, gain) for gain in np.linspace(0.0, 1.0, count)]
+        low, high = gains.summarise(faces)["gains"]["happy mouthSmile"]["gain"]["interval"]
+        return high - low
+
+    # The standard error of the mean of n uniform values is 1 / sqrt(12 n); the interval is 3.92 times as wide.
+    assert width(100) == pytest.approx(3.92 / np.sqrt(1200.0), rel=0.1)
+    assert width(25) > 1.7 * width(100)
+
+
 def test_faces_are_grouped_by_the_lightness_of_their_skin():
-    groups = photographs.by_tone([_face("neutral", light, 0.5) for light in (80, 20, 50, 60, 30, 90)])
+    groups = gains.by_tone([_face("neutral", light, 0.5) for light in (80, 20, 50, 60, 30, 90)])
     assert list(groups) == ["dark, L* 20 to 30", "middle, L* 50 to 60", "light, L* 80 to 90"]
     assert all(group["faces"] == 2 for group in groups.values())
 
 
 @pytest.mark.filterwarnings("error")
 def test_few_faces_make_fewer_groups_and_a_group_may_have_no_neutral_face():
-    groups = photographs.by_tone([_face("happy", 20, 0.5), _face("neutral", 80, 0.5)])
+    groups = gains.by_tone([_face("happy", 20, 0.5), _face("neutral", 80, 0.5)])
     assert [(name.split(",")[0], group["neutral"]) for name, group in groups.items()] == [("dark", 0), ("middle", 1)]
-    text = photographs.table(groups, {})
-    assert "nan from nan" in text and "0.50 from 0.10" in text
+    text = gains.table(groups, {})
+    assert "- from -" in text and "0.50 from 0.10" in text and "nan" not in text
+    assert json.loads(json.dumps(groups, allow_nan=False)) == groups
+
+
+def test_faces_that_are_lost_after_every_edit_leave_no_numbers():
+    face = _face("neutral", 50.0, 0.5)
+    for sizes in face["expressions"].values():
+        sizes["0.7"] = {"found": False}
+    face["sweeps"]["valence"][3] = None
+    summary = gains.summarise([face])
+    assert summary["lost"] == 5 and summary["turn"] == {"mean": None, "interval": None}
+    assert summary["sweeps"]["valence"]["pearson"]["mean"] is None
 
 
 def test_an_edit_that_loses_the_face_is_counted():
     faces = [_face("neutral", 30.0, 0.4), _face("neutral", 60.0, 0.6)]
     faces[0]["expressions"]["happy"]["0.7"] = {"found": False}
-    summary = photographs.summarise(faces)
-    assert summary["lost"] == 1 and summary["gains"]["happy mouthSmile"]["gain"] == pytest.approx(0.6)
+    summary = gains.summarise(faces)
+    assert summary["lost"] == 1 and summary["gains"]["happy mouthSmile"]["gain"]["mean"] == pytest.approx(0.6)
 
 
 def test_the_command_measures_how_emotions_are_read(tmp_path):
