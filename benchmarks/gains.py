@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from avlgan_jax.evaluation import bootstrap
 
-# Distance from the middle of the plane at which an expression is asked for, in the direction of Table II, and half.
+# Distance from the middle of the plane of the target of an expression, in the direction of Table II, and half.
 INTENSITIES = (0.7, 0.35)
 # The blendshapes that show an expression, and the gain to reach at the first intensity.
 MARKS = {
@@ -67,7 +67,7 @@ def _change(edits: list[list[dict]], key: str) -> list[float]:
 
 
 def _gain(faces: list[dict], name: str, shape: str) -> dict:
-    """Return what faces gain of a blendshape when an expression is asked for, and the share of it at half of it."""
+    """Return what faces gain of a blendshape in edits to an expression, and the share of it at half the intensity."""
     found = [face for face in faces if all(face["expressions"][name][str(size)]["found"] for size in INTENSITIES)]
     edits = [[face["expressions"][name][str(size)] for face in found] for size in INTENSITIES]
     full, half = (np.array([e["after"][shape] - e["before"][shape] for e in each]) for each in edits)
