@@ -185,7 +185,7 @@ class Session:
     def _converted(self, emotions: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 68 d"]:
         """Return the landmarks of the face converted to each emotion."""
         points = np.broadcast_to(self._face.landmarks, (len(emotions), *self._face.landmarks.shape))
-        return mouths.as_people_move(points, self._model.models.convert_landmarks(points, emotions))
+        return mouths.converted(points, emotions, self._model.models.convert_landmarks)
 
     def matrix(self) -> Reply:
         """Return the face at MATRIX x MATRIX emotions as network outputs, for the background of the plane.

@@ -125,9 +125,8 @@ class Editor:
             )
             for array, dimensions in ((image, 3), (points, 2), (emotions, 1))
         )
-        moved = self.models.convert_landmarks(points, emotions)
-        if photographed:
-            moved = mouths.as_people_move(points, moved)
+        convert = self.models.convert_landmarks
+        moved = mouths.converted(points, emotions, convert) if photographed else convert(points, emotions)
         painted = self.models.paint(images, points, moved, emotions)
         return Edited(painted.reshape(*batch, *painted.shape[1:]), moved.reshape(*batch, *moved.shape[1:]))
 

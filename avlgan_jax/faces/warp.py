@@ -5,9 +5,11 @@ interpolated between the target landmarks, where it is source minus target, by r
 
     displacement(p) = fade(p) * face(p) * sum_k coefficients_k kernel(|p - centre_k|)
 
-The centres are the landmarks. On a photograph, where no network mends what is warped, there are more (`fit`): the
-middles between neighbours along the jaw, since the kernel is narrower than its landmarks are apart and a chin that
-moves down would be scalloped; and the lower edges of the brows, which would be stretched or squeezed otherwise.
+The centres are the landmarks. On a photograph, where no network mends what is warped, there are more (`fit`). The
+kernel is narrower than landmarks of the jaw are apart, and than lip and chin are: a chin that moves down would be
+scalloped, and one that rises with its lip would show the inside of the mouth. So there are centres between neighbours
+along the jaw and between the lower lip and the chin. Below a chin that rises the neck follows, else the chin would be
+seen twice. The lower edges of the brows would be stretched or squeezed otherwise.
 
 The kernel is a Matern 3/2 function, whose peak is sharp enough for lips and lids, times Wendland's C2 function, which
 makes it exactly 0 from a distance of `SUPPORT`. `face` is 1 inside the face, with its forehead, before and after, and
@@ -52,6 +54,10 @@ _BROWS, _BRIDGE, _BASE_OF_NOSE = slice(17, 27), 27, 33
 # The lower edge of a brow is this far below its landmarks, over the distance of the outer eye corners.
 BROW_EDGE = 0.08
 _JAW = slice(0, 17)
+# Points of the lower lip, and of the jaw below each of them.
+_LOWER_LIP, _BELOW_LIP = np.array([55, 56, 57, 58, 59]), np.array([10, 9, 8, 7, 6])
+# Where the jaw was before it rose, the neck rises by this share of it. Its landmarks beside the chin count too.
+_NECK, _CHIN = 0.4, slice(4, 13)
 
 Points = Float[Array, "n 2"]
 
@@ -60,7 +66,7 @@ class Flow(NamedTuple):
     """The flow between two sets of landmarks. It is linear in `coefficients`."""
 
     centres: Float[Array, "k 2"]
-    """The 68 target landmarks; with `fine`, 16 middles along the jaw and 10 points under the brows too."""
+    """The 68 target landmarks; with `fine` more (`_with_more`)."""
     coefficients: Float[Array, "k 2"]
     reach: Float[Array, "32"]
     """How far the face, before and after, reaches in each of DIRECTIONS."""
@@ -76,11 +82,11 @@ def fit(source: Float[Array, "68 d"], target: Float[Array, "68 d"], fine: bool =
     Args:
         source: The landmarks of the image.
         target: The landmarks of the warped image.
-        fine: Whether points along the jaw and under the brows are centres too. A painter must see the warp that it was
-            trained with: without.
+        fine: Whether there are more centres, around chin and brows. A painter must see the warp that it was trained
+            with: without.
     """
     source, target = in_plane(source), in_plane(target)
-    from_points, centres = _with_jaw_and_brows(source, target) if fine else (source, target)
+    from_points, centres = _with_more(source, target) if fine else (source, target)
     matrix = _kernel(_distances(centres, centres)) + RIDGE * jnp.eye(len(centres))
     outline = jnp.concatenate([source, target, forehead(source), forehead(target)])
     # Not as a matrix product: jaxlib 0.10.2 on a CPU compiles its maximum, used by `face`, to wrong numbers.
@@ -188,17 +194,27 @@ def without_similarity(source: Float[Array, "68 d"], moved: Float[Array, "68 d"]
     return moved.at[..., :2].set(turned + to_mean)
 
 
-def _with_jaw_and_brows(source: Float[Array, "68 2"], target: Float[Array, "68 2"]) -> list[Float[Array, "94 2"]]:
-    """Return both sets of landmarks with the middles between neighbours along the jaw and the lower edges of the brows.
+def _with_more(source: Float[Array, "68 2"], target: Float[Array, "68 2"]) -> list[Float[Array, "108 2"]]:
+    """Return both sets of landmarks with more points: along the jaw, above and below it, and under the brows.
 
     A brow keeps its thickness: its lower edge moves as its landmarks do.
     """
     nose = source[_BASE_OF_NOSE] - source[_BRIDGE]
-    down = BROW_EDGE * eye_distance(source) * nose / jnp.sqrt(jnp.sum(nose * nose) + 1e-12)
-    jaws = [0.5 * (points[_JAW][:-1] + points[_JAW][1:]) for points in (source, target)]
+    down = nose / jnp.sqrt(jnp.sum(nose * nose) + 1e-12)
+    edge = BROW_EDGE * eye_distance(source) * down
+    rise = jnp.maximum((source - target)[_CHIN] @ down, 0.0)[:, None] * down
+    necks = source[_CHIN] + _NECK * rise, target[_CHIN] + rise
     return [
-        jnp.concatenate([points, jaw, points[_BROWS] + down])
-        for points, jaw in zip((source, target), jaws, strict=True)
+        jnp.concatenate(
+            [
+                points,
+                0.5 * (points[_JAW][:-1] + points[_JAW][1:]),
+                0.5 * (points[_LOWER_LIP] + points[_BELOW_LIP]),
+                neck,
+                points[_BROWS] + edge,
+            ]
+        )
+        for points, neck in zip((source, target), necks, strict=True)
     ]
 
 

@@ -130,7 +130,8 @@ def _moved_and_drawn(
         lips = (lm.normalise(points, resolution) for points in closing_mouth.sources(face.landmarks, moved))
         flows = tuple(_enlarged(np.asarray(_fine_flow(lip, target)), part) * side for lip in lips)
         closing_mouth.draw(shown, part.pixels, flows, before, after)
-    opened_mouth.draw(shown, before, after, light, face.infant)
+    hidden = opened_mouth.hidden_teeth(part.pixels, before)
+    opened_mouth.draw(shown, before, after, light, hidden, face.infant)
     furrows.draw(shown, before, after, face.infant)
     return shown
 

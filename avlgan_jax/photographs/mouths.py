@@ -1,9 +1,12 @@
 """Mouths of photographs move as people's mouths do where drawn ones move otherwise.
 
-The landmark converter has learned from drawn faces. Their mouths hardly become narrower when the jaw drops, which looks
-like a laugh where surprise was asked; and their corners may be lower than the lower lip of an opened mouth, which in
-disgust makes a tent of it. `docs/experiments.md` has what photographs show.
+The landmark converter has learned from drawn faces. They open their mouths half as wide as people who scream or yawn,
+and what is wider stays open whatever emotion is asked for. Their mouths hardly become narrower when the jaw drops,
+which looks like a laugh where surprise was asked; and their corners may be lower than the lower lip of an opened mouth,
+which in disgust makes a tent of it. `docs/experiments.md` has what photographs show.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float
@@ -21,10 +24,39 @@ _SHARES = {2: 0.3, 3: 0.7, 4: 1.0, 5: 0.6, 6: 0.2}
 # The corners of an opened mouth are at least this share of the opening above its lower lip: completely from the second
 # of these openings, and not below the first, where the lips are closed.
 _LOWEST_CORNER, _OPENED = 0.3, (0.015, 0.06)
+# The converter gets mouths that are open by at most this height.
+_WIDEST = 0.08
+# How far landmarks rise as a mouth closes, over the height that it loses, on either side. Those of the lips are slopes
+# of the mean landmarks of photographs over the opening: the inner edge of the lower lip is pointed in wide mouths. The
+# chin rises by less than theirs, .8 to .9, which would leave a crease below it.
+_LIPS_RISE = {66: 1.0, 65: 0.7, 57: 1.0, 56: 0.95, 55: 0.8, 54: 0.45, 64: 0.45, 53: 0.1}
+_JAW_RISES = {8: 0.6, 9: 0.58, 10: 0.52, 11: 0.38, 12: 0.22, 13: 0.1}
 _CHIN, _CORNERS, _LIPS = 8, (48, 54), slice(48, 68)
 _INNER_CORNERS, _UPPER, _LOWER = [60, 64], 62, 66
 
 Points = Float[np.ndarray, "*batch 68 d"]
+
+
+def converted(before: Points, emotions: np.ndarray, convert: Callable[[Points, np.ndarray], Points]) -> Points:
+    """Return the landmarks of photographs at other emotions, with mouths that people could make.
+
+    Args:
+        before: Landmarks of the photographs, in any unit.
+        emotions: Valence and arousal of each.
+        convert: The landmark converter, (landmarks, emotions) -> landmarks.
+    """
+    return as_people_move(before, convert(nearly_closed(before), emotions))
+
+
+def nearly_closed(landmarks: Points) -> Points:
+    """Return landmarks with mouths as wide open as the landmark converter knows them; others stay to the bit."""
+    points, near, down = in_plane(landmarks), landmarks.copy(), lm.eye_axes(landmarks)[..., 1, :]
+    opening = _dot(points[..., _LOWER, :] - points[..., _UPPER, :], down)
+    up = np.maximum(opening - _WIDEST * lm.eye_distance(landmarks), 0.0)[..., None] * down
+    for landmark, rise in (_LIPS_RISE | _JAW_RISES).items():
+        for point in {landmark, int(lm.FLIP_ORDER[landmark])}:
+            near[..., point, :2] -= rise * up
+    return near
 
 
 def as_people_move(before: Points, after: Points) -> Points:

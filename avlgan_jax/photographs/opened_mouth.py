@@ -1,7 +1,7 @@
 """The inside of a mouth that an edit opens, drawn at the photograph's own size.
 
-    light = opened_mouth.light(photo, source)
-    opened_mouth.draw(photo, source, target, light, infant=False)
+    light, hidden = opened_mouth.light(photo, source), opened_mouth.hidden_teeth(photo, source)
+    opened_mouth.draw(photo, source, target, light, hidden, infant=False)
 
 The networks paint it at their own size, where an opened mouth is a few pixels high: enlarged, its teeth are a grey
 smear. Here the outline is that of the converted landmarks, the teeth have the widths of an adult's, the shadows are
@@ -39,6 +39,9 @@ _CLOSED = 0.012
 # The inside is drawn where the opening grows by the second of these factors or more, and kept below the first. A mouth
 # that is open already, by the second of these openings, has to grow twice as much: its own teeth are shown.
 _GROWTH, _SHOWN = (1.15, 1.6), (0.06, 0.14)
+# The brightest third of an open mouth's inside has this share of the skin's brightness where no teeth are seen, and
+# that where they are. A mouth that becomes wider by the second of these factors smiles, which shows teeth.
+_SEEN, _SMILE = (0.7, 0.85), (1.05, 1.2)
 # The most that is seen of the upper teeth or gums: as high as this, and as this share of the opening.
 _HEIGHT, _SHARE = 0.085, 0.72
 # A tall mouth shows less of them, since its upper lip is low: less by _HIDDEN from the second ratio of height to width.
@@ -104,6 +107,26 @@ def novelty(source: Points, target: Points) -> float:
     return pixels.rise(after / max(before, _CLOSED) / (1.0 + pixels.rise(before, *_SHOWN)), *_GROWTH)
 
 
+def hidden_teeth(photo: Num[np.ndarray, "h w 3"], landmarks: Points) -> float:
+    """Return how dark an open mouth is: 0 where teeth are seen, 1 where they are not, 0 too for a closed mouth.
+
+    Args:
+        photo: RGB from 0 to 255.
+        landmarks: Landmarks of the face.
+    """
+    inside = _pixels_within(photo, landmarks[list(openings.INNER_LIPS)])
+    if not len(inside) or lm.lip_distance(landmarks) < _CLOSED * _unit(landmarks):
+        return 0.0
+    bright, skin = inside @ toning.BRIGHTNESS, max(float(_skin(photo, landmarks) @ toning.BRIGHTNESS), 1.0)
+    return 1.0 - pixels.rise(float(np.quantile(bright, 5 / 6)) / skin, *_SEEN)
+
+
+def _widened(source: Points, target: Points) -> float:
+    """Return how much a mouth becomes wider, as in a smile: 0 to 1."""
+    before, after = (float(np.linalg.norm(points[64] - points[60])) for points in (source, target))
+    return pixels.rise(after / max(before, 1e-6), *_SMILE)
+
+
 def lips(source: Float[np.ndarray, "68 d"], target: Float[np.ndarray, "68 d"]) -> Float[np.ndarray, "68 d"]:
     """Return the landmarks of the photograph from which to take the pixels of lips that open.
 
@@ -125,7 +148,14 @@ def lips(source: Float[np.ndarray, "68 d"], target: Float[np.ndarray, "68 d"]) -
     return apart
 
 
-def draw(photo: Photo, source: Points, target: Points, lit: Float[np.ndarray, "3"], infant: bool = False) -> None:
+def draw(
+    photo: Photo,
+    source: Points,
+    target: Points,
+    lit: Float[np.ndarray, "3"],
+    hidden: float = 0.0,
+    infant: bool = False,
+) -> None:
     """Draw the inside of an opened mouth into a photograph whose pixels are moved already, in place.
 
     Args:
@@ -133,9 +163,13 @@ def draw(photo: Photo, source: Points, target: Points, lit: Float[np.ndarray, "3
         source: Landmarks of the photograph.
         target: Landmarks that its pixels were moved to.
         lit: The light, as from `light`.
+        hidden: How dark the mouth was, as from `hidden_teeth`. Smiles of dark mouths get teeth too, not those of
+            infants.
         infant: Whether the mouth has gums instead of teeth.
     """
     new, lips = novelty(source, target), target[list(openings.INNER_LIPS)]
+    if not infant:
+        new = max(new, hidden * _widened(source, target))
     height, width = photo.shape[:2]
     low = np.floor(lips.min(axis=0) - 2.0 - 0.05 * _unit(source)).astype(int).clip(0)
     high = np.minimum(np.ceil(lips.max(axis=0) + 2.0 + 0.05 * _unit(source)).astype(int), (width, height))
@@ -238,16 +272,21 @@ def _brightest(photo: Num[np.ndarray, "h w 3"], ring: Float[np.ndarray, "6 2"]) 
     """Return the median of the brightest fifth of the pixels in an eye, or None if it is closed or has none."""
     if lm.lid_distance(ring) < _OPEN_EYE * np.linalg.norm(ring[0] - ring[3]):
         return None
+    inside = _pixels_within(photo, ring)
+    if not len(inside):
+        return None
+    bright = inside @ toning.BRIGHTNESS
+    return np.median(inside[bright >= np.quantile(bright, 0.8)], axis=0)
+
+
+def _pixels_within(photo: Num[np.ndarray, "h w 3"], ring: Float[np.ndarray, "n 2"]) -> Num[np.ndarray, "k 3"]:
+    """Return the pixels of a photograph within a ring of points."""
     (left, top), (right, bottom) = np.floor(ring.min(axis=0)).astype(int), np.ceil(ring.max(axis=0)).astype(int)
-    part = photo[max(top, 0) : bottom, max(left, 0) : right]
+    part = photo[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
     if not part.size:
-        return None
+        return part.reshape(0, 3)
     box = Box(0, 0, part.shape[1], part.shape[0])
-    pixels = part[painting.fill(box, [ring - (max(left, 0), max(top, 0))]) > 0.5]
-    if not len(pixels):
-        return None
-    bright = pixels @ toning.BRIGHTNESS
-    return np.median(pixels[bright >= np.quantile(bright, 0.8)], axis=0)
+    return part[painting.fill(box, [ring - (max(left, 0), max(top, 0))]) > 0.5]
 
 
 def _unit(landmarks: Points) -> float:

@@ -81,7 +81,7 @@ def test_the_flow_meets_the_landmarks_as_far_as_the_ridge_lets_it(face):
 def test_conjugate_gradients_agree_with_a_direct_solver(face):
     _, (source, target) = face
     flow = warp.fit(source, target, fine=True)
-    from_points, to_points = warp._with_jaw_and_brows(source, target)
+    from_points, to_points = warp._with_more(source, target)
     centres, moves = (np.asarray(points, np.float64) for points in (flow.centres, from_points - to_points))
     distances = np.linalg.norm(centres[:, None] - centres, axis=-1)
     matrix = np.asarray(warp._kernel(jnp.asarray(distances, jnp.float32))) + warp.RIDGE * np.eye(len(centres))
@@ -132,6 +132,26 @@ def test_a_fine_brow_that_is_raised_keeps_its_thickness():
         for fine in (False, True)
     }
     assert moved[True] > 0.93 * 0.12 and moved[False] < 0.85 * 0.12
+
+
+@pytest.mark.parametrize("rise", [0.1, 0.2])
+def test_a_fine_chin_that_rises_follows_its_lip_and_is_not_seen_twice(rise):
+    """A mouth closes: between lip and chin the skin moves with both. Below the chin comes the neck, in its order."""
+    person = procedural.sample_face(5, 3, 0, False)
+    landmarks = procedural.render(person, 0.0, 0.0, SIDE).landmarks[:, :2]
+    target = jnp.asarray(lm.normalise(landmarks, SIDE), jnp.float32)
+    rise *= float(jnp.linalg.norm(target[36] - target[45]))
+    source = target.at[np.r_[55:60, 65:68, 6:11], 1].add(rise).at[np.array([4, 5, 11, 12]), 1].add(0.5 * rise)
+    lip, chin = target[57], target[8]
+    between = jnp.linspace(lip, chin, 9)[2:-2]
+    below = jnp.linspace(chin, chin + jnp.array([0.0, 2.0 * rise]), 30)
+    reached, order = {}, {}
+    for fine in (False, True):
+        flow = warp.fit(source, target, fine)
+        reached[fine] = np.asarray(warp.displacement(flow, between))[:, 1].min() / rise
+        order[fine] = np.diff(np.asarray(below + warp.displacement(flow, below))[:, 1]).min()
+    assert reached[True] > 0.9 and reached[False] < 0.8
+    assert order[True] > 0.0
 
 
 def test_the_area_change_is_the_determinant_of_finite_differences(face):

@@ -1,8 +1,9 @@
-"""Mouths of photographs: narrower as the chin descends, and corners between the lips of an opened mouth."""
+"""Mouths of photographs: as drawn ones for the converter, narrower as the chin descends, corners between the lips."""
 
 import numpy as np
 import pytest
 
+from avlgan_jax.editing.editor import load
 from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces import procedural
 from avlgan_jax.photographs import mouths
@@ -90,6 +91,67 @@ def test_closed_mouths_and_corners_that_are_high_enough_stay(faces):
         np.testing.assert_array_equal(mouths.lifted(rest, after), after)
     half = mouths.lifted(rest, opened(rest, 0.1, height=0.0375))  # half way from closed to opened
     assert -3.0 < share(half) < 0.0
+
+
+def wide(rest, height):
+    """Return landmarks with a mouth opened as in photographs: lower lip, corners and chin fall."""
+    after, unit = rest.copy(), lm.eye_distance(rest)
+    down = lm.eye_axes(rest)[1]
+    shares = {66: 1.0, 65: 0.7, 67: 0.7, 55: 0.8, 56: 0.95, 57: 1.0, 58: 0.95, 59: 0.8} | dict.fromkeys(
+        (48, 54, 60, 64), 0.45
+    )
+    for point, fall in (shares | {7: 0.8, 8: 0.8, 9: 0.8}).items():
+        after[point, :2] += fall * height * unit * down
+    return after
+
+
+def opening(points):
+    """Return how far the lips are apart in their middle, in eye distances."""
+    return float((points[66] - points[62])[:2] @ lm.eye_axes(points)[1] / lm.eye_distance(points))
+
+
+def test_a_wide_open_mouth_is_nearly_closed_as_people_close_it(faces):
+    rest, *_ = faces
+    scream = wide(rest, 0.4 - opening(rest))
+    assert opening(scream) == pytest.approx(0.4, abs=1e-4)
+    found = mouths.nearly_closed(scream)
+    unit, down = lm.eye_distance(rest), lm.eye_axes(rest)[1]
+    assert opening(found) == pytest.approx(0.08, abs=1e-4)
+    rises = (scream - found)[:, :2] @ down / unit / 0.32
+    expected = {66: 1.0, 57: 1.0, 56: 0.95, 67: 0.7, 48: 0.45, 64: 0.45, 49: 0.1, 8: 0.6, 4: 0.22, 62: 0.0, 36: 0.0}
+    np.testing.assert_allclose([rises[point] for point in expected], list(expected.values()), atol=1e-3)
+    np.testing.assert_allclose(rises, rises[lm.FLIP_ORDER], atol=1e-6)
+    np.testing.assert_array_equal(found[:, 2], scream[:, 2])  # the depth of a 3-D landmark
+    for closed in (rest, wide(rest, 0.07 - opening(rest))):
+        np.testing.assert_array_equal(mouths.nearly_closed(closed), closed)
+
+
+def test_the_converter_gets_mouths_that_it_knows_and_its_result_moves_as_people_do(faces):
+    rest, surprised, _ = faces
+    scream, emotions = np.stack([rest, wide(rest, 0.4)]), np.zeros((2, 2), np.float32)
+    seen = []
+
+    def convert(points, asked):
+        seen.append((points, asked))
+        return points + surprised - rest
+
+    found = mouths.converted(scream, emotions, convert)
+    ((points, asked),) = seen
+    np.testing.assert_array_equal(points, mouths.nearly_closed(scream))
+    assert asked is emotions
+    np.testing.assert_array_equal(found, mouths.as_people_move(scream, points + surprised - rest))
+
+
+@pytest.mark.parametrize("height", [0.25, 0.4])
+def test_the_packaged_weights_close_a_wide_open_mouth(height):
+    """Without `nearly_closed` they leave lips apart by .07 at .25 and by .14 at .4: a gap, or a black triangle."""
+    editor, person = load("faces64"), procedural.sample_face(5, 3, 0, False)
+    rest = procedural.render(person, 0.0, 0.0, editor.resolution)
+    scream = wide(rest.landmarks, height).astype(np.float32)[None]
+    neutral = np.zeros((1, 2), np.float32)
+    found = mouths.converted(scream, neutral, editor.models.convert_landmarks)[0]
+    assert opening(found) < 0.045
+    assert opening(np.asarray(editor.models.convert_landmarks(scream, neutral))[0]) > opening(found) + 0.02
 
 
 def test_batches_equal_single_faces_and_turns_do_not_matter(faces):

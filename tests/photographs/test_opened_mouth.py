@@ -18,10 +18,10 @@ def face():
     return [one.image.astype(np.float32) for one in drawn], [one.landmarks[:, :2] for one in drawn]
 
 
-def drawn(photo, source, target, lit=(1.0, 1.0, 1.0), infant=False):
+def drawn(photo, source, target, lit=(1.0, 1.0, 1.0), hidden=0.0, infant=False):
     """Return a copy of the photograph with the mouth drawn."""
     copy = photo.copy()
-    opened_mouth.draw(copy, source, target, np.array(lit, np.float32), infant)
+    opened_mouth.draw(copy, source, target, np.array(lit, np.float32), hidden, infant)
     return copy
 
 
@@ -104,6 +104,41 @@ def test_teeth_are_as_dark_as_the_light(face):
     _, upper = centre(surprised)
     full, half = (drawn(photo, calm, surprised, lit)[upper] for lit in ((1.0, 1.0, 1.0), (0.5, 0.5, 0.5)))
     np.testing.assert_allclose(half, 0.5 * full, atol=2.0)
+
+
+def filled(landmarks, colour, skin=150.0):
+    """Return a picture of skin whose inner lips hold a colour in their upper half, and a dark cavity below."""
+    photo, lips = np.full((SIDE, SIDE, 3), skin, np.float32), landmarks[60:68]
+    (left, top), (right, bottom) = np.floor(lips.min(axis=0)).astype(int), np.ceil(lips.max(axis=0)).astype(int)
+    photo[top:bottom, left:right] = 20.0
+    photo[top : (top + bottom) // 2, left:right] = colour
+    return photo
+
+
+def test_teeth_are_hidden_in_a_dark_mouth_and_seen_where_it_is_as_bright_as_the_skin(face):
+    _, (calm, surprised) = face
+    assert opened_mouth.hidden_teeth(filled(surprised, (150.0, 148.0, 145.0)), surprised) == 0.0
+    for colour in ((20.0, 8.0, 8.0), (140.0, 70.0, 70.0)):  # a cavity, a tongue
+        assert opened_mouth.hidden_teeth(filled(surprised, colour), surprised) == 1.0
+    assert 0.0 < opened_mouth.hidden_teeth(filled(surprised, (116.0, 116.0, 116.0)), surprised) < 1.0
+    closed = calm.copy()
+    closed[[65, 66, 67]] = closed[[63, 62, 61]] + (0.0, 0.4)
+    assert opened_mouth.hidden_teeth(np.zeros((SIDE, SIDE, 3), np.float32), closed) == 0.0
+    beyond = np.subtract(surprised, (2.0 * SIDE, 0.0))
+    assert opened_mouth.hidden_teeth(np.zeros((SIDE, SIDE, 3), np.float32), beyond) == 0.0
+
+
+def test_a_smile_of_a_dark_mouth_gets_teeth_and_no_other_mouth_of_the_same_height(face):
+    _, (_, open_mouth) = face
+    smile, middle = open_mouth.copy(), open_mouth[60:68, 0].mean()
+    smile[60:68, 0] = middle + 1.3 * (smile[60:68, 0] - middle)
+    photo = filled(open_mouth, (20.0, 8.0, 8.0))
+    assert opened_mouth.novelty(open_mouth, smile) == 0.0
+    _, upper = centre(smile)
+    assert drawn(photo, open_mouth, smile, hidden=1.0)[upper] @ BRIGHTNESS > 120
+    for same in (drawn(photo, open_mouth, smile), drawn(photo, open_mouth, open_mouth, hidden=1.0)):
+        np.testing.assert_array_equal(same, photo)
+    np.testing.assert_array_equal(drawn(photo, open_mouth, smile, hidden=1.0, infant=True), photo)
 
 
 def test_a_mouth_at_the_border_of_the_picture_or_beyond_it_is_drawn_as_far_as_it_is_seen(face):
