@@ -50,12 +50,13 @@ def converted(before: Points, emotions: np.ndarray, convert: Callable[[Points, n
 
 def nearly_closed(landmarks: Points) -> Points:
     """Return landmarks with mouths as wide open as the landmark converter knows them; others stay to the bit."""
-    points, near, down = in_plane(landmarks), landmarks.copy(), lm.eye_axes(landmarks)[..., 1, :]
-    opening = _dot(points[..., _LOWER, :] - points[..., _UPPER, :], down)
-    up = np.maximum(opening - _WIDEST * lm.eye_distance(landmarks), 0.0)[..., None] * down
+    points, near = in_plane(landmarks), landmarks.copy()
+    opening = points[..., _LOWER, :] - points[..., _UPPER, :]
+    height = np.linalg.norm(opening, axis=-1)
+    lost = np.maximum(1.0 - _WIDEST * lm.eye_distance(landmarks) / np.maximum(height, 1e-6), 0.0)[..., None] * opening
     for landmark, rise in (_LIPS_RISE | _JAW_RISES).items():
         for point in {landmark, int(lm.FLIP_ORDER[landmark])}:
-            near[..., point, :2] -= rise * up
+            near[..., point, :2] -= rise * lost
     return near
 
 

@@ -39,9 +39,10 @@ _CLOSED = 0.012
 # The inside is drawn where the opening grows by the second of these factors or more, and kept below the first. A mouth
 # that is open already, by the second of these openings, has to grow twice as much: its own teeth are shown.
 _GROWTH, _SHOWN = (1.15, 1.6), (0.06, 0.14)
-# The brightest third of an open mouth's inside has this share of the skin's brightness where no teeth are seen, and
-# that where they are. A mouth that becomes wider by the second of these factors smiles, which shows teeth.
-_SEEN, _SMILE = (0.7, 0.85), (1.05, 1.2)
+# The brightest third of an open mouth has less green and blue than the first share of the skin's where no teeth are
+# seen, since a tongue is red, and more than the second where they are. A mouth that becomes wider by the second of the
+# factors smiles, which shows teeth.
+_SEEN, _SMILE = (0.75, 0.92), (1.05, 1.2)
 # The most that is seen of the upper teeth or gums: as high as this, and as this share of the opening.
 _HEIGHT, _SHARE = 0.085, 0.72
 # A tall mouth shows less of them, since its upper lip is low: less by _HIDDEN from the second ratio of height to width.
@@ -117,8 +118,8 @@ def hidden_teeth(photo: Num[np.ndarray, "h w 3"], landmarks: Points) -> float:
     inside = _pixels_within(photo, landmarks[list(openings.INNER_LIPS)])
     if not len(inside) or lm.lip_distance(landmarks) < _CLOSED * _unit(landmarks):
         return 0.0
-    bright, skin = inside @ toning.BRIGHTNESS, max(float(_skin(photo, landmarks) @ toning.BRIGHTNESS), 1.0)
-    return 1.0 - pixels.rise(float(np.quantile(bright, 5 / 6)) / skin, *_SEEN)
+    bright = np.quantile(inside[:, 1:].mean(axis=1), 5 / 6)
+    return 1.0 - pixels.rise(float(bright) / max(float(_skin(photo, landmarks)[1:].mean()), 1.0), *_SEEN)
 
 
 def _widened(source: Points, target: Points) -> float:
