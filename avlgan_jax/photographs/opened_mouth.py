@@ -40,9 +40,10 @@ _CLOSED = 0.012
 # that is open already, by the second of these openings, has to grow twice as much: its own teeth are shown.
 _GROWTH, _SHOWN = (1.15, 1.6), (0.06, 0.14)
 # The brightest third of an open mouth has less green and blue than the first share of the skin's where no teeth are
-# seen, since a tongue is red, and more than the second where they are. A mouth that becomes wider by the second of the
-# factors smiles, which shows teeth.
-_SEEN, _SMILE = (0.75, 0.92), (1.05, 1.2)
+# seen, since a tongue is red, and more than the second where they are. Its darkest fifth has less than the third share,
+# or it is no open mouth: a detector took lips and chin for one. A mouth that becomes wider by the second of the factors
+# smiles, which shows teeth.
+_SEEN, _CAVITY_SHARE, _SMILE = (0.75, 0.92), (0.25, 0.4), (1.05, 1.2)
 # The most that is seen of the upper teeth or gums: as high as this, and as this share of the opening.
 _HEIGHT, _SHARE = 0.085, 0.72
 # A tall mouth shows less of them, since its upper lip is low: less by _HIDDEN from the second ratio of height to width.
@@ -109,7 +110,9 @@ def novelty(source: Points, target: Points) -> float:
 
 
 def hidden_teeth(photo: Num[np.ndarray, "h w 3"], landmarks: Points) -> float:
-    """Return how dark an open mouth is: 0 where teeth are seen, 1 where they are not, 0 too for a closed mouth.
+    """Return how dark an open mouth is: 0 where teeth are seen, 1 where only a cavity or a tongue is.
+
+    It is 0 too for a closed mouth, and where landmarks of an open mouth lie on skin.
 
     Args:
         photo: RGB from 0 to 255.
@@ -118,8 +121,9 @@ def hidden_teeth(photo: Num[np.ndarray, "h w 3"], landmarks: Points) -> float:
     inside = _pixels_within(photo, landmarks[list(openings.INNER_LIPS)])
     if not len(inside) or lm.lip_distance(landmarks) < _CLOSED * _unit(landmarks):
         return 0.0
-    bright = np.quantile(inside[:, 1:].mean(axis=1), 5 / 6)
-    return 1.0 - pixels.rise(float(bright) / max(float(_skin(photo, landmarks)[1:].mean()), 1.0), *_SEEN)
+    levels = inside[:, 1:].mean(axis=1) / max(float(_skin(photo, landmarks)[1:].mean()), 1.0)
+    cavity, bright = np.quantile(levels, [0.1, 5 / 6])
+    return (1.0 - pixels.rise(float(bright), *_SEEN)) * (1.0 - pixels.rise(float(cavity), *_CAVITY_SHARE))
 
 
 def _widened(source: Points, target: Points) -> float:

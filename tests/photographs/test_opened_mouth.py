@@ -121,6 +121,11 @@ def test_teeth_are_hidden_in_a_dark_mouth_and_seen_where_it_is_as_bright_as_the_
     for colour in ((20.0, 8.0, 8.0), (170.0, 110.0, 105.0)):  # a cavity, a tongue
         assert opened_mouth.hidden_teeth(filled(surprised, colour), surprised) == 1.0
     assert 0.0 < opened_mouth.hidden_teeth(filled(surprised, (125.0, 125.0, 125.0)), surprised) < 1.0
+    skin = np.full((SIDE, SIDE, 3), 150.0, np.float32)
+    lip = filled(surprised, (100.0, 60.0, 60.0))
+    lip[lip == 20.0] = 90.0
+    for mistaken in (skin, lip):  # there is no cavity
+        assert opened_mouth.hidden_teeth(mistaken, surprised) == 0.0
     closed = calm.copy()
     closed[[65, 66, 67]] = closed[[63, 62, 61]] + (0.0, 0.4)
     assert opened_mouth.hidden_teeth(np.zeros((SIDE, SIDE, 3), np.float32), closed) == 0.0
