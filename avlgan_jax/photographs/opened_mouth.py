@@ -43,7 +43,7 @@ _GROWTH, _SHOWN = (1.15, 1.6), (0.06, 0.14)
 # seen, since a tongue is red, and more than the second where they are. Its darkest fifth has less than the third share,
 # or it is no open mouth: a detector took lips and chin for one. A mouth that becomes wider by the second of the factors
 # smiles, which shows teeth.
-_SEEN, _CAVITY_SHARE, _SMILE = (0.75, 0.92), (0.25, 0.4), (1.05, 1.2)
+_SEEN, _CAVITY_SHARE, _SMILE = (0.75, 0.92), (0.18, 0.3), (1.05, 1.2)
 # The most that is seen of the upper teeth or gums: as high as this, and as this share of the opening.
 _HEIGHT, _SHARE = 0.085, 0.72
 # A tall mouth shows less of them, since its upper lip is low: less by _HIDDEN from the second ratio of height to width.
