@@ -56,8 +56,8 @@ BROW_EDGE = 0.08
 _JAW = slice(0, 17)
 # Points of the lower lip, and of the jaw below each of them.
 _LOWER_LIP, _BELOW_LIP = np.array([55, 56, 57, 58, 59]), np.array([10, 9, 8, 7, 6])
-# Where the jaw was before it rose, the neck rises by this share of it. Its landmarks beside the chin count too.
-_NECK, _CHIN = 0.4, slice(4, 13)
+# Where these landmarks of the jaw were before they rose, the neck rises by this share of their rise.
+_RISING_JAW, _NECK = slice(4, 13), 0.4
 
 Points = Float[Array, "n 2"]
 
@@ -202,8 +202,8 @@ def _with_more(source: Float[Array, "68 2"], target: Float[Array, "68 2"]) -> li
     nose = source[_BASE_OF_NOSE] - source[_BRIDGE]
     down = nose / jnp.sqrt(jnp.sum(nose * nose) + 1e-12)
     edge = BROW_EDGE * eye_distance(source) * down
-    rise = jnp.maximum((source - target)[_CHIN] @ down, 0.0)[:, None] * down
-    necks = source[_CHIN] + _NECK * rise, target[_CHIN] + rise
+    rise = jnp.maximum((source - target)[_RISING_JAW] @ down, 0.0)[:, None] * down
+    necks = source[_RISING_JAW] + _NECK * rise, target[_RISING_JAW] + rise
     return [
         jnp.concatenate(
             [

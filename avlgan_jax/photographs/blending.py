@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, UInt8
 from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces import openings, warp
 from avlgan_jax.faces.landmarks import in_plane
-from avlgan_jax.photographs import brows, closing_eyes, closing_mouth, furrows, opened_mouth, pixels, toning
+from avlgan_jax.photographs import brows, closing_eyes, closing_mouth, furrows, lighting, opened_mouth, pixels, toning
 from avlgan_jax.photographs.cropping import FaceCrop, Photo
 
 # Blending has full weight within this fraction of the square's half side, and fades to 0 at the edge of the square.
@@ -130,7 +130,7 @@ def _moved_and_drawn(
         lips = (lm.normalise(points, resolution) for points in closing_mouth.sources(face.landmarks, moved))
         flows = tuple(_enlarged(np.asarray(_fine_flow(lip, target)), part) * side for lip in lips)
         closing_mouth.draw(shown, part.pixels, flows, before, after)
-    hidden = opened_mouth.hidden_teeth(part.pixels, before)
+    hidden = lighting.hidden_teeth(part.pixels, before)
     opened_mouth.draw(shown, before, after, light, hidden, face.infant)
     furrows.draw(shown, before, after, face.infant)
     return shown

@@ -19,7 +19,7 @@ from avlgan_jax.faces import crop
 from avlgan_jax.faces.crop import CropSquare
 from avlgan_jax.faces.detectors import Candidate, Detector, is_complete
 from avlgan_jax.faces.landmarks import in_plane
-from avlgan_jax.photographs import opened_mouth
+from avlgan_jax.photographs import lighting
 
 Photo = UInt8[np.ndarray, "height width 3"]
 # Rotations to try on a photograph without an upright face: quarter turns counter-clockwise, and their name.
@@ -40,13 +40,13 @@ class FaceCrop:
     infant: bool = False
     """Whether a mouth that opens shows gums, not teeth."""
     light: Float[np.ndarray, "3"] | None = None
-    """The light on the face (`opened_mouth.light`), for instance of earlier frames; None for that of the photograph."""
+    """The light on the face (`lighting.light`), for instance of earlier frames; None for that of the photograph."""
 
     def light_on(self, photo: Photo) -> Float[np.ndarray, "3"]:
         """Return the light on the face: `light`, or that of the photograph."""
         if self.light is not None:
             return self.light
-        return opened_mouth.light(photo, self.square.to_photograph(in_plane(self.landmarks), len(self.image)))
+        return lighting.light(photo, self.square.to_photograph(in_plane(self.landmarks), len(self.image)))
 
 
 def uncropped_face(

@@ -26,9 +26,9 @@ _SHARES = {2: 0.3, 3: 0.7, 4: 1.0, 5: 0.6, 6: 0.2}
 _LOWEST_CORNER, _OPENED = 0.3, (0.015, 0.06)
 # The converter gets mouths that are open by at most this height.
 _WIDEST = 0.08
-# How far landmarks rise as a mouth closes, over the height that it loses, on either side. Those of the lips are slopes
-# of the mean landmarks of photographs over the opening: the inner edge of the lower lip is pointed in wide mouths. The
-# chin rises by less than theirs, .8 to .9, which would leave a crease below it.
+# How far landmarks rise as a mouth closes, over the height that it loses, on both sides of the face. The lips have the
+# slopes of the mean landmarks of photographs over the opening: the inner edge of a lower lip is pointed when the mouth
+# is wide open. The chin rises by less than in photographs, .8 to .9, where a crease would remain below it.
 _LIPS_RISE = {66: 1.0, 65: 0.7, 57: 1.0, 56: 0.95, 55: 0.8, 54: 0.45, 64: 0.45, 53: 0.1}
 _JAW_RISES = {8: 0.6, 9: 0.58, 10: 0.52, 11: 0.38, 12: 0.22, 13: 0.1}
 _CHIN, _CORNERS, _LIPS = 8, (48, 54), slice(48, 68)

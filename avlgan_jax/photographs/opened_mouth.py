@@ -1,6 +1,6 @@
 """The inside of a mouth that an edit opens, drawn at the photograph's own size.
 
-    light, hidden = opened_mouth.light(photo, source), opened_mouth.hidden_teeth(photo, source)
+    light, hidden = lighting.light(photo, source), lighting.hidden_teeth(photo, source)
     opened_mouth.draw(photo, source, target, light, hidden, infant=False)
 
 The networks paint it at their own size, where an opened mouth is a few pixels high: enlarged, its teeth are a grey
@@ -16,13 +16,14 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Float
 
 from avlgan_jax.faces import landmarks as lm
 from avlgan_jax.faces import openings
 from avlgan_jax.faces.procedural import painting
 from avlgan_jax.faces.procedural.painting import Box
-from avlgan_jax.photographs import pixels, toning
+from avlgan_jax.photographs import pixels
+from avlgan_jax.photographs.lighting import CLOSED
 
 Photo = Float[np.ndarray, "h w 3"]
 Points = Float[np.ndarray, "68 2"]
@@ -34,16 +35,11 @@ _SHADOW, _BETWEEN = (0.34, 0.26, 0.25), (0.70, 0.60, 0.55)
 # Borders of the upper teeth on each side of the middle line: an adult's incisors, canine and premolars, 8.5, 6.5, 7
 # and twice 6 mm wide as seen from the front, where the outer eye corners are 92 mm apart.
 _BORDERS = np.array((0.0, 0.092, 0.163, 0.239, 0.304, 0.369))
-# The opening of closed lips: landmarks of a closed mouth differ by as much.
-_CLOSED = 0.012
 # The inside is drawn where the opening grows by the second of these factors or more, and kept below the first. A mouth
 # that is open already, by the second of these openings, has to grow twice as much: its own teeth are shown.
 _GROWTH, _SHOWN = (1.15, 1.6), (0.06, 0.14)
-# The brightest third of an open mouth has less green and blue than the first share of the skin's where no teeth are
-# seen, since a tongue is red, and more than the second where they are. Its darkest fifth has less than the third share,
-# or it is no open mouth: a detector took lips and chin for one. A mouth that becomes wider by the second of the factors
-# smiles, which shows teeth.
-_SEEN, _CAVITY_SHARE, _SMILE = (0.75, 0.92), (0.18, 0.3), (1.05, 1.2)
+# A mouth smiles, and shows teeth, from the first of these growths of its width on, completely from the second.
+_SMILE = (1.05, 1.2)
 # The most that is seen of the upper teeth or gums: as high as this, and as this share of the opening.
 _HEIGHT, _SHARE = 0.085, 0.72
 # A tall mouth shows less of them, since its upper lip is low: less by _HIDDEN from the second ratio of height to width.
@@ -52,14 +48,6 @@ _TALL, _HIDDEN = (0.25, 0.6), 0.35
 _SEAM = 0.02
 # Each point of the inner edge of the lips, and the point of the outer edge beside it.
 _INNER, _OUTER = (61, 62, 63, 65, 66, 67), (50, 51, 52, 56, 57, 58)
-# Brightness in full light of a white of the eye, and of a fair skin. Teeth in photographs are as bright as the skin or
-# brighter (docs/experiments.md), so the brighter of the two counts: the whites in faces of dark skin.
-_WHITE = 0.72
-# The openness of an eye (height over width) from which it shows its white.
-_OPEN_EYE = 0.15
-# Skin lies in the middle of these pairs of landmarks, on both cheeks and on the nose, as wide as the size below.
-_SKIN, _PATCH = ((2, 31), (14, 35), (29, 29)), 0.06
-_FAINTEST, _BRIGHTEST = 0.3, 1.15
 
 
 class Mouth(NamedTuple):
@@ -81,49 +69,11 @@ class Mouth(NamedTuple):
     """Distance of the outer eye corners."""
 
 
-def light(photo: Num[np.ndarray, "h w 3"], landmarks: Points) -> Float[np.ndarray, "3"]:
-    """Return the light on a face per channel, 1 where a white of the eye is fully lit.
-
-    Its brightness is that of the skin or, if they are brighter, of the whites of the eyes. Its colour is a quarter of
-    that of the whites.
-
-    Args:
-        photo: RGB from 0 to 255.
-        landmarks: Landmarks of the face.
-    """
-    whites = [_brightest(photo, landmarks[list(ring)]) for ring in (openings.RIGHT_EYE, openings.LEFT_EYE)]
-    whites = [white for white in whites if white is not None]
-    level, colour = float(_skin(photo, landmarks) @ toning.BRIGHTNESS) / 255.0, np.ones(3)
-    if whites:
-        white = np.mean(whites, axis=0) / 255.0 + 1e-6
-        brightness = float(white @ toning.BRIGHTNESS)
-        # An iris or red lids may be in it, so a quarter of its colour counts.
-        level, colour = max(level, brightness), 0.75 + 0.25 * white / brightness
-    return (np.clip(level / _WHITE, _FAINTEST, _BRIGHTEST) * colour).astype(np.float32)
-
-
 def novelty(source: Points, target: Points) -> float:
     """Return how new the inside of the mouth is: 0 where the photograph shows it, 1 where it has to be drawn."""
     unit = _unit(source)
     before, after = lm.lip_distance(source) / unit, lm.lip_distance(target) / unit
-    return pixels.rise(after / max(before, _CLOSED) / (1.0 + pixels.rise(before, *_SHOWN)), *_GROWTH)
-
-
-def hidden_teeth(photo: Num[np.ndarray, "h w 3"], landmarks: Points) -> float:
-    """Return how dark an open mouth is: 0 where teeth are seen, 1 where only a cavity or a tongue is.
-
-    It is 0 too for a closed mouth, and where landmarks of an open mouth lie on skin.
-
-    Args:
-        photo: RGB from 0 to 255.
-        landmarks: Landmarks of the face.
-    """
-    inside = _pixels_within(photo, landmarks[list(openings.INNER_LIPS)])
-    if not len(inside) or lm.lip_distance(landmarks) < _CLOSED * _unit(landmarks):
-        return 0.0
-    levels = inside[:, 1:].mean(axis=1) / max(float(_skin(photo, landmarks)[1:].mean()), 1.0)
-    cavity, bright = np.quantile(levels, [0.1, 5 / 6])
-    return (1.0 - pixels.rise(float(bright), *_SEEN)) * (1.0 - pixels.rise(float(cavity), *_CAVITY_SHARE))
+    return pixels.rise(after / max(before, CLOSED) / (1.0 + pixels.rise(before, *_SHOWN)), *_GROWTH)
 
 
 def _widened(source: Points, target: Points) -> float:
@@ -167,9 +117,9 @@ def draw(
         photo: RGB from 0 to 255.
         source: Landmarks of the photograph.
         target: Landmarks that its pixels were moved to.
-        lit: The light, as from `light`.
-        hidden: How dark the mouth was, as from `hidden_teeth`. Smiles of dark mouths get teeth too, not those of
-            infants.
+        lit: The light, as from `lighting.light`.
+        hidden: How dark the mouth was, as from `lighting.hidden_teeth`. Smiles of dark mouths get teeth too, but not
+            those of infants.
         infant: Whether the mouth has gums instead of teeth.
     """
     new, lips = novelty(source, target), target[list(openings.INNER_LIPS)]
@@ -261,37 +211,6 @@ def _mouth(source: Points, target: Points, corner: np.ndarray) -> Mouth:
     ring = painting.curve(lips, 6, closed=True)
     down = np.array([-across[1], across[0]])
     return Mouth(ring, top, bottom, across, down, halves, lm.lip_distance(target), _unit(source))
-
-
-def _skin(photo: Num[np.ndarray, "h w 3"], landmarks: Points) -> Float[np.ndarray, "3"]:
-    """Return the median colour of the skin on cheeks and nose."""
-    side = np.linspace(-0.5, 0.5, 7) * _PATCH * _unit(landmarks)
-    patch = np.stack(np.meshgrid(side, side), axis=-1).reshape(1, -1, 2)
-    middles = np.stack([0.5 * (landmarks[a] + landmarks[b]) for a, b in _SKIN])[:, None]
-    # Pixel (0, 0) has its centre at (0.5, 0.5).
-    colours = pixels.sample(np.asarray(photo, np.float32), middles + patch - 0.5)
-    return np.median(np.median(colours, axis=1), axis=0)
-
-
-def _brightest(photo: Num[np.ndarray, "h w 3"], ring: Float[np.ndarray, "6 2"]) -> Float[np.ndarray, "3"] | None:
-    """Return the median of the brightest fifth of the pixels in an eye, or None if it is closed or has none."""
-    if lm.lid_distance(ring) < _OPEN_EYE * np.linalg.norm(ring[0] - ring[3]):
-        return None
-    inside = _pixels_within(photo, ring)
-    if not len(inside):
-        return None
-    bright = inside @ toning.BRIGHTNESS
-    return np.median(inside[bright >= np.quantile(bright, 0.8)], axis=0)
-
-
-def _pixels_within(photo: Num[np.ndarray, "h w 3"], ring: Float[np.ndarray, "n 2"]) -> Num[np.ndarray, "k 3"]:
-    """Return the pixels of a photograph within a ring of points."""
-    (left, top), (right, bottom) = np.floor(ring.min(axis=0)).astype(int), np.ceil(ring.max(axis=0)).astype(int)
-    part = photo[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
-    if not part.size:
-        return part.reshape(0, 3)
-    box = Box(0, 0, part.shape[1], part.shape[0])
-    return part[painting.fill(box, [ring - (max(left, 0), max(top, 0))]) > 0.5]
 
 
 def _unit(landmarks: Points) -> float:
