@@ -7,6 +7,7 @@ DIFFUSION_FER is the manual directory of the data set of that name; the faces ar
 `prepare.py diffusion_fer` keeps out of training. The environment variable AVLGAN_MEDIAPIPE has the path of
 `face_landmarker.task`. Gains are of blendshapes, from 0 to 1, of neutral faces; "doing nothing" gains 0. Beside them
 stands what the data's own photographs of that expression have more than its neutral ones: other people, who show it.
+The last column is scikit-image's astronaut alone, who smiles in her photograph.
 """
 
 import json
@@ -52,9 +53,9 @@ class Arguments:
 class Subject:
     """A photograph with one face, and its edits."""
 
-    def __init__(self, path: Path, editor: Editor, detector: detectors.Detector):
-        self.photo = pictures.read(path).pixels
-        found = cropping.faces(self.photo, detector, editor.resolution, str(path), editor.landmark_dimensions)
+    def __init__(self, photo: cropping.Photo, name: str, editor: Editor, detector: detectors.Detector):
+        self.photo = photo
+        found = cropping.faces(photo, detector, editor.resolution, name, editor.landmark_dimensions)
         self.face, self._editor = max(found, key=lambda face: face.square.side), editor
 
     def edits(self, emotions: Float[np.ndarray, "n 2"]) -> list[cropping.Photo]:
@@ -152,13 +153,16 @@ def sheet(subjects: list[Subject]) -> bytes:
 @command
 def main() -> None:
     """Run the command line."""
+    from skimage import data
+
     arguments = tyro.cli(Arguments, description=__doc__)
     instruments, editor = Instruments(), load(arguments.weights)
     detector = detectors.create(arguments.landmarks)
     faces, subjects = [], []
     for entry in tqdm(chosen(arguments.folder, arguments.faces), unit=" faces"):
+        path = arguments.folder / entry.path
         try:
-            subject = Subject(arguments.folder / entry.path, editor, detector)
+            subject = Subject(pictures.read(path).pixels, str(path), editor, detector)
         except UserError as error:
             print(f"left out: {error}", file=sys.stderr)
             continue
@@ -169,6 +173,9 @@ def main() -> None:
     if not faces:
         raise UserError(f"no face of the test split of {arguments.folder} was found; check the folder")
     groups = {"all": summarise(faces), **by_tone(faces)}
+    astronaut = measure(Subject(data.astronaut(), "the astronaut", editor, detector), instruments)
+    if astronaut is not None:
+        groups["astronaut"] = summarise([{"expression": "neutral", **astronaut}])
     others = shown_by_others(arguments.folder, instruments)
     print(f"weights {arguments.weights}, landmarks {arguments.landmarks}\n{table(groups, others)}")
     if not instruments.identity:

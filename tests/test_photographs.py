@@ -162,3 +162,6 @@ def test_the_command_measures_drawn_faces(tmp_path):
     found = json.loads(out.read_text())
     assert found["groups"]["all"]["faces"] >= 1 and sheet.stat().st_size > 1000
     assert "identity" in done.stdout
+    astronaut = found["groups"]["astronaut"]
+    assert astronaut["gains"]["surprise jawOpen"]["gain"]["mean"] > 0.2
+    assert astronaut["changed_outside"]["mean"] < 1e-4  # her background
