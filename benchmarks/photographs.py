@@ -158,6 +158,7 @@ def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
     instruments, editor = Instruments(), load(arguments.weights)
     detector = detectors.create(arguments.landmarks)
+    astronaut = Subject(data.astronaut(), "the astronaut", editor, detector)
     faces, subjects = [], []
     for entry in tqdm(chosen(arguments.folder, arguments.faces), unit=" faces"):
         path = arguments.folder / entry.path
@@ -173,9 +174,9 @@ def main() -> None:
     if not faces:
         raise UserError(f"no face of the test split of {arguments.folder} was found; check the folder")
     groups = {"all": summarise(faces), **by_tone(faces)}
-    astronaut = measure(Subject(data.astronaut(), "the astronaut", editor, detector), instruments)
-    if astronaut is not None:
-        groups["astronaut"] = summarise([{"expression": "neutral", **astronaut}])
+    alone = measure(astronaut, instruments)
+    if alone is not None:
+        groups["astronaut"] = summarise([{"expression": "neutral", **alone}])
     others = shown_by_others(arguments.folder, instruments)
     print(f"weights {arguments.weights}, landmarks {arguments.landmarks}\n{table(groups, others)}")
     if not instruments.identity:

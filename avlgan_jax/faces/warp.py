@@ -66,7 +66,7 @@ class Flow(NamedTuple):
     """The flow between two sets of landmarks. It is linear in `coefficients`."""
 
     centres: Float[Array, "k 2"]
-    """The 68 target landmarks; with `fine` more (`_with_more`)."""
+    """The 68 target landmarks; with `fine` more (`_with_chin_and_brows`)."""
     coefficients: Float[Array, "k 2"]
     reach: Float[Array, "32"]
     """How far the face, before and after, reaches in each of DIRECTIONS."""
@@ -86,7 +86,7 @@ def fit(source: Float[Array, "68 d"], target: Float[Array, "68 d"], fine: bool =
             with: without.
     """
     source, target = in_plane(source), in_plane(target)
-    from_points, centres = _with_more(source, target) if fine else (source, target)
+    from_points, centres = _with_chin_and_brows(source, target) if fine else (source, target)
     matrix = _kernel(_distances(centres, centres)) + RIDGE * jnp.eye(len(centres))
     outline = jnp.concatenate([source, target, forehead(source), forehead(target)])
     # Not as a matrix product: jaxlib 0.10.2 on a CPU compiles its maximum, used by `face`, to wrong numbers.
@@ -194,7 +194,7 @@ def without_similarity(source: Float[Array, "68 d"], moved: Float[Array, "68 d"]
     return moved.at[..., :2].set(turned + to_mean)
 
 
-def _with_more(source: Float[Array, "68 2"], target: Float[Array, "68 2"]) -> list[Float[Array, "108 2"]]:
+def _with_chin_and_brows(source: Float[Array, "68 2"], target: Float[Array, "68 2"]) -> list[Float[Array, "108 2"]]:
     """Return both sets of landmarks with more points: along the jaw, above and below it, and under the brows.
 
     A brow keeps its thickness: its lower edge moves as its landmarks do.

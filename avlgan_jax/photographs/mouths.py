@@ -1,7 +1,7 @@
 """Mouths of photographs move as people's mouths do where drawn ones move otherwise.
 
 The landmark converter has learned from drawn faces. They open their mouths half as wide as people who scream or yawn,
-and what is wider stays open whatever emotion is asked for. Their mouths hardly become narrower when the jaw drops,
+and what is wider stays open at any target emotion. Their mouths hardly become narrower when the jaw drops,
 which looks like a laugh where surprise was asked; and their corners may be lower than the lower lip of an opened mouth,
 which in disgust makes a tent of it. `docs/experiments.md` has what photographs show.
 """
@@ -37,7 +37,9 @@ _INNER_CORNERS, _UPPER, _LOWER = [60, 64], 62, 66
 Points = Float[np.ndarray, "*batch 68 d"]
 
 
-def converted(before: Points, emotions: np.ndarray, convert: Callable[[Points, np.ndarray], Points]) -> Points:
+def converted(
+    before: Points, emotions: Float[np.ndarray, "*batch 2"], convert: Callable[[Points, np.ndarray], Points]
+) -> Points:
     """Return the landmarks of photographs at other emotions, with mouths that people could make.
 
     Args:

@@ -81,7 +81,7 @@ def test_the_flow_meets_the_landmarks_as_far_as_the_ridge_lets_it(face):
 def test_conjugate_gradients_agree_with_a_direct_solver(face):
     _, (source, target) = face
     flow = warp.fit(source, target, fine=True)
-    from_points, to_points = warp._with_more(source, target)
+    from_points, to_points = warp._with_chin_and_brows(source, target)
     centres, moves = (np.asarray(points, np.float64) for points in (flow.centres, from_points - to_points))
     distances = np.linalg.norm(centres[:, None] - centres, axis=-1)
     matrix = np.asarray(warp._kernel(jnp.asarray(distances, jnp.float32))) + warp.RIDGE * np.eye(len(centres))
